@@ -1,0 +1,66 @@
+"""Class activation maps (Zhou et al. 2016; the paper's Fig. 3): head weights times last feature map, no gradient."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from murace.errors import UsageError
+from murace.nets import Learner
+
+Maps = npt.NDArray[np.float64]
+
+
+@torch.no_grad()
+def activation_maps(net: Learner, images: Tensor) -> tuple[Maps, npt.NDArray[np.float64]]:
+    """One forward pass gives the maps and the log-odds of the abnormality probability.
+
+    map = (w1 - w0) . features, so that mean(map) + (b1 - b0) is the log-odds: the map says, cell by cell, how much
+    each place speaks for abnormal.
+
+    Args:
+        net: a learner with the gap head, in evaluation mode.
+        images: float [B, 1, H, W] in 0..1 on the net's device.
+
+    Returns:
+        Maps [B, h, w] in logits, and log-odds [B].
+
+    Raises:
+        UsageError: the head is not one linear layer, so that there is no such map.
+    """
+    if not isinstance(net.head, nn.Linear) or getattr(net, "is_flat", False):
+        raise UsageError("a net with --head fc has no class activation map; train with --head gap to draw one")
+    net.eval()
+    features = net.features(images).double()
+    weight, bias = net.head.weight.double(), net.head.bias.double()
+    maps = torch.einsum("c,bchw->bhw", weight[1] - weight[0], features)
+    log_odds = maps.mean(dim=(1, 2)) + (bias[1] - bias[0])
+    return maps.cpu().numpy(), log_odds.cpu().numpy()
+
+
+def probability(log_odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The abnormality probability of log-odds."""
+    result: npt.NDArray[np.float64] = torch.sigmoid(torch.from_numpy(log_odds)).numpy()
+    return result
+
+
+def over_original(heat: Maps, *, width: int, height: int, fit: str) -> Maps:
+    """The part of a map [h, w] that lies over the original, which may be cut out of the padded square.
+
+    Args:
+        heat: the map of the prepared image.
+        width: of the original, in pixels.
+        height: likewise.
+        fit: `squash`, where the map covers the original as it is, or `pad`.
+
+    Returns:
+        Maps [h, w] for `squash`; for `pad`, one value per pixel, [height, width].
+    """
+    if fit == "squash":
+        return heat
+    side = max(width, height)
+    square = torch.nn.functional.interpolate(
+        torch.from_numpy(heat)[None, None], size=(side, side), mode="bilinear", align_corners=False
+    )[0, 0]
+    top, left = (side - height) // 2, (side - width) // 2
+    return square[top : top + height, left : left + width].numpy()

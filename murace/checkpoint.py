@@ -1,0 +1,146 @@
+"""Weights and training states on disk: safetensors for tensors, JSON for the rest, nothing that could run code.
+
+A training state is two files, `<epoch>-<step>.safetensors` and, written last, `<epoch>-<step>.json` with the SHA-256 of
+the first: without its record a state does not exist. Two states are kept, and the best weights they refer to.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from murace.errors import WorkspaceError
+from murace.files import read_json, sha256, sweep, write_bytes, write_json
+from murace.nets import Learner, create
+
+KEPT = 2
+METADATA = "murace"  # one key only: safetensors writes several in any order, and bytes must not depend on chance
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A state read back: its tensors, its facts, and the file with the best weights so far."""
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+    best: Path | None
+
+
+def save_model(path: Path, net: nn.Module, facts: Mapping[str, Any]) -> None:
+    """Write a net's weights with the facts that rebuild it (learner, width, head, size)."""
+    metadata = {METADATA: json.dumps(facts, sort_keys=True)}
+    write_bytes(path, save_tensors(_dense(net.state_dict()), metadata=metadata))
+
+
+def load_model(path: Path) -> Learner:
+    """Rebuild a net from its weights file, strictly, in evaluation mode.
+
+    Raises:
+        WorkspaceError: the file is not what `save_model` writes.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {})[METADATA])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        net = create(facts["learner"], width=facts["width"], head=facts["head"], size=facts["size"])
+        net.load_state_dict(tensors)
+    except (SafetensorError, KeyError, ValueError, RuntimeError, OSError) as error:
+        raise WorkspaceError(
+            f"{path} does not hold a murace model ({error}); run its step again with --fresh"
+        ) from error
+    return net.eval()
+
+
+def load_weights(path: Path, net: nn.Module) -> None:
+    """Put the weights of a file of ours into a net of the same form.
+
+    Raises:
+        WorkspaceError: the file is damaged or of another form.
+    """
+    try:
+        net.load_state_dict(load_tensors(path.read_bytes()))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise WorkspaceError(f"{path} does not fit ({error}); run its step again with --fresh") from error
+
+
+def save_state(
+    folder: Path,
+    tensors: Mapping[str, Tensor],
+    facts: Mapping[str, Any],
+    *,
+    position: tuple[int, int],
+    best: Path | None,
+) -> None:
+    """Write a training state at (epochs done, steps done in the next one), its record last, and drop older ones."""
+    path = folder / "{:06d}-{:06d}.safetensors".format(*position)
+    write_bytes(path, save_tensors(_dense(tensors)))
+    record = {
+        "file": {"name": path.name, "sha256": sha256(path)},
+        "best": {"name": best.name, "sha256": sha256(best)} if best else None,
+        "facts": dict(facts),
+    }
+    write_json(path.with_suffix(".json"), record)
+    _rotate(folder)
+
+
+def latest_state(folder: Path) -> Saved | None:
+    """The newest committed state, checked against its digests; None where there is none.
+
+    Raises:
+        WorkspaceError: it is damaged; the message says how to go on.
+    """
+    sweep(folder)
+    records = sorted(folder.glob("*.json"))
+    if not records:
+        return None
+    record = read_json(records[-1])
+    way_out = (
+        f"delete {records[-1]} to go on from the state before it" if len(records) > 1 else "start over with --fresh"
+    )
+    for entry in (record["file"], record["best"]):
+        if entry and (not (folder / entry["name"]).is_file() or sha256(folder / entry["name"]) != entry["sha256"]):
+            raise WorkspaceError(f"{folder / entry['name']} is missing or damaged (SHA-256 differs); {way_out}")
+    tensors = load_tensors((folder / record["file"]["name"]).read_bytes())
+    return Saved(tensors, record["facts"], folder / record["best"]["name"] if record["best"] else None)
+
+
+def _rotate(folder: Path) -> None:
+    """Drop all but the newest records, then every weights file that no record names. Newest by name: by position."""
+    records = sorted(folder.glob("*.json"))
+    for record in records[:-KEPT]:
+        record.unlink()
+    named = set()
+    for record in records[-KEPT:]:
+        content = read_json(record)
+        named |= {entry["name"] for entry in (content["file"], content["best"]) if entry}
+    for path in folder.glob("*.safetensors"):
+        if path.name not in named:
+            path.unlink()
+
+
+def _dense(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous copies on the CPU: the format knows no strides."""
+    return {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+
+
+def flatten_adam(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Adam's state as named tensors."""
+    state = optimizer.state_dict()["state"]
+    return {f"adam.{index}.{key}": value for index, entry in state.items() for key, value in entry.items()}
+
+
+def restore_adam(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """The inverse of `flatten_adam`."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("adam."):
+            _, index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,58 @@
+"""The application: its commands in the order of the chain."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from murace import __version__
+from murace.cli import calibrate, cam, demo, evaluate, finetune, prepare, sample, status, train
+from murace.vocabulary import DISCLAIMER
+
+# Threads that wait by spinning cost a shared machine most of its speed; read once, when torch loads OpenMP.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+PIPELINE, HELP = "Pipeline", "Around it"
+EPILOG = (
+    "Exit codes: 0 done or up to date, 1 a bug of murace, 2 usage, 3 data, 4 workspace, 5 machine, "
+    f"130 or 143 interrupted. {DISCLAIMER}"
+)
+
+app = typer.Typer(
+    name="murace",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EPILOG,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"murace {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def murace(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Find abnormal musculoskeletal radiographs with an ensemble of three nets, the best one for each body region.
+
+    The steps chain through a workspace folder: prepare, train, calibrate, finetune, evaluate, cam. Each can be stopped
+    at any time and started again. Begin with: murace demo
+    """
+
+
+app.command("prepare", rich_help_panel=PIPELINE)(prepare.prepare)
+app.command("train", rich_help_panel=PIPELINE)(train.train)
+app.command("calibrate", rich_help_panel=PIPELINE)(calibrate.calibrate)
+app.command("finetune", rich_help_panel=PIPELINE)(finetune.finetune)
+app.command("evaluate", rich_help_panel=PIPELINE)(evaluate.evaluate)
+app.command("cam", rich_help_panel=PIPELINE)(cam.cam)
+app.command("status", rich_help_panel=HELP)(status.status)
+app.command("sample", rich_help_panel=HELP)(sample.sample)
+app.command("demo", rich_help_panel=HELP)(demo.demo)

@@ -1,0 +1,56 @@
+"""`murace finetune`."""
+
+from murace.cli import options
+from murace.cli.console import running
+from murace.config import FinetuneConfig, Machine, Recipe, metric
+
+DEFAULT = FinetuneConfig().recipe
+
+
+def finetune(
+    groups: options.Groups = None,
+    workspace: options.WorkspaceOption = options.WORKSPACE,
+    epochs: options.Epochs = DEFAULT.epochs,
+    lr: options.Rate = DEFAULT.lr,
+    batch_size: options.BatchSize = None,
+    patience: options.Patience = DEFAULT.patience,
+    monitor: options.Monitor = str(DEFAULT.monitor),
+    seed: options.Seed = DEFAULT.seed,
+    gpu: options.Gpu = None,
+    threads: options.Threads = None,
+    precision: options.Precision = DEFAULT.precision,
+    resume: options.Resume = None,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Specialise each group's designated learner on that group's training images.
+
+    The learner's own weights count as epoch 0, so a member is never worse on validation than where it came from.
+
+    Example: murace finetune --groups elbow,wrist --gpu 0
+    """
+    with running(quiet=quiet, as_json=as_json) as voice:
+        recipe = Recipe(
+            epochs=epochs, lr=lr, patience=patience, monitor=metric(monitor), precision=precision, seed=seed
+        )
+        config = FinetuneConfig(recipe=recipe, batch_size=batch_size)
+        machine = Machine(gpu=gpu, threads=threads)
+        from murace.cli.next import finish
+        from murace.record import Wish
+        from murace.steps import finetune as step
+        from murace.workspace import Workspace
+
+        space = Workspace(workspace)
+        names = [name.strip() for text in groups or [] for name in text.split(",") if name.strip()]
+        done = step.run(space, config, groups=names, machine=machine, wish=Wish(resume, force), watch=voice)
+        for item in done:
+            score = item.info["best_score"]
+            shown = "undefined" if score is None else f"{score:.4f}"
+            state = "is up to date: nothing has changed;" if item.skipped else "is specialised:"
+            voice.show(
+                f"{item.group} ({item.learner}) {state} best epoch {item.info['best_epoch']} of {item.info['epochs']}, "
+                f"validation score {shown}"
+            )
+        members = [{"group": item.group, "skipped": item.skipped, **item.info} for item in done]
+        finish(voice, space, {"command": "finetune", "members": members})

@@ -1,0 +1,152 @@
+"""Every option of the command line, named once; defaults come from `config`. Nothing heavy is imported here."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from murace.config import FITS, HEADS, PRECISIONS
+from murace.vocabulary import LEARNERS, Level, Metric
+from murace.workspace import Workspace
+
+RUN, MODEL, HARDWARE = "Running again", "Model", "Hardware"
+
+
+def _known(*names: str):  # type: ignore[no-untyped-def]
+    """A completion callback over fixed words."""
+    return lambda incomplete: [name for name in names if name.startswith(incomplete)]
+
+
+def _metrics(incomplete: str) -> list[str]:
+    """Complete the last word of a comma-separated list."""
+    done, comma, last = incomplete.rpartition(",")
+    return [f"{done}{comma}{name}" for name in (*Metric, "acc") if name.startswith(last)]
+
+
+def _groups(incomplete: str) -> list[str]:
+    """The roster's groups, where there is a roster."""
+    roster = Workspace(Path(os.environ.get("MURACE_WORKSPACE", "workspace"))).calibrate.roster
+    try:
+        names = sorted(json.loads(roster.read_bytes())["groups"])
+    except (OSError, ValueError, KeyError):
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
+WorkspaceOption = Annotated[
+    Path,
+    typer.Option(
+        "--workspace", "-w", envvar="MURACE_WORKSPACE", help="Folder that the steps share.", show_default="workspace"
+    ),
+]
+WORKSPACE = Path("workspace")
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+Seed = Annotated[int, typer.Option("--seed", help="Number from which all chance is drawn.")]
+
+Gpu = Annotated[
+    str | None,
+    typer.Option(
+        "--gpu",
+        help="Number of the GPU, or cpu. [default: the first GPU, else the CPU]",
+        rich_help_panel=HARDWARE,
+        autocompletion=_known("cpu", "0"),
+        show_default=False,
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", help="CPU threads. [default: the cores it may use]", rich_help_panel=HARDWARE, show_default=False
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", help="Processes. [default: the cores it may use]", rich_help_panel=HARDWARE, show_default=False
+    ),
+]
+Resume = Annotated[
+    bool | None,
+    typer.Option(
+        "--resume/--fresh",
+        help="Insist on going on with an unfinished run, or start over. [default: go on where there is one]",
+        rich_help_panel=RUN,
+        show_default=False,
+    ),
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start over, discarding unfinished work.", rich_help_panel=RUN)]
+Force = Annotated[bool, typer.Option("--force", help="Run again though nothing has changed.", rich_help_panel=RUN)]
+
+Arch = Annotated[
+    list[str],
+    typer.Option(
+        "--arch", help=f"Learner: {', '.join(LEARNERS)}, or all. Repeatable.", autocompletion=_known(*LEARNERS, "all")
+    ),
+]
+Epochs = Annotated[int, typer.Option("--epochs", help="Epochs at most; more of them continue a finished run.")]
+Rate = Annotated[float, typer.Option("--lr", help="Learning rate of Adam.")]
+BatchSize = Annotated[
+    int | None, typer.Option("--batch-size", help="Images per step. [default: 32; densenet 16]", show_default=False)
+]
+Patience = Annotated[int, typer.Option("--patience", help="Stop after so many epochs without a lower training loss.")]
+Monitor = Annotated[
+    str,
+    typer.Option(
+        "--monitor",
+        help="Validation metric, at study level, that picks the epoch.",
+        autocompletion=_known(*Metric, "acc"),
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        help="auto is bf16 where the hardware has it, else fp32.",
+        rich_help_panel=HARDWARE,
+        autocompletion=_known(*PRECISIONS),
+    ),
+]
+Width = Annotated[
+    float, typer.Option("--width", help="Scale the number of channels; 1 is the paper's.", rich_help_panel=MODEL)
+]
+Head = Annotated[
+    str,
+    typer.Option(
+        "--head",
+        help="gap; or fc, convnet's head of the paper's Table 4.",
+        rich_help_panel=MODEL,
+        autocompletion=_known(*HEADS),
+    ),
+]
+Size = Annotated[int, typer.Option("--size", help="Side of the square images in pixels.")]
+Fit = Annotated[
+    str,
+    typer.Option("--fit", help="squash to the square, or pad to keep the aspect.", autocompletion=_known(*FITS)),
+]
+ValMetrics = Annotated[
+    str,
+    typer.Option(
+        "--val-metrics", help="Metrics that vote: auc, acc, precision, recall, kappa.", autocompletion=_metrics
+    ),
+]
+LevelOption = Annotated[
+    str, typer.Option("--level", help="What is scored: study or image.", autocompletion=_known(*Level))
+]
+Groups = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--groups",
+        help="Groups, separated by commas or repeated. [default: all]",
+        autocompletion=_groups,
+        show_default=False,
+    ),
+]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        "--group", help="The group, where the path does not name one.", autocompletion=_groups, show_default=False
+    ),
+]

@@ -1,0 +1,70 @@
+"""`murace prepare`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from murace.cli import options
+from murace.cli.console import running
+from murace.config import PrepareConfig
+
+Source = Annotated[
+    Path, typer.Argument(help="A MURA folder, or a csv with the columns path and label.", show_default=False)
+]
+Accept = Annotated[
+    int | None,
+    typer.Option(
+        "--accept-rejects", help="Go on with up to so many unusable files. [default: 1 %]", show_default=False
+    ),
+]
+Preview = Annotated[
+    Path | None,
+    typer.Option("--preview", help="Draw some images and their augmentations into this PNG.", show_default=False),
+]
+DEFAULT = PrepareConfig()
+
+
+def prepare(
+    source: Source,
+    workspace: options.WorkspaceOption = options.WORKSPACE,
+    size: options.Size = DEFAULT.size,
+    fit: options.Fit = DEFAULT.fit,
+    accept_rejects: Accept = None,
+    preview: Preview = None,
+    seed: options.Seed = DEFAULT.seed,
+    jobs: options.Jobs = None,
+    resume: options.Resume = None,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Read radiographs, split them by patient, and store them as one array.
+
+    Example: murace prepare MURA-v1.1
+    """
+    with running(quiet=quiet, as_json=as_json) as voice:
+        config = PrepareConfig(size=size, fit=fit, seed=seed)
+        from murace.cli.next import finish
+        from murace.cli.tables import counts_table
+        from murace.record import Wish
+        from murace.steps import prepare as step
+        from murace.workspace import Workspace
+
+        space = Workspace(workspace)
+        operation = step.Operation(jobs=jobs, accept_rejects=accept_rejects, preview=preview)
+        done = step.run(source, space, config, operation=operation, wish=Wish(resume, force), watch=voice)
+        if done.skipped:
+            voice.say("prepare is up to date: nothing has changed")
+        for note in done.notes:
+            voice.say(note)
+        voice.show(counts_table(done.counts))
+        voice.say(
+            f"{done.images:,} images of {done.studies:,} studies and {done.patients:,} patients; "
+            f"{done.rejected:,} rejected, {done.ignored:,} macOS files ignored"
+        )
+        summary = {
+            name: getattr(done, name) for name in ("skipped", "images", "studies", "patients", "rejected", "ignored")
+        }
+        counts = done.counts.to_dict("records")
+        finish(voice, space, {"command": "prepare", **summary, "counts": counts, "notes": list(done.notes)})

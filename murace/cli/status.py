@@ -1,0 +1,33 @@
+"""`murace status`."""
+
+from rich import box
+from rich.table import Table
+
+from murace.cli import options
+from murace.cli.console import running
+
+STYLES = {"done": "green", "missing": "dim", "partial": "yellow", "stale": "yellow", "damaged": "red"}
+
+
+def status(
+    workspace: options.WorkspaceOption = options.WORKSPACE,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Show which steps are done, stale, unfinished or missing, and what to type next."""
+    with running(quiet=quiet, as_json=as_json) as voice:
+        from murace.chain import links
+        from murace.cli.next import finish
+        from murace.workspace import Workspace
+
+        space = Workspace(workspace)
+        chain = links(space)
+        table = Table(box=box.SIMPLE_HEAD)
+        for name in ("step", "state", "why"):
+            table.add_column(name)
+        for link in chain:
+            state = str(link.state)
+            table.add_row(link.name, f"[{STYLES[state]}]{state}[/]", "; ".join(link.reasons))
+        voice.show(table)
+        steps = [{"step": link.name, "state": str(link.state), "reasons": list(link.reasons)} for link in chain]
+        finish(voice, space, {"command": "status", "steps": steps})

@@ -1,0 +1,198 @@
+"""What each step may be told: frozen, validated at birth in the words of the command line, exact through JSON.
+
+Only what changes a result stands here; where a step runs (device, threads, processes) is `Machine` and never makes a
+step stale. Defaults live here and nowhere else.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from murace.errors import UsageError
+from murace.vocabulary import LEARNERS, METRIC_ALIASES, Level, Metric, closest
+
+FITS = ("squash", "pad")
+HEADS = ("gap", "fc")
+PRECISIONS = ("auto", "fp32", "bf16")
+BATCH_SIZES = {"convnet": 32, "resnet": 32, "densenet": 16}
+VALIDATION_FRACTION = 0.127  # the paper's 4,680 of 36,808
+TEST_FRACTION = 0.15  # for a manifest without a split of its own
+MAX_REJECTED_FRACTION = 0.01
+MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Machine:
+    """Where a step runs. Never part of a record's parameters."""
+
+    gpu: str | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.threads is not None:
+            _at_least("--threads", self.threads, 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrepareConfig:
+    """How radiographs become `pixels.npy`."""
+
+    size: int = 256
+    fit: str = "squash"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least("--size", self.size, 8)
+        if self.size > 4096:
+            raise UsageError(f"--size must be at most 4096, not {self.size}")
+        _one_of("--fit", self.fit, FITS)
+        _seed(self.seed)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """How a net is fitted; `train` and `finetune` share it (paper, "Performance evaluation")."""
+
+    epochs: int = 100
+    lr: float = 0.001
+    batch_size: int = 32
+    patience: int = 10
+    monitor: Metric = Metric.AUC
+    precision: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least("--epochs", self.epochs, 1)
+        _at_least("--batch-size", self.batch_size, 2)
+        _at_least("--patience", self.patience, 1)
+        _positive("--lr", self.lr)
+        _one_of("--precision", self.precision, PRECISIONS)
+        object.__setattr__(self, "monitor", metric(self.monitor))
+        _seed(self.seed)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """One learner trained on all groups."""
+
+    learner: str
+    width: float = 1.0
+    head: str = "gap"
+    recipe: Recipe = field(default_factory=Recipe)
+
+    def __post_init__(self) -> None:
+        _one_of("--arch", self.learner, LEARNERS)
+        _one_of("--head", self.head, HEADS)
+        _positive("--width", self.width)
+        if self.head == "fc" and self.learner != "convnet":
+            raise UsageError(f"--head fc is convnet's alone (the paper's Table 4); {self.learner} has the gap head")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FinetuneConfig:
+    """How each group's member is specialised; width, head and size come from its learner's record."""
+
+    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=30, lr=1e-4, patience=5))
+    batch_size: int | None = None  # None: each learner's own
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None:
+            _at_least("--batch-size", self.batch_size, 2)
+
+    def recipe_for(self, learner: str) -> Recipe:
+        """The recipe with the batch size for this learner."""
+        return replace(self.recipe, batch_size=batch_size(learner, self.batch_size))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CalibrateConfig:
+    """Which validation scores vote, and about what."""
+
+    metrics: tuple[Metric, ...] = (Metric.AUC, Metric.ACCURACY, Metric.KAPPA)
+    level: Level = Level.STUDY
+
+    def __post_init__(self) -> None:
+        metrics = tuple(metric(name) for name in self.metrics)
+        if not metrics:
+            raise UsageError("--val-metrics names no metric; for example: --val-metrics auc,acc,kappa")
+        if len(set(metrics)) < len(metrics):
+            raise UsageError(f"--val-metrics names a metric twice: {', '.join(metrics)}")
+        object.__setattr__(self, "metrics", metrics)
+        _one_of("--level", self.level, tuple(Level))
+        object.__setattr__(self, "level", Level(self.level))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SampleConfig:
+    """How many synthetic studies are drawn."""
+
+    studies: int = 40
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least("--studies", self.studies, 10)
+        _seed(self.seed)
+
+
+Config = PrepareConfig | TrainConfig | CalibrateConfig | Recipe
+
+
+def metric(name: str) -> Metric:
+    """The metric of that name; `acc` is accuracy.
+
+    Raises:
+        UsageError: there is no such metric.
+    """
+    wanted = name.strip().lower()
+    try:
+        return METRIC_ALIASES.get(wanted) or Metric(wanted)
+    except ValueError:
+        raise UsageError(f"unknown metric '{name}'{closest(wanted, [*Metric, *METRIC_ALIASES])}") from None
+
+
+def batch_size(learner: str, given: int | None) -> int:
+    """The batch size asked for, else the paper's for this learner (Table 2)."""
+    return BATCH_SIZES.get(learner, 32) if given is None else given
+
+
+def params(config: Config) -> dict[str, Any]:
+    """The configuration as a flat JSON object: what a record keeps and compares."""
+    flat: dict[str, Any] = {}
+    for key, value in asdict(config).items():
+        if isinstance(value, Mapping):
+            flat.update(value)
+        else:
+            flat[key] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def recipe_from(values: Mapping[str, Any]) -> Recipe:
+    """The recipe inside a record's parameters."""
+    return Recipe(**{item.name: values[item.name] for item in fields(Recipe)})
+
+
+def train_from(values: Mapping[str, Any]) -> TrainConfig:
+    """The inverse of `params` for a training record."""
+    own = {item.name: values[item.name] for item in fields(TrainConfig) if item.name != "recipe"}
+    return TrainConfig(**own, recipe=recipe_from(values))
+
+
+def _at_least(flag: str, value: int, least: int) -> None:
+    if value < least:
+        raise UsageError(f"{flag} must be at least {least}, not {value}")
+
+
+def _positive(flag: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise UsageError(f"{flag} must be a positive number, not {value}")
+
+
+def _one_of(flag: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise UsageError(f"{flag}: unknown value '{value}'{closest(value, known)}")
+
+
+def _seed(value: int) -> None:
+    if not 0 <= value <= MAX_SEED:
+        raise UsageError(f"--seed must be between 0 and 2^63 - 1, not {value}")

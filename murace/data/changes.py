@@ -1,0 +1,39 @@
+"""Has a source changed since it was read? Sizes and times tell cheaply; contents are compared where a time differs."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from murace.data.chunks import Outcome, file_state
+from murace.data.header import ImageError
+from murace.data.listing import Listing
+from murace.data.paths import locate
+from murace.data.table import few
+from murace.files import sha256
+
+COLUMNS = ["path", "length", "modified", "sha256"]
+
+
+def table(paths: Sequence[str], outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """What to remember of the files that were read: `sources.csv`."""
+    rows = [(path, seen.length, seen.modified, seen.sha256) for path, seen in zip(paths, outcomes, strict=True)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def since(path: Path, listing: Listing) -> str | None:
+    """In words, which files are not those that the table at `path` remembers; None where all are."""
+    seen = pd.read_csv(path, dtype={"path": str, "sha256": str}, keep_default_na=False)
+    rows: Iterator[tuple[str, int, int, str]] = seen[COLUMNS].itertuples(index=False, name=None)
+    changed = [name for name, *state, digest in rows if _has_changed(listing.root, name, tuple(state), digest)]
+    return f"{len(changed)} source files have changed: {few(changed)}" if changed else None
+
+
+def _has_changed(root: Path, name: str, before: tuple[object, ...], digest: str) -> bool:
+    now = file_state(root, name)
+    if now == before:
+        return False
+    try:
+        return now[0] != before[0] or not digest or sha256(locate(root, name)) != digest
+    except (ImageError, OSError):
+        return True

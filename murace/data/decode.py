@@ -1,0 +1,190 @@
+"""The one gate through which image files are opened: PNG and JPEG to upright grey pixels, or a reason why not.
+
+`prepare` decodes through it in its processes and `cam` for the radiograph it draws on, so both see the same picture.
+Only numpy and OpenCV are imported here: a reading process starts in a fraction of a second.
+"""
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from murace.data import jpeg, png
+from murace.data.header import Header, ImageError
+from murace.data.opencv import cv2
+
+MAX_FILE = 512 * 2**20  # bytes
+RESIZER = "cv2 INTER_AREA"
+Grey = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+_OTHERS = {
+    b"GIF8": "a GIF",
+    b"BM": "a BMP",
+    b"II*\0": "a TIFF",
+    b"MM\0*": "a TIFF",
+    b"%PDF": "a PDF",
+    b"%!PS": "PostScript",
+    b"PK": "a zip archive: unpack it",
+    b"RIFF": "a RIFF file (WebP?)",
+    b"\0\0\0\x0cjP": "a JPEG 2000",
+    b"\0\x05\x16\x07": "a macOS sidecar file",
+}
+
+
+@dataclass(frozen=True)
+class Radiograph:
+    """One file's picture at its own resolution, upright, uint8 or uint16 [H, W]; the file's bytes and time (ns)."""
+
+    grey: Grey
+    sha256: str
+    length: int
+    modified: int
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One file as `pixels.npy` keeps it: uint8 [size, size]; width and height are the upright original's."""
+
+    pixels: npt.NDArray[np.uint8]
+    width: int
+    height: int
+    sha256: str
+
+
+def decode(path: Path, *, size: int, fit: str) -> Decoded:
+    """Read a radiograph and bring it to `size` x `size`.
+
+    Raises:
+        ImageError: the file is no usable radiograph.
+    """
+    image = read(path)
+    height, width = image.grey.shape
+    return Decoded(resize(image.grey, size=size, fit=fit), width, height, image.sha256)
+
+
+def read_grey(path: Path) -> npt.NDArray[np.uint8]:
+    """Read a radiograph at its own resolution, upright, uint8 [H, W].
+
+    Raises:
+        ImageError: the file is no usable radiograph.
+    """
+    return to_eight_bits(read(path).grey)
+
+
+def read(path: Path) -> Radiograph:
+    """Read a radiograph at its own resolution and depth.
+
+    Raises:
+        ImageError: the file is no usable radiograph.
+    """
+    data, status = _bytes(path)
+    header = _inspect(data)
+    grey = _upright(_pixels(header), header.orientation)
+    return Radiograph(grey, hashlib.sha256(data).hexdigest(), status.st_size, status.st_mtime_ns)
+
+
+def resize(grey: Grey, *, size: int, fit: str) -> npt.NDArray[np.uint8]:
+    """Bring a grey picture to uint8 [size, size].
+
+    `squash` fills the square as the paper does; `pad` keeps the aspect and centres the picture on black.
+    Shrinking averages over areas. Where a side grows it is interpolated linearly instead, in a second pass: OpenCV's
+    area method repeats pixels when it enlarges, and averages nothing at all when only one of the two sides shrinks.
+    """
+    height, width = grey.shape
+    across = down = size
+    if fit == "pad":
+        across, down = (max(1, round(side * size / max(width, height))) for side in (width, height))
+    smaller = cv2.resize(grey, (min(across, width), min(down, height)), interpolation=cv2.INTER_AREA)
+    square = to_eight_bits(cast(Grey, cv2.resize(smaller, (across, down), interpolation=cv2.INTER_LINEAR)))
+    if (across, down) == (size, size):
+        return square
+    canvas = np.zeros((size, size), np.uint8)
+    top, left = (size - down) // 2, (size - across) // 2
+    canvas[top : top + down, left : left + across] = square
+    return canvas
+
+
+def to_eight_bits(grey: Grey) -> npt.NDArray[np.uint8]:
+    """uint16 divided by its full range, 65535, and rounded to eight bits; uint8 as it is. Nothing is clipped."""
+    if grey.dtype == np.uint8:
+        return grey.astype(np.uint8, copy=False)
+    return ((grey.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def _bytes(path: Path) -> tuple[bytes, os.stat_result]:
+    """A regular file's content and its status, which must be the same before and after reading."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device is never opened: it might never answer
+            raise ImageError("not a regular file")
+        with path.open("rb") as file:
+            before = os.fstat(file.fileno())
+            if before.st_size > MAX_FILE:
+                raise ImageError(f"too large: the file has more than {MAX_FILE >> 20} MiB")
+            data = file.read(MAX_FILE)
+            after = os.fstat(file.fileno())
+    except FileNotFoundError:
+        raise ImageError("missing") from None
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror}") from None
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != after.st_size:
+        raise ImageError("changed while it was read")
+    return data, after
+
+
+def _inspect(data: bytes) -> Header:
+    """Choose by the first bytes, never by the file's name."""
+    if not data:
+        raise ImageError("empty file")
+    if data.startswith(png.SIGNATURE):
+        return png.inspect(data)
+    if data.startswith(jpeg.SIGNATURE):
+        return jpeg.inspect(data)
+    if data[128:132] == b"DICM":
+        raise ImageError("not a PNG or JPEG: DICOM; convert and de-identify it first")
+    for start, name in _OTHERS.items():
+        if data.startswith(start):
+            raise ImageError(f"not a PNG or JPEG: {name}")
+    raise ImageError(f"not a PNG or JPEG: starts with {ascii(data[:16])[2:-1]}")
+
+
+def _pixels(header: Header) -> Grey:
+    """Decode to one grey channel as stored, uint8 or uint16 [H, W]."""
+    try:
+        # Unchanged: 16 bits and alpha stay, and orientation is left to us, whatever OpenCV's version.
+        image = cv2.imdecode(np.frombuffer(header.data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except (cv2.error, MemoryError):
+        image = None
+    if image is None or image.dtype not in (np.uint8, np.uint16) or image.shape[:2] != (header.height, header.width):
+        raise ImageError("corrupt: the pixels cannot be decoded")
+    if image.ndim == 2:
+        return cast(Grey, image)
+    if image.shape[2] == 3:
+        return cast(Grey, cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+    return _over_black(cast(Grey, cv2.cvtColor(image, cv2.COLOR_BGRA2GRAY)), cast(Grey, image[:, :, 3]))
+
+
+def _over_black(grey: Grey, alpha: Grey) -> Grey:
+    """Composite on black, rounded; the product of two full ranges fits the next wider integer."""
+    if grey.dtype == np.uint8:
+        return ((grey.astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
+    return ((grey.astype(np.uint32) * alpha + 32767) // 65535).astype(np.uint16)
+
+
+def _upright(grey: Grey, orientation: int) -> Grey:
+    """Undo the camera's turn (EXIF 2.32, tag 0x0112)."""
+    turned = {
+        1: lambda image: image,
+        2: lambda image: image[:, ::-1],
+        3: lambda image: image[::-1, ::-1],
+        4: lambda image: image[::-1],
+        5: lambda image: image.T,
+        6: lambda image: image.T[:, ::-1],
+        7: lambda image: image.T[::-1, ::-1],
+        8: lambda image: image.T[::-1],
+    }[orientation](grey)
+    return np.ascontiguousarray(turned)

@@ -1,0 +1,83 @@
+"""What a source says it holds: one row per image, before any image is opened."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from murace.data.table import few
+from murace.errors import DataError
+from murace.files import digest_of
+from murace.vocabulary import Split
+
+SYNTHETIC = "SYNTHETIC.txt"  # `murace sample` leaves it beside what it draws
+COLUMNS = ["path", "label", "group", "patient", "study", "split"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The images of a source.
+
+    `images` has COLUMNS and the manifest's extra ones, as text but for `label`, sorted by path. Its `split` is the
+    given one, and `train` for every image that murace cuts: `cuts` says into what, as fractions of those images.
+    `rejected` are listed files that need not be opened to be refused: (path, reason).
+    """
+
+    form: str
+    root: Path
+    images: pd.DataFrame
+    cuts: Mapping[Split, float]
+    rejected: list[tuple[str, str]] = field(default_factory=list)
+    ignored: int = 0
+    notes: list[str] = field(default_factory=list)
+    patient_level: bool = True
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of everything that is listed."""
+        rows = self.images.astype(str).to_numpy().tolist()
+        return digest_of([self.form, list(self.images.columns), rows, sorted(self.rejected), self.is_synthetic])
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether `murace sample` drew these images."""
+        return (self.root / SYNTHETIC).is_file()
+
+    @property
+    def listed(self) -> int:
+        """How many images the source names, those refused unopened included."""
+        return len(self.images) + len(self.rejected)
+
+
+def settle(images: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Sort by path, drop rows that say the same twice, and stop at contradictions.
+
+    Raises:
+        DataError: nothing is listed; an image or a study has two labels, or two of anything else; a patient is in two
+            splits.
+    """
+    if images.empty:
+        raise DataError("the source lists no image")
+    unique = images.drop_duplicates()
+    if len(unique) < len(images):
+        notes.append(f"{len(images) - len(unique)} rows list an image twice and were counted once")
+    for key, value in (("path", "label"), ("study", "label"), ("path", None), ("patient", "split"), ("study", "split")):
+        _agree(unique, key, value)
+    # Python's order of strings is by code point, the same on every machine.
+    return unique.sort_values("path", kind="stable", ignore_index=True)
+
+
+def _agree(images: pd.DataFrame, key: str, value: str | None) -> None:
+    pairs = images if value is None else images[[key, value]].drop_duplicates()
+    twice = sorted(set(pairs.loc[pairs[key].duplicated(), key]))
+    if twice:
+        thing = "image" if key == "path" else key
+        story = {"label": "label conflict: both labels for", "split": "in two splits:", None: "two different rows for"}
+        raise DataError(f"{story[value]} {len(twice)} {_plural(thing, len(twice))}: {few(twice)}")
+
+
+def _plural(thing: str, count: int) -> str:
+    if count == 1:
+        return thing
+    return f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"

@@ -1,0 +1,119 @@
+"""A manifest: a csv file with `path,label`, optionally `group,patient,study,split`; other columns are carried along."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from murace.config import TEST_FRACTION, VALIDATION_FRACTION
+from murace.data import listing, store
+from murace.data.listing import Listing, settle
+from murace.data.paths import fault_of_id, fault_of_path, is_sidecar, normal
+from murace.data.table import Table, ascii_safe, few, read_table, refuse
+from murace.errors import DataError
+from murace.vocabulary import Split, closest, is_group
+
+REQUIRED = ("path", "label")
+OPTIONAL = ("group", "patient", "study", "split")
+ONE_GROUP = "all"
+NO_PATIENTS = "no patient column: each study counts as a patient of its own, so no patient-level split was possible"
+
+
+def list_manifest(path: Path) -> Listing:
+    """List a manifest's images; its paths are relative to the csv file.
+
+    Raises:
+        DataError: a column is missing, a value is not allowed, labels or splits contradict each other.
+    """
+    table = read_table(path)
+    header = _header(table)
+    frame = pd.DataFrame(table.rows[1:], columns=header, dtype=str)
+    lines = table.lines[1:]
+    sidecars = frame["path"].map(is_sidecar).to_numpy(dtype=bool)
+    frame = frame[~sidecars].assign(_line=[line for line, skip in zip(lines, sidecars, strict=True) if not skip])
+    _check(path, frame)
+    images = _identify(frame.drop(columns="_line"), [name for name in header if name not in REQUIRED + OPTIONAL])
+    notes = [] if "patient" in header else [NO_PATIENTS]
+    cuts = {} if "split" in header else {Split.TEST: TEST_FRACTION, Split.VALIDATION: VALIDATION_FRACTION}
+    return Listing(
+        form="manifest",
+        root=path.parent.resolve(),
+        images=settle(images, notes),
+        cuts=cuts,
+        ignored=int(sidecars.sum()),
+        notes=notes,
+        patient_level="patient" in header,
+    )
+
+
+def _header(table: Table) -> list[str]:
+    header = table.rows[0] if table.rows else []
+    missing = [name for name in REQUIRED if name not in header]
+    if missing:
+        found = few(header) or "nothing"
+        raise DataError(f"{table.path} has no column {' and no column '.join(missing)}; its first line says: {found}")
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice or "" in header:
+        raise DataError(f"{table.path}: a column {f'is there twice: {few(twice)}' if twice else 'has no name'}")
+    taken = [name for name in header if name in set(store.COLUMNS) - {*REQUIRED, *OPTIONAL}]
+    if taken:
+        raise DataError(f"{table.path}: rename the column {few(taken)}: murace writes one of that name itself")
+    bad = [name for name in header if fault_of_id(name)]
+    if bad:
+        raise DataError(f"{table.path}: a column's name is not allowed: {few(bad)}")
+    return header
+
+
+def _check(path: Path, frame: pd.DataFrame) -> None:
+    """Stop at values that are not allowed, all of one kind at a time."""
+
+    def faults(column: str, fault_of: object) -> list[tuple[int, str]]:
+        assert callable(fault_of)
+        pairs = zip(frame["_line"], frame[column], strict=True)
+        return [(int(line), f"{fault}: '{ascii_safe(value)}'") for line, value in pairs if (fault := fault_of(value))]
+
+    refuse(path, faults("path", fault_of_path), "a path that is not inside the source")
+    refuse(path, faults("label", _fault_of_label), "the label must be exactly 0 or 1")
+    for column, fault_of in (("group", _fault_of_group), ("split", _fault_of_split), ("study", fault_of_id)):
+        if column in frame:
+            refuse(path, faults(column, fault_of), f"column {column}")
+    if "patient" in frame:
+        refuse(path, faults("patient", _fault_of_patient), "column patient")
+
+
+def _fault_of_label(label: str) -> str | None:
+    if label in ("0", "1"):
+        return None
+    try:
+        number = float(label)
+    except ValueError:
+        return "empty" if not label.strip() else "not a number"
+    return f"write it as {int(number)}" if number in (0, 1) else "another number"
+
+
+def _fault_of_group(group: str) -> str | None:
+    if is_group(group):
+        return None
+    hint = group.strip().lower().replace(" ", "_")
+    return f"write it as '{hint}'" if is_group(hint) else "not a group's name (lower case letters, digits, - and _)"
+
+
+def _fault_of_split(split: str) -> str | None:
+    return None if split in tuple(Split) else f"no split{closest(split, tuple(Split))}"
+
+
+def _fault_of_patient(patient: str) -> str | None:
+    return fault_of_id(patient) or ("a slash" if "/" in patient else None)
+
+
+def _identify(frame: pd.DataFrame, extra: list[str]) -> pd.DataFrame:
+    """Give every image its group, study and patient. A study's id holds the other two, so that no two ever merge."""
+    images = pd.DataFrame({"path": frame["path"].map(normal), "label": frame["label"].astype("int64")})
+    images["group"] = frame.get("group", pd.Series(ONE_GROUP, index=frame.index))
+    study = frame.get("study", images["path"])
+    owner = images["group"] if "patient" not in frame else images["group"] + "/" + frame["patient"]
+    # An id without slashes; % keeps it unique.
+    lone = (owner + "/" + study).str.replace("%", "%25", regex=False).str.replace("/", "%2F", regex=False)
+    images["patient"] = frame.get("patient", lone)
+    images["study"] = owner + "/" + study
+    images["split"] = frame.get("split", pd.Series(Split.TRAIN.value, index=frame.index))
+    return images[listing.COLUMNS].join(frame[extra])

@@ -1,0 +1,18 @@
+"""OpenCV, loaded once and kept quiet; every module of murace takes `cv2` from here."""
+
+from murace.errors import MachineError
+
+try:
+    import cv2
+except ImportError as error:
+    if any(name in str(error) for name in ("libGL", "libgthread", "libglib")):
+        raise MachineError(
+            "OpenCV needs libGL: apt-get install libgl1 libglib2.0-0, "
+            "or pip uninstall opencv-python && pip install opencv-python-headless"
+        ) from error
+    raise MachineError(f"OpenCV cannot be loaded ({error}): pip install --force-reinstall opencv-python") from error
+
+cv2.setNumThreads(0)  # processes share the cores; threads inside each would only fight over them
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a bad file is reported once, by murace
+
+__all__ = ["cv2"]

@@ -1,0 +1,61 @@
+"""The gate for names that come from outside: file paths and ids of a source's csv."""
+
+import unicodedata
+from pathlib import Path, PurePosixPath
+
+from murace.data.header import ImageError
+
+MAX_LENGTH = 1024
+_FORMULA = tuple("=+-@")  # a spreadsheet would run them
+_BIDI = {*"\u200e\u200f\u061c", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
+_SIDECARS = ("._", ".DS_Store", "__MACOSX")
+
+
+def is_sidecar(path: str) -> bool:
+    """Whether macOS left this beside the real files: `._*`, `.DS_Store`, anything under `__MACOSX`."""
+    return any(part.startswith(_SIDECARS[0]) or part in _SIDECARS[1:] for part in path.split("/"))
+
+
+def fault_of_id(name: str) -> str | None:
+    """In words, why `name` may not be an id; None where it may."""
+    if not name or len(name) > MAX_LENGTH:
+        return "empty" if not name else f"longer than {MAX_LENGTH} characters"
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in _BIDI for letter in name):
+        return "a control character"
+    if name.startswith(_FORMULA):
+        return "begins with one of = + - @"
+    if ".." in name.split("/"):
+        return "'..' in it"
+    return "an absolute path" if name.startswith("/") else None
+
+
+def fault_of_path(path: str) -> str | None:
+    """In words, why `path` may not name a file inside the source; None where it may."""
+    if "\\" in path:
+        return "a backslash: separate folders with /"
+    if path[1:2] == ":" and path[:1].isalpha():
+        return "an absolute path"
+    fault = fault_of_id(path)
+    return "no file name" if fault is None and path.rstrip("/").rpartition("/")[2] in ("", ".") else fault
+
+
+def normal(path: str) -> str:
+    """`path` without `.` parts and doubled slashes, so that one file has one name."""
+    return PurePosixPath(path).as_posix()
+
+
+def locate(root: Path, path: str) -> Path:
+    """The real place of a listed file, symbolic links followed.
+
+    Raises:
+        ImageError: it lies outside the source, or its links never end.
+    """
+    if (fault := fault_of_path(path)) is not None:
+        raise ImageError(fault)
+    try:
+        place = (root / path).resolve()
+    except (OSError, RuntimeError):
+        raise ImageError("a link that leads in a circle") from None
+    if not place.is_relative_to(root):
+        raise ImageError("a link that leads out of the source")
+    return place

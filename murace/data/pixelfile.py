@@ -1,0 +1,89 @@
+"""`pixels.npy` while it is made: at full length from the start, filled by processes, without holes in the end."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from murace.files import atomic, disk_error, sync_folder
+
+_BLOCK = 8 * 2**20  # bytes copied at a time
+
+
+def create(path: Path, count: int, size: int) -> None:
+    """Make the array's file, uint8 [count, size, size], at its final length; what is not written yet reads as 0.
+
+    Raises:
+        MachineError: the file cannot be made.
+    """
+    try:
+        with path.open("wb") as file:
+            offset = _write_header(file, count, size)
+            file.truncate(offset + count * size * size)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def offset_of(path: Path) -> int:
+    """Where the first pixel is in the file."""
+    with path.open("rb") as file:
+        return _read_header(file)[1]
+
+
+def shape_of(path: Path) -> tuple[int, ...] | None:
+    """The array's shape; None where there is no such file or it is not as long as its header says."""
+    try:
+        with path.open("rb") as file:
+            shape, offset = _read_header(file)
+            return shape if path.stat().st_size == offset + int(np.prod(shape)) else None
+    except (OSError, ValueError):
+        return None
+
+
+def place(source: Path, target: Path, kept: Sequence[int]) -> None:
+    """Put the finished array in its place: as it is if all rows are kept, else those rows alone, streamed.
+
+    Raises:
+        MachineError: the disk is full.
+    """
+    with source.open("rb") as file:
+        (count, size, _), offset = _read_header(file)
+        if len(kept) < count:
+            with atomic(target) as result:
+                _write_header(result, len(kept), size)
+                for first, last in _runs(kept):
+                    _copy(file, result, offset + first * size * size, (last - first) * size * size)
+            return
+    source.replace(target)
+    sync_folder(target.parent)
+
+
+def _runs(kept: Sequence[int]) -> list[tuple[int, int]]:
+    """Consecutive rows as pairs of first and one past the last."""
+    rows = np.asarray(kept, dtype=np.int64)
+    breaks = np.flatnonzero(np.diff(rows) != 1) + 1
+    return [(int(run[0]), int(run[-1]) + 1) for run in np.split(rows, breaks) if len(run)]
+
+
+def _write_header(file: IO[bytes], count: int, size: int) -> int:
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (count, size, size)})
+    return file.tell()
+
+
+def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], int]:
+    """The shape, and where the first pixel is."""
+    np.lib.format.read_magic(file)
+    shape, _, _ = np.lib.format.read_array_header_1_0(file)
+    return tuple(shape), file.tell()
+
+
+def _copy(source: IO[bytes], target: IO[bytes], start: int, length: int) -> None:
+    source.seek(start)
+    while length:
+        block = source.read(min(length, _BLOCK))
+        target.write(block)
+        length -= len(block)

@@ -1,0 +1,117 @@
+"""All images of a listing into one array, chunk by chunk, so that a run that was stopped goes on where it was."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from murace.data import pixelfile
+from murace.data.chunks import Chunk, Job, Outcome, chunk_length, finished
+from murace.data.pool import run_chunks
+from murace.errors import MachineError
+from murace.files import disk_error, read_json, write_json
+from murace.watch import Watch
+
+ABOUT, PIXELS = "about.json", "pixels.npy"
+Done = dict[int, list[Outcome]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to read: files under `root`, in this order, to `size` x `size` in the way of `fit`."""
+
+    root: Path
+    paths: Sequence[str]
+    size: int
+    fit: str
+
+    def chunks(self) -> list[Chunk]:
+        """The files in portions; the same ones for any number of processes."""
+        step = chunk_length(self.size)
+        starts = range(0, len(self.paths), step)
+        return [Chunk(start // step, start, tuple(self.paths[start : start + step])) for start in starts]
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """The folder of an unfinished run: the array, a note per finished chunk, and what all of it is about.
+
+    `target` is where the array goes in the end. `about` is whatever the chunks depend on; those about anything else are
+    thrown away.
+    """
+
+    folder: Path
+    target: Path
+    about: dict[str, Any]
+
+    @property
+    def pixels(self) -> Path:
+        """The array while it is filled."""
+        return self.folder / PIXELS
+
+
+def read_all(request: Request, scratch: Scratch, *, jobs: int, watch: Watch) -> list[Outcome]:
+    """Decode what is not decoded yet; one outcome per path.
+
+    Raises:
+        Interrupted: the watch says so; finished chunks are kept.
+        MachineError: the disk is too small or fails, or a process dies.
+    """
+    chunks = request.chunks()
+    job = Job(str(request.root), str(scratch.pixels), str(scratch.folder), 0, request.size, request.fit)
+    done = _found(job, scratch, chunks, len(request.paths))
+    if not done:
+        _clear(request, scratch)
+    remaining = [chunk for chunk in chunks if chunk.number not in done]
+    if remaining:
+        job = Job(**{**vars(job), "offset": pixelfile.offset_of(scratch.pixels)})
+    start = sum(map(len, done.values()))
+    if start:
+        watch.say(f"{start} of {len(request.paths)} radiographs had been read before")
+    with watch.bar("reading radiographs", len(request.paths), start=start) as bar:
+        for chunk, outcomes in run_chunks(job, remaining, jobs=jobs, watch=watch):
+            done[chunk.number] = outcomes
+            bar.advance(len(outcomes))
+    return [outcome for chunk in chunks for outcome in done[chunk.number]]
+
+
+def place(scratch: Scratch, kept: Sequence[int]) -> None:
+    """Put the finished array where it belongs, with the rows `kept` alone.
+
+    Raises:
+        MachineError: the disk is full.
+    """
+    if scratch.pixels.is_file():  # else a run that was stopped has already done it
+        pixelfile.place(scratch.pixels, scratch.target, kept)
+
+
+def _found(job: Job, scratch: Scratch, chunks: Sequence[Chunk], count: int) -> Done:
+    """The chunks that need not be read again."""
+    about = scratch.folder / ABOUT
+    if not about.is_file() or read_json(about) != scratch.about:
+        return {}
+    done = {chunk.number: outcomes for chunk in chunks if (outcomes := finished(job, chunk)) is not None}
+    shape = (count, job.size, job.size)
+    if pixelfile.shape_of(scratch.pixels) == shape:
+        return done
+    # All chunks are noted and the array has gone: it stands in its place already.
+    return done if len(done) == len(chunks) and pixelfile.shape_of(scratch.target) == shape else {}
+
+
+def _clear(request: Request, scratch: Scratch) -> None:
+    """An empty array of the right length, after making sure that it will fit; the note about it is written last."""
+    shutil.rmtree(scratch.folder, ignore_errors=True)
+    try:
+        scratch.folder.mkdir(parents=True)
+        free = shutil.disk_usage(scratch.folder).free
+    except OSError as error:
+        raise disk_error(error, scratch.folder) from error
+    need = len(request.paths) * request.size**2
+    if need > free:
+        raise MachineError(
+            f"the images need {need / 1e6:,.0f} MB in {scratch.folder.parent} and {free / 1e6:,.0f} MB are free: "
+            "make room, choose another --workspace, or a smaller --size"
+        )
+    pixelfile.create(scratch.pixels, len(request.paths), request.size)
+    write_json(scratch.folder / ABOUT, scratch.about)

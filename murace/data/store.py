@@ -1,0 +1,50 @@
+"""The prepared data as the other steps read it: one table and one array."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from murace.errors import WorkspaceError
+from murace.files import PRIVATE, PUBLIC, write_text
+
+COLUMNS = ["row", "path", "split", "group", "patient", "study", "label", "width", "height", "sha256"]
+TEXT = ["path", "split", "group", "patient", "study", "sha256"]
+Pixels = npt.NDArray[np.uint8]
+
+
+def read_index(path: Path) -> pd.DataFrame:
+    """`index.csv`: one row per image, `row` equal to its place in the array; extra manifest columns follow as text.
+
+    Raises:
+        WorkspaceError: the table is not what `prepare` writes.
+    """
+    index = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if list(index.columns[: len(COLUMNS)]) != COLUMNS:
+        raise WorkspaceError(f"{path} lacks columns of murace's index; run: murace prepare SOURCE --force")
+    for name in ("row", "label", "width", "height"):
+        index[name] = index[name].astype("int64")
+    if not np.array_equal(index["row"].to_numpy(), np.arange(len(index))):
+        raise WorkspaceError(f"{path}: rows are out of order; run: murace prepare SOURCE --force")
+    return index
+
+
+def open_pixels(path: Path) -> Pixels:
+    """`pixels.npy`, uint8 [N, size, size], by memory map.
+
+    Raises:
+        WorkspaceError: the file is not such an array.
+    """
+    try:
+        pixels: Pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError) as error:
+        raise WorkspaceError(f"{path} cannot be read ({error}); run: murace prepare SOURCE --force") from error
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2]:
+        raise WorkspaceError(f"{path} is not uint8 [N, size, size]; run: murace prepare SOURCE --force")
+    return pixels
+
+
+def write_frame(path: Path, frame: pd.DataFrame, *, private: bool = False) -> None:
+    """Write a table as csv, atomically, its numbers to the last digit; `private` where ids stand in it (mode 0600)."""
+    write_text(path, frame.to_csv(index=False), mode=PRIVATE if private else PUBLIC)

@@ -1,0 +1,87 @@
+"""Csv files from outside, read strictly: UTF-8, every row as long as the others, every row with its line number."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from murace.errors import DataError
+
+SHOWN = 5  # bad rows that a message names
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a csv file and the line each of them begins on; blank lines are left out."""
+
+    path: Path
+    rows: list[list[str]]
+    lines: list[int]
+
+
+def read_table(path: Path, *, columns: int | None = None) -> Table:
+    """Read a csv file; `columns` is how many each row must have (default: as many as the first).
+
+    Raises:
+        DataError: the file is missing, unreadable, not UTF-8, not a csv file, or has rows of another length.
+    """
+    table = Table(path, [], [])
+    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    line = 1
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                table.rows.append(row)
+                table.lines.append(line)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{path} is not a csv file: line {reader.line_num}: {error}") from error
+    width = columns or len(table.rows[0] if table.rows else [])
+    refuse(
+        path,
+        [(line, f"{len(row)} columns") for row, line in _pairs(table) if len(row) != width],
+        f"not {width} columns",
+    )
+    return table
+
+
+def refuse(path: Path, faults: Sequence[tuple[int, str]], what: str) -> None:
+    """Stop if there are faults; name the first few and how many there are.
+
+    Raises:
+        DataError: `faults`, pairs of line and detail, is not empty.
+    """
+    if faults:
+        more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+        shown = "; ".join(f"line {line}: {ascii_safe(detail)}" for line, detail in faults[:SHOWN])
+        raise DataError(f"{path}: {what} ({shown}{more})")
+
+
+def few(names: Sequence[str]) -> str:
+    """The first few of `names`, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(ascii_safe(name) for name in names[:SHOWN]) + more
+
+
+def ascii_safe(text: str) -> str:
+    """`text` with whatever a terminal might obey written as an escape, and not too long."""
+    safe = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return safe if len(safe) <= 200 else f"{safe[:200]}..."
+
+
+def _pairs(table: Table) -> list[tuple[list[str], int]]:
+    return list(zip(table.rows, table.lines, strict=True))
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    if b"\0" in data:
+        raise DataError(f"{path} is not a UTF-8 csv file: it has NUL bytes (UTF-16?); save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not a UTF-8 csv file (byte {error.start}); save it as UTF-8") from error

@@ -1,0 +1,108 @@
+"""Where nets run: the device that was asked for or a clear refusal, its precision, and the number of threads."""
+
+import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from murace.config import Machine
+from murace.errors import MachineError, UsageError
+
+NATIVE_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86 and arm64 spellings of the kernel
+NATIVE_BF16_CAPABILITY = (8, 0)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A device and how arithmetic is done on it."""
+
+    device: torch.device
+    precision: str  # fp32 or bf16, never auto
+
+    @property
+    def name(self) -> str:
+        """For records and messages: `cpu`, or the GPU's model."""
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """bf16 convolutions are fast in channels-last only."""
+        return torch.channels_last if self.precision == "bf16" else torch.contiguous_format
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """bf16 arithmetic over fp32 weights, where the precision says so."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
+
+    def put(self, net: torch.nn.Module) -> None:
+        """Move a net here, in the layout that suits the precision."""
+        net.to(device=self.device)
+        net.to(memory_format=self.memory_format)
+
+
+def choose(machine: Machine) -> tuple[torch.device, str | None]:
+    """The device for `--gpu`, and a line to say where the CPU was nobody's wish.
+
+    Absent: the first GPU, else the CPU. A number: that GPU or an error, never a quiet CPU run.
+
+    Raises:
+        UsageError: not a number nor `cpu`.
+        MachineError: there is no such GPU; the message says why and what there is.
+    """
+    wish = machine.gpu
+    if wish == "cpu":
+        return torch.device("cpu"), None
+    if wish is None:
+        if torch.cuda.is_available():
+            return torch.device("cuda:0"), None
+        return torch.device("cpu"), f"no GPU found: running on the CPU with {_threads_asked(machine)} threads"
+    if not wish.isdecimal():
+        raise UsageError(f"--gpu takes the number of one GPU, or cpu; not '{wish}'")
+    if not torch.cuda.is_available():
+        raise MachineError(f"--gpu {wish}: {_why_no_cuda()}; to run on the CPU: --gpu cpu")
+    count = torch.cuda.device_count()
+    if int(wish) >= count:
+        seen = ", ".join(f"{i} ({torch.cuda.get_device_name(i)})" for i in range(count))
+        raise MachineError(f"--gpu {wish}: no such GPU; {count} visible: {seen}")
+    return torch.device(f"cuda:{int(wish)}"), None
+
+
+def _why_no_cuda() -> str:
+    if torch.version.cuda is None:
+        return "this torch is a build without CUDA"
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1"):
+        return "CUDA_VISIBLE_DEVICES hides every GPU"
+    return "no GPU, or no driver for it, was found"
+
+
+def resolve_precision(asked: str, device: torch.device) -> str:
+    """`auto` is bf16 where the hardware computes it natively (elsewhere it is slower than fp32), else fp32."""
+    if asked != "auto":
+        return asked
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device) >= NATIVE_BF16_CAPABILITY else "fp32"
+    return "bf16" if NATIVE_BF16_FLAGS & _cpu_flags() else "fp32"
+
+
+def _cpu_flags() -> set[str]:
+    info = Path("/proc/cpuinfo")
+    if not info.is_file():
+        return set()
+    lines = (line.partition(":") for line in info.read_text(errors="replace").splitlines())
+    return next((set(value.split()) for key, _, value in lines if key.strip() in ("flags", "Features")), set())
+
+
+def set_threads(machine: Machine, recorded: int | None = None) -> int:
+    """Set torch's threads: `--threads`, else `recorded` (a resume's), else the cores this process may use."""
+    torch.set_num_threads(machine.threads or recorded or _threads_asked(machine))
+    return torch.get_num_threads()
+
+
+def _threads_asked(machine: Machine) -> int:
+    environment = os.environ.get("OMP_NUM_THREADS", "")
+    if machine.threads:
+        return machine.threads
+    if environment.isdecimal() and int(environment) > 0:
+        return int(environment)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

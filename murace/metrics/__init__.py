@@ -1,0 +1,1 @@
+"""Measures of how well probabilities agree with labels."""

@@ -1,0 +1,26 @@
+"""What the three learners have in common."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Learner(nn.Module):
+    """A net with a feature map and a linear head: logits = head(mean over the map)."""
+
+    head: nn.Module
+
+    def features(self, x: Tensor) -> Tensor:
+        """The last feature map, [B, C, h, w], of images [B, 1, H, W] scaled to 0..1."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits [B, 2] for normal and abnormal."""
+        maps = self.features(x)
+        with torch.autocast(x.device.type, enabled=False):  # bf16 would leave the probabilities two digits
+            logits: Tensor = self.head(maps.float().mean(dim=(2, 3)))
+        return logits
+
+
+def scaled(channels: int, width: float) -> int:
+    """A number of channels times `width`, at least one."""
+    return max(1, round(channels * width))

@@ -1,0 +1,70 @@
+"""A printed table as data, so that a page (or another format) only has to set it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from murace.report.formats import DASH, is_missing
+
+DIGITS = 12  # equal to this many digits is equal: the rule of `murace.selection`
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """One value with what stands beside it (the change, the paper's number) and under it (an interval, a remark)."""
+
+    text: str
+    best: bool = False
+    chosen: bool = False
+    change: str = ""
+    detail: str = ""
+    paper: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """A named line of cells; `total` sets it apart from the lines above."""
+
+    name: str
+    cells: Sequence[Cell]
+    total: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """Lines under a common heading; the heading may be empty."""
+
+    name: str
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """A column's heading, with a small second line."""
+
+    name: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """A whole table: `spans` is an optional upper line of headings, each over several columns."""
+
+    key: str
+    number: str
+    caption: str
+    corner: str
+    columns: Sequence[Column]
+    blocks: Sequence[Block]
+    spans: Sequence[tuple[str, int]] = ()
+    notes: Sequence[str] = ()
+
+    @property
+    def has_undefined(self) -> bool:
+        """Whether a value is a dash."""
+        return any(cell.text == DASH for block in self.blocks for row in block.rows for cell in row.cells)
+
+
+def best_of(values: Sequence[float]) -> set[int]:
+    """The places of the largest values, all of them where several are equal; undefined values never win."""
+    rounded = {place: round(value, DIGITS) for place, value in enumerate(values) if not is_missing(value)}
+    return {place for place, value in rounded.items() if value == max(rounded.values())}

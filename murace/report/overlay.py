@@ -1,0 +1,117 @@
+"""Class activation maps over the original: original, map and overlay side by side, colours on one fixed scale.
+
+The map's values are log-odds (logits). The same value has the same colour in every picture: nothing is stretched per
+image, so a picture without evidence stays grey. Positive (orange) pulls towards abnormal, negative (blue) towards
+normal: hues that every common kind of colour vision tells apart, both brightening with the value.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from murace.data.opencv import cv2
+from murace.report.sheet import compose
+
+Bytes = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+Heat = npt.NDArray[np.floating[Any]]
+
+LIMIT = 8.0  # logits: odds of about 3000 to 1; what lies beyond is drawn as the limit
+LEAST_SIDE = 256  # pixels of a panel; smaller originals are enlarged by a whole factor
+MOST_HEIGHT = 2048  # no enlargement beyond it
+OPACITY = 0.75  # of the overlay at the limit
+RAMP = 0.5  # opacity grows as |logit|^RAMP: weak evidence is seen, and order is kept
+TOWARDS_ABNORMAL = ((240, 112, 8), (255, 228, 146))  # from zero to the limit
+TOWARDS_NORMAL = ((18, 126, 222), (168, 230, 255))
+TITLES = ("original", "map", "overlay")
+BACKGROUND = (16, 17, 20)
+
+
+def triptych(original: Bytes, heat: Heat, *, caption: str, limit: float = LIMIT) -> Bytes:
+    """Draw original, map and overlay beside each other at the original's own resolution.
+
+    An original narrower than `LEAST_SIDE` is enlarged by a whole factor so that the text can be read.
+
+    Args:
+        original: uint8 [H, W], grey.
+        heat: [h, w], floating, the map in logits; positive towards abnormal.
+        caption: one line above, such as ``p = 0.93  abnormal  elbow  densenet``.
+        limit: the logit at which the colours end, in both directions.
+
+    Returns:
+        uint8 [.., .., 3], RGB.
+
+    Raises:
+        ValueError: the arrays do not fit the description, or the map has values that are not finite.
+    """
+    _check(original, heat, limit)
+    factor = _factor(*original.shape)
+    grey = np.repeat(np.repeat(original, factor, axis=0), factor, axis=1)
+    spread = upsample(heat, grey.shape)
+    panels = [np.stack([grey] * 3, axis=-1), colours(spread, limit=limit), blend(grey, spread, limit=limit)]
+    framed = [_frame(panel) for panel in panels]
+    return compose(
+        dict(zip(TITLES, framed, strict=True)), caption=caption, scale=_scale(framed[0].shape[0], limit), limit=limit
+    )
+
+
+def upsample(heat: Heat, shape: tuple[int, ...]) -> Floats:
+    """Enlarge a map to [H, W] by cubic interpolation, kept within the map's own extremes (cubics overshoot)."""
+    height, width = shape
+    large = cv2.resize(np.asarray(heat, dtype=np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    clipped: Floats = np.clip(large, heat.min(), heat.max()).astype(np.float32)
+    return clipped
+
+
+def colours(heat: Heat, *, limit: float = LIMIT) -> Bytes:
+    """The map alone: [H, W] logits to RGB on black; zero is black."""
+    strength, tint = _strength_and_tint(heat, limit)
+    drawn: Bytes = np.rint(tint * strength[..., None]).astype(np.uint8)
+    return drawn
+
+
+def blend(grey: Bytes, heat: Heat, *, limit: float = LIMIT) -> Bytes:
+    """The map over the image: more opaque where the logit is further from zero; at zero the image alone."""
+    strength, tint = _strength_and_tint(heat, limit)
+    opacity = (OPACITY * strength)[..., None]
+    return np.rint((1 - opacity) * grey[..., None] + opacity * tint).astype(np.uint8)
+
+
+def _strength_and_tint(heat: Heat, limit: float) -> tuple[Floats, Floats]:
+    """How much of a colour [H, W] in 0..1, and which one [H, W, 3] in 0..255."""
+    share = np.clip(np.asarray(heat, dtype=np.float32) / limit, -1, 1)
+    amount = np.abs(share)[..., None]
+    ends = [np.array(pair, dtype=np.float32) for pair in (TOWARDS_ABNORMAL, TOWARDS_NORMAL)]
+    warm, cold = (first + amount * (last - first) for first, last in ends)
+    return np.abs(share) ** RAMP, np.where(share[..., None] >= 0, warm, cold)
+
+
+def _check(original: Bytes, heat: Heat, limit: float) -> None:
+    if original.dtype != np.uint8 or original.ndim != 2 or original.size == 0:
+        raise ValueError(f"original must be uint8 [H, W], not {original.dtype} {list(original.shape)}")
+    if heat.ndim != 2 or heat.size == 0:
+        raise ValueError(f"heat must be a map [h, w], not {list(heat.shape)}")
+    if not np.isfinite(heat).all():
+        raise ValueError("heat has values that are not finite: the network's weights or features are broken")
+    if not limit > 0:
+        raise ValueError(f"limit must be positive, not {limit}")
+
+
+def _factor(height: int, width: int) -> int:
+    return max(1, min(math.ceil(LEAST_SIDE / width), MOST_HEIGHT // height))
+
+
+def _frame(panel: Bytes) -> Bytes:
+    """Centre a narrow or a flat panel on the background."""
+    height, width = (max(LEAST_SIDE, side) for side in panel.shape[:2])
+    framed = np.full((height, width, 3), BACKGROUND, dtype=np.uint8)
+    top, left = (height - panel.shape[0]) // 2, (width - panel.shape[1]) // 2
+    framed[top : top + panel.shape[0], left : left + panel.shape[1]] = panel
+    return framed
+
+
+def _scale(height: int, limit: float) -> Bytes:
+    """The colour bar, one pixel wide: the limit on top, its negative at the bottom."""
+    return colours(np.linspace(limit, -limit, height, dtype=np.float32)[:, None], limit=limit)

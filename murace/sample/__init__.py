@@ -1,0 +1,1 @@
+"""Synthetic radiographs in MURA's layout, for trying murace out without data."""

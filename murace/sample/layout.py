@@ -1,0 +1,123 @@
+"""The sample's folder: drawn radiographs in exactly the form of MURA-v1.1, with the truth beside them."""
+
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import pandas as pd
+
+from murace import files
+from murace.config import SampleConfig
+from murace.errors import UsageError
+from murace.sample.plan import REGIONS, Study, plan
+from murace.sample.radiograph import Radiograph, draw_study
+from murace.watch import Watch
+
+SIDES = ("train", "valid")
+PREFIX = "MURA-v1.1"  # with which every path in MURA's csv files begins
+UNFINISHED = ".unfinished"
+TRUTH = ["path", "finding", "x", "y", "width", "height"]
+NOTICE = """SYNTHETIC DRAWINGS
+
+Every image in this folder was drawn by a program (murace sample). None shows a patient, and none was made with X-rays.
+They exist to try out murace without data: scores reached on them say nothing about real radiographs.
+
+The layout is that of MURA-v1.1; truth.csv holds the box of each finding, in pixels: path,finding,x,y,width,height.
+"""
+
+Row = Sequence[str | int]
+
+
+def draw_sample(folder: Path, config: SampleConfig, watch: Watch) -> pd.DataFrame:
+    """Draw `config.studies` studies of each of the seven regions into `folder`, as MURA-v1.1 lays them out.
+
+    Nothing is visible in `folder` before all of it is drawn; whatever stops the drawing, what was drawn is removed.
+
+    Returns:
+        How many there are: split (train, valid), group, normal, abnormal (studies) and images.
+
+    Raises:
+        UsageError: `folder` is a file, or has something in it.
+        MachineError: the disk is full or the folder cannot be written to.
+        Interrupted: a signal came; the same command draws it afresh.
+    """
+    unfinished = folder / UNFINISHED
+    try:
+        existed = _require_empty(folder)
+        shutil.rmtree(unfinished, ignore_errors=True)  # of a drawing that was killed
+        try:
+            unfinished.mkdir(parents=True)
+            studies = _draw(unfinished, config, watch)
+            for name in sorted(unfinished.iterdir(), key=lambda path: path.suffix == ".csv"):  # csv files last
+                name.rename(folder / name.name)
+            unfinished.rmdir()
+        except BaseException:
+            shutil.rmtree(unfinished if existed else folder, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise files.disk_error(error, folder) from error
+    return _counts(studies)
+
+
+def _require_empty(folder: Path) -> bool:
+    """Whether `folder` is there already; refuse it unless it is an empty folder."""
+    if not folder.exists():
+        return False
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is a file; name a new or an empty folder for the sample")
+    if any(path.name != UNFINISHED for path in folder.iterdir()):
+        raise UsageError(f"{folder} is not empty; name a new or an empty folder for the sample, or empty it first")
+    return True
+
+
+def _draw(folder: Path, config: SampleConfig, watch: Watch) -> list[tuple[Study, int]]:
+    """Draw all images, then write the csv files; return each study with its number of images."""
+    studies: list[tuple[Study, int]] = []
+    truth: list[Row] = []
+    with watch.bar("sample", config.studies * len(REGIONS)) as bar:
+        for study in plan(config.studies, config.seed):
+            watch.check()
+            radiographs = list(draw_study(study))
+            truth += _write_study(folder, study, radiographs)
+            studies.append((study, len(radiographs)))
+            bar.advance(note=study.region)
+    files.write_text(folder / "SYNTHETIC.txt", NOTICE)
+    _write_csv(folder / "truth.csv", [TRUTH, *truth])
+    for side in SIDES:
+        here = [(study, number) for study, number in studies if study.side == side]
+        paths: list[Row] = [
+            [f"{PREFIX}/{_image(study, view)}"] for study, images in here for view in range(1, images + 1)
+        ]
+        _write_csv(folder / f"{side}_image_paths.csv", paths)
+        labels: list[Row] = [[f"{PREFIX}/{study.folder}/", int(study.finding is not None)] for study, _ in here]
+        _write_csv(folder / f"{side}_labeled_studies.csv", labels)
+    return studies
+
+
+def _image(study: Study, view: int) -> str:
+    return f"{study.folder}/image{view}.png"
+
+
+def _write_study(folder: Path, study: Study, radiographs: Iterable[Radiograph]) -> list[Row]:
+    """Write a study's images; return the truth about them."""
+    (folder / study.folder).mkdir(parents=True)
+    rows: list[Row] = []
+    for view, radiograph in enumerate(radiographs, start=1):
+        done, data = cv2.imencode(".png", radiograph.pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        assert done, "OpenCV always encodes a grey uint8 image as PNG"
+        (folder / _image(study, view)).write_bytes(data.tobytes())
+        box = radiograph.box
+        if study.finding is not None and box is not None:
+            rows.append([_image(study, view), study.finding, box.x, box.y, box.width, box.height])
+    return rows
+
+
+def _write_csv(path: Path, rows: Iterable[Row]) -> None:
+    files.write_text(path, "".join(",".join(map(str, row)) + "\n" for row in rows))
+
+
+def _counts(studies: Iterable[tuple[Study, int]]) -> pd.DataFrame:
+    rows = [(s.side, s.region, int(s.finding is None), int(s.finding is not None), images) for s, images in studies]
+    frame = pd.DataFrame(rows, columns=["split", "group", "normal", "abnormal", "images"])
+    return frame.groupby(["split", "group"], sort=True, as_index=False).sum()

@@ -1,0 +1,202 @@
+"""prepare: radiographs become one table and one array, cut by patient into training, validation and test."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from murace.config import MAX_REJECTED_FRACTION, PrepareConfig, params
+from murace.data import changes, counts, duplicates, reading, split, store
+from murace.data.chunks import DARK, FLAT, Outcome
+from murace.data.decode import RESIZER
+from murace.data.listing import Listing
+from murace.data.pool import cores
+from murace.data.preview import draw_preview
+from murace.data.source import read_source
+from murace.errors import DataError, UsageError
+from murace.record import Action, Plan, Wish, begin, commit, decide, forget, read, writing
+from murace.vocabulary import Split
+from murace.watch import Watch
+from murace.workspace import PrepareFolder, Workspace
+
+STEP = "prepare"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """How this run is carried out; nothing here changes what comes out.
+
+    `jobs`: reading processes (default: the cores it may use). `accept_rejects`: how many unusable files are fine.
+    `preview`: where to draw Figure 1.
+    """
+
+    jobs: int | None = None
+    accept_rejects: int | None = None
+    preview: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.jobs is not None and self.jobs < 1:
+            raise UsageError(f"--jobs must be at least 1, not {self.jobs}")
+        if self.accept_rejects is not None and self.accept_rejects < 0:
+            raise UsageError(f"--accept-rejects must be at least 0, not {self.accept_rejects}")
+        if self.preview is not None and self.preview.suffix.lower() != ".png":
+            raise UsageError(f"--preview must name a .png file, not {self.preview}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What is in the workspace now. `counts` is Table 1; `skipped`: it was there already; `notes` hold no ids."""
+
+    skipped: bool
+    counts: pd.DataFrame
+    images: int
+    studies: int
+    patients: int
+    rejected: int
+    ignored: int
+    notes: list[str]
+
+
+def run(
+    source: Path,
+    workspace: Workspace,
+    config: PrepareConfig,
+    *,
+    operation: Operation,
+    wish: Wish,
+    watch: Watch,
+) -> Prepared:
+    """Prepare a MURA folder or a manifest, unless that has been done.
+
+    Raises:
+        DataError: the source, its labels or its splits are not fit for use, or too many files are not.
+        WorkspaceError: another process is at it, or an unfinished run was about something else.
+        MachineError: the disk is full or cannot be written to.
+        Interrupted: a signal came; what has been read is kept.
+    """
+    place = workspace.prepare
+    with writing(place.folder):
+        listing = read_source(source)
+        plan = _plan(place, listing, config, wish)
+        if plan.action is not Action.SKIP:
+            for reason in plan.reasons:
+                watch.say(f"{STEP}: {reason}")
+            afresh = plan.action is Action.RUN and (wish.force or wish.resume is False)
+            _prepare(listing, place, config, operation, afresh, watch)
+        shutil.rmtree(place.partial, ignore_errors=True)
+        if operation.preview is not None:
+            images, pixels = store.read_index(place.index), store.open_pixels(place.pixels)
+            draw_preview(operation.preview, images, pixels, seed=config.seed, synthetic=listing.is_synthetic)
+        return _summary(place, skipped=plan.action is Action.SKIP)
+
+
+def _plan(place: PrepareFolder, listing: Listing, config: PrepareConfig, wish: Wish) -> Plan:
+    """What to do; also looks at the files themselves, whose contents the listing's digest does not cover."""
+    plan = decide(place.folder, params(config), {"source": listing.digest}, wish)
+    if plan.action is Action.SKIP:
+        changed = changes.since(place.sources, listing)
+        if changed:
+            return Plan(Action.RUN, (changed,))
+    return plan
+
+
+def _prepare(
+    listing: Listing, place: PrepareFolder, config: PrepareConfig, operation: Operation, afresh: bool, watch: Watch
+) -> None:
+    about = {"source": listing.digest, "size": config.size, "fit": config.fit}
+    scratch = reading.Scratch(place.partial, place.pixels, about)
+    if afresh:
+        forget(place.folder, place.partial)
+    begin(place.folder, STEP, params(config), {"source": listing.digest})
+    try:
+        request = reading.Request(listing.root, listing.images["path"].tolist(), config.size, config.fit)
+        outcomes = reading.read_all(request, scratch, jobs=operation.jobs or cores(), watch=watch)
+        rejected = _rejected(listing, outcomes)
+        store.write_frame(place.rejected, rejected, private=True)
+        _refuse(len(rejected), listing.listed, place, operation.accept_rejects)
+        images = _cut(listing, outcomes, config.seed)
+        table = counts.tabulate(images)
+        notes = [*listing.notes, *_remarks(outcomes), *duplicates.describe(images), *counts.check(table)]
+    except DataError:
+        # What was read stays for the next try, but no continuation is asked for: the mended source is another one.
+        forget(place.folder)
+        raise
+    reading.place(scratch, images["position"].tolist())
+    store.write_frame(place.index, _index(images, listing), private=True)
+    store.write_frame(place.counts, table)
+    store.write_frame(place.sources, changes.table(request.paths, outcomes), private=True)
+    made = [path.name for path in (place.index, place.pixels, place.counts, place.sources)]
+    commit(place.folder, made, info=_info(listing, images, len(rejected), config, notes))
+
+
+def _rejected(listing: Listing, outcomes: list[Outcome]) -> pd.DataFrame:
+    """Every file that cannot be used, with its reason, by path."""
+    unreadable = [
+        (path, outcome.reason) for path, outcome in zip(listing.images["path"], outcomes, strict=True) if outcome.reason
+    ]
+    return pd.DataFrame(sorted([*listing.rejected, *unreadable]), columns=["path", "reason"])
+
+
+def _refuse(rejected: int, listed: int, place: PrepareFolder, accepted: int | None) -> None:
+    """Stop at more than 1 % of unusable files, unless the user has said that so many are fine."""
+    if rejected > max(MAX_REJECTED_FRACTION * listed, accepted or 0):
+        raise DataError(
+            f"{rejected} of {listed} radiographs cannot be used, more than {MAX_REJECTED_FRACTION:.0%}: "
+            f"{place.rejected} says which and why; mend them, or accept that with --accept-rejects {rejected}"
+        )
+
+
+def _cut(listing: Listing, outcomes: list[Outcome], seed: int) -> pd.DataFrame:
+    """The usable images with their sizes, digests and final splits; `position` is their row in the array as read."""
+    seen = pd.DataFrame([(o.reason, o.width, o.height, o.sha256) for o in outcomes], columns=_SEEN)
+    images = listing.images.join(seen)
+    images["position"] = range(len(images))
+    images = images[images["reason"] == ""].reset_index(drop=True)
+    duplicates.refuse_across(images)  # after the cuts below there are none: their sides never part identical images
+    whole = images[images["split"] == Split.TRAIN]
+    united = duplicates.unite(whole["patient"], whole["sha256"])
+    images["unit"] = images["patient"].map(united).fillna(images["patient"])
+    images["split"] = split.assign(images, listing.cuts, seed=seed)
+    return images
+
+
+_SEEN = ["reason", "width", "height", "sha256"]
+
+
+def _index(images: pd.DataFrame, listing: Listing) -> pd.DataFrame:
+    extra = [name for name in listing.images.columns if name not in store.COLUMNS]
+    return images.assign(row=range(len(images)))[[*store.COLUMNS, *extra]]
+
+
+def _remarks(outcomes: list[Outcome]) -> list[str]:
+    """What is odd about pictures that were accepted all the same."""
+    flat, dark = (sum(outcome.remark == remark for outcome in outcomes) for remark in (FLAT, DARK))
+    notes = [f"{flat} images have a single shade"] if flat else []
+    return notes + ([f"{dark} 16-bit images use 12 bits at most and come out almost black"] if dark else [])
+
+
+def _info(
+    listing: Listing, images: pd.DataFrame, rejected: int, config: PrepareConfig, notes: list[str]
+) -> dict[str, Any]:
+    return {
+        "images": len(images),
+        "studies": int(images["study"].nunique()),
+        "patients": int(images["patient"].nunique()),
+        "rejected": rejected,
+        "ignored": listing.ignored,
+        "patient_level": listing.patient_level,
+        "source_form": listing.form,
+        "synthetic": listing.is_synthetic,
+        "size": config.size,
+        "resize": RESIZER,
+        "notes": notes,
+    }
+
+
+def _summary(place: PrepareFolder, *, skipped: bool) -> Prepared:
+    record = read(place.folder)
+    assert record is not None, "a summary of nothing"
+    info = {key: record.info[key] for key in ("images", "studies", "patients", "rejected", "ignored", "notes")}
+    return Prepared(skipped=skipped, counts=pd.read_csv(place.counts), **info)

@@ -1,0 +1,106 @@
+"""What the workspace's records say, gathered as the contents of the report."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from murace.data.store import read_index
+from murace.files import read_json
+from murace.record import Record, read
+from murace.report.contents import Contents, Picture
+from murace.vocabulary import OVERALL, Split
+from murace.workspace import Workspace
+
+SYNTHETIC = (
+    "Synthetic data: the pictures are drawings made by murace, not radiographs. "
+    "No number here says anything about patients."
+)
+NO_PATIENTS = (
+    "The data name no patients: every study counts as its own patient, so a patient-level split was not possible and "
+    "these results may be too good."
+)
+
+
+def contents(
+    workspace: Workspace, learners: Sequence[str], *, scores: pd.DataFrame, roc: pd.DataFrame, maps: Sequence[Picture]
+) -> Contents:
+    """The report of a workspace whose steps up to `finetune` are done."""
+    roster = read_json(workspace.calibrate.roster)
+    trained = {f"train/{name}": read(workspace.train(name).folder) for name in learners}
+    members = {f"finetune/{group}": read(workspace.finetune(group).folder) for group in roster["groups"]}
+    records = {name: record for name, record in {**trained, **members}.items() if record is not None}
+    prepared, chosen = read(workspace.prepare.folder), read(workspace.calibrate.folder)
+    assert prepared is not None
+    assert chosen is not None
+    index = read_index(workspace.prepare.index)
+    return Contents(
+        counts=pd.read_csv(workspace.prepare.counts),
+        learners=pd.DataFrame([_learner_row(name, records[f"train/{name}"]) for name in learners]),
+        validation=pd.read_csv(workspace.calibrate.scores),
+        roster=roster,
+        scores=scores,
+        roc=roc,
+        histories={name: pd.read_csv(workspace.root / name / "history.csv") for name in records},
+        maps=maps,
+        settings=_settings({"prepare": prepared, "calibrate": chosen, **records}),
+        notes=notes(prepared, [record for name, record in records.items() if name.startswith("train/")]),
+        facts=_facts(prepared, records),
+        studies=_studies(index),
+        best_epochs={name: int(record.info["best_epoch"]) for name, record in records.items()},
+    )
+
+
+def notes(prepared: Record, trained: Sequence[Record]) -> list[str]:
+    """What a reader must know before any number."""
+    found = []
+    if prepared.info.get("synthetic"):
+        found.append(SYNTHETIC)
+    if not prepared.info.get("patient_level", True):
+        found.append(NO_PATIENTS)
+    widths = sorted({float(record.params["width"]) for record in trained})
+    if widths != [1.0]:
+        shown = ", ".join(f"{width:g}" for width in widths)
+        found.append(f"The nets are not the paper's size: their channels are scaled by {shown}.")
+    if prepared.info.get("rejected"):
+        found.append(f"{prepared.info['rejected']:,} image files could not be used; prepare/rejected.csv lists them.")
+    return found
+
+
+def _learner_row(learner: str, record: Record) -> dict[str, Any]:
+    info = record.info
+    return {
+        "learner": learner,
+        "parameters": info["parameters"],
+        "trainable": info["trainable"],
+        "batch_size": info["batch_size"],
+        "epochs": info["epochs"],
+        "best_epoch": info["best_epoch"],
+        "hours": info["seconds"] / 3600,
+        "images_per_second": info["images_per_second"],
+        "precision": info["precision"],
+        "device": record.device,
+    }
+
+
+def _settings(records: Mapping[str, Record]) -> dict[str, dict[str, Any]]:
+    return {name: dict(record.params) for name, record in records.items()}
+
+
+def _facts(prepared: Record, records: Mapping[str, Record]) -> dict[str, Any]:
+    seeds = sorted({str(record.seed) for record in records.values()})
+    return {
+        **prepared.versions,
+        "split seed": prepared.seed,
+        "training seeds": ", ".join(seeds),
+        "prepared": prepared.started,
+        "last member finished": max((record.ended for record in records.values()), default=""),
+        "devices": ", ".join(sorted({record.device for record in records.values()})),
+    }
+
+
+def _studies(index: pd.DataFrame) -> dict[str, int]:
+    """Test studies per group, and overall."""
+    test = index[index["split"] == Split.TEST]
+    counts = test.groupby("group")["study"].nunique()
+    return {OVERALL: int(test["study"].nunique()), **{str(group): int(count) for group, count in counts.items()}}

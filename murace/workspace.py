@@ -1,0 +1,165 @@
+"""Every path in a workspace. No decision is made here, and no file name of it stands anywhere else."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from murace.vocabulary import LEARNERS
+
+RECORD = "step.json"
+BEGUN = "begun.json"
+
+
+@dataclass(frozen=True)
+class PrepareFolder:
+    """`WORKSPACE/prepare`."""
+
+    folder: Path
+
+    @property
+    def index(self) -> Path:
+        """One row per image; line i is `pixels[i]`."""
+        return self.folder / "index.csv"
+
+    @property
+    def pixels(self) -> Path:
+        """uint8 [N, size, size]."""
+        return self.folder / "pixels.npy"
+
+    @property
+    def counts(self) -> Path:
+        """Table 1 of this data."""
+        return self.folder / "counts.csv"
+
+    @property
+    def rejected(self) -> Path:
+        """Files that could not be used, and why."""
+        return self.folder / "rejected.csv"
+
+    @property
+    def sources(self) -> Path:
+        """Size and modification time of every source file, to notice changes cheaply."""
+        return self.folder / "sources.csv"
+
+    @property
+    def partial(self) -> Path:
+        """Decoded chunks of an unfinished run."""
+        return self.folder / "partial"
+
+
+@dataclass(frozen=True)
+class FitFolder:
+    """`WORKSPACE/train/<learner>` or `WORKSPACE/finetune/<group>`."""
+
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        """The best epoch's weights."""
+        return self.folder / "model.safetensors"
+
+    @property
+    def history(self) -> Path:
+        """One row per epoch."""
+        return self.folder / "history.csv"
+
+    @property
+    def predictions(self) -> Path:
+        """Validation probabilities, one row per image."""
+        return self.folder / "predictions.csv"
+
+    @property
+    def checkpoint(self) -> Path:
+        """What a resume needs."""
+        return self.folder / "checkpoint"
+
+
+@dataclass(frozen=True)
+class CalibrateFolder:
+    """`WORKSPACE/calibrate`."""
+
+    folder: Path
+
+    @property
+    def scores(self) -> Path:
+        """Validation scores of every learner."""
+        return self.folder / "scores.csv"
+
+    @property
+    def roster(self) -> Path:
+        """Which learner serves which group."""
+        return self.folder / "roster.json"
+
+
+@dataclass(frozen=True)
+class EvaluateFolder:
+    """`WORKSPACE/evaluate`."""
+
+    folder: Path
+
+    @property
+    def predictions(self) -> Path:
+        """Test probabilities of every model, one row per image."""
+        return self.folder / "predictions.csv"
+
+    @property
+    def scores(self) -> Path:
+        """Table 3, long."""
+        return self.folder / "scores.csv"
+
+    @property
+    def roc(self) -> Path:
+        """The points of the ROC figure."""
+        return self.folder / "roc.csv"
+
+    @property
+    def report(self) -> Path:
+        """The page to read."""
+        return self.folder / "report.html"
+
+    @property
+    def figures(self) -> Path:
+        """The report's figures as files."""
+        return self.folder / "figures"
+
+    @property
+    def partial(self) -> Path:
+        """Probabilities of the nets that an unfinished run has been through."""
+        return self.folder / "partial"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder that the steps share."""
+
+    root: Path
+
+    @property
+    def prepare(self) -> PrepareFolder:
+        """Radiographs as one array."""
+        return PrepareFolder(self.root / "prepare")
+
+    def train(self, learner: str) -> FitFolder:
+        """A learner trained on all groups."""
+        return FitFolder(self.root / "train" / learner)
+
+    def finetune(self, group: str) -> FitFolder:
+        """A group's member."""
+        return FitFolder(self.root / "finetune" / group)
+
+    @property
+    def calibrate(self) -> CalibrateFolder:
+        """The choice of learners."""
+        return CalibrateFolder(self.root / "calibrate")
+
+    @property
+    def evaluate(self) -> EvaluateFolder:
+        """Test results."""
+        return EvaluateFolder(self.root / "evaluate")
+
+    def learners(self) -> list[str]:
+        """Learners that have a folder, in the paper's order."""
+        return [name for name in LEARNERS if self.train(name).folder.is_dir()]
+
+    def name_of(self, path: Path) -> str:
+        """`path` relative to the workspace, as records and messages spell it."""
+        return path.relative_to(self.root).as_posix()

@@ -1,0 +1,68 @@
+"""Tiny prepared workspaces for tests: made-up pictures whose class a small net can learn."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from murace.config import Machine, Recipe, TrainConfig
+from murace.data.store import COLUMNS, write_frame
+from murace.files import atomic
+from murace.record import begin, commit, writing
+from murace.workspace import Workspace
+
+CPU = Machine(gpu="cpu", threads=1)
+SIZE = 64
+SHARES = (("train", 12), ("validation", 6), ("test", 6))
+GROUPS = ("elbow", "wrist")
+
+
+def tiny_index(groups: tuple[str, ...] = GROUPS) -> pd.DataFrame:
+    """Per group and class: 12 training, 6 validation and 6 test studies of one or two views, a patient each."""
+    rows = []
+    for group in groups:
+        for split, count in SHARES:
+            for number in range(count * 2):
+                label = number % 2
+                study = f"{split}/{group}/p{number}/s1"
+                for view in range(1 + number % 3 // 2):
+                    path = f"{study}/image{view}.png"
+                    rows.append((path, split, group, f"{split}-{group}-{number}", study, label, SIZE, SIZE, "0" * 64))
+    frame = pd.DataFrame(rows, columns=COLUMNS[1:])
+    return frame.reset_index(names="row")
+
+
+def tiny_pixels(index: pd.DataFrame, seed: int = 0) -> np.ndarray:
+    """Noise, and for the abnormal a bright square somewhere."""
+    generator = np.random.default_rng(seed)
+    pixels = generator.integers(0, 120, (len(index), SIZE, SIZE), dtype=np.uint8)
+    for row, label in enumerate(index["label"]):
+        if label:
+            y, x = generator.integers(8, SIZE - 24, 2)
+            pixels[row, y : y + 16, x : x + 16] = 255
+    return pixels
+
+
+def tiny_workspace(root: Path, *, seed: int = 0, groups: tuple[str, ...] = GROUPS) -> Workspace:
+    """A workspace whose `prepare` is done."""
+    workspace = Workspace(root)
+    folder = workspace.prepare
+    index = tiny_index(groups)
+    with writing(folder.folder):
+        begin(folder.folder, "prepare", {"size": SIZE, "fit": "squash", "seed": 0}, {"source": f"{seed}"})
+        write_frame(folder.index, index, private=True)
+        with atomic(folder.pixels) as file:
+            np.save(file, tiny_pixels(index, seed))
+        counts = pd.crosstab(index["group"], [index["split"], index["label"]])
+        counts.columns = [f"{split}_{'positive' if label else 'negative'}" for split, label in counts.columns]
+        counts.loc["overall"] = counts.sum()
+        write_frame(folder.counts, counts.reset_index(names="group"))
+        info = {"images": len(index), "patient_level": True, "synthetic": True, "source_form": "mura", "rejected": 0}
+        commit(folder.folder, ["index.csv", "pixels.npy", "counts.csv"], info=info)
+    return workspace
+
+
+def tiny_config(learner: str = "convnet", **recipe: object) -> TrainConfig:
+    """A narrow net, few epochs, fp32."""
+    values = {"epochs": 2, "batch_size": 8, "precision": "fp32", "lr": 0.003, **recipe}
+    return TrainConfig(learner=learner, width=0.1, recipe=Recipe(**values))
