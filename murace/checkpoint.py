@@ -144,3 +144,9 @@ def restore_adam(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]
             _, index, key = name.split(".")
             state.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    for parameter, entry in optimizer.state.items():
+        for key, value in entry.items():
+            if value.shape == parameter.shape:
+                # In the parameter's own strides: fused Adam walks both by address, so in channels-last a contiguous
+                # moment would be paired with other weights, silently.
+                entry[key] = torch.empty_like(parameter).copy_(value)

@@ -65,8 +65,8 @@ def chunk_length(size: int) -> int:
     return max(1, min(CHUNK_IMAGES, CHUNK_BYTES // size**2))
 
 
-def run_chunk(job: Job, chunk: Chunk, stopped: Callable[[], bool]) -> list[Outcome] | None:
-    """Decode one chunk and note it; None when asked to stop before its end.
+def run_chunk(job: Job, chunk: Chunk, check: Callable[[], None] = lambda: None) -> list[Outcome]:
+    """Decode one chunk and note it; `check` is called before each image and may raise to stop.
 
     Raises:
         MachineError: the pixels or the note cannot be written.
@@ -76,8 +76,7 @@ def run_chunk(job: Job, chunk: Chunk, stopped: Callable[[], bool]) -> list[Outco
         descriptor = os.open(pixels, os.O_WRONLY | os.O_CLOEXEC)
         try:
             for position, path in enumerate(chunk.paths, chunk.first):
-                if stopped():
-                    return None
+                check()
                 outcomes.append(_decode(job, path, descriptor, position))
             os.fsync(descriptor)
         finally:

@@ -100,7 +100,9 @@ def resize(grey: Grey, *, size: int, fit: str) -> npt.NDArray[np.uint8]:
     if fit == "pad":
         across, down = (max(1, round(side * size / max(width, height))) for side in (width, height))
     smaller = cv2.resize(grey, (min(across, width), min(down, height)), interpolation=cv2.INTER_AREA)
-    square = to_eight_bits(cast(Grey, cv2.resize(smaller, (across, down), interpolation=cv2.INTER_LINEAR)))
+    if smaller.shape != (down, across):
+        smaller = cv2.resize(smaller, (across, down), interpolation=cv2.INTER_LINEAR)
+    square = to_eight_bits(cast(Grey, smaller))
     if (across, down) == (size, size):
         return square
     canvas = np.zeros((size, size), np.uint8)

@@ -55,6 +55,7 @@ def list_mura(folder: Path) -> Listing:
 def _labels(table: Table, part: str) -> dict[str, int]:
     """The csv's label of each study folder."""
     labels: dict[str, int] = {}
+    numbered: dict[str, str] = {}  # study1_negative and study1_positive of one patient are one study
     malformed, wrong, conflicts = [], [], []
     for (name, label), line in zip(table.rows, table.lines, strict=True):
         match = _STUDY.fullmatch(name)
@@ -62,8 +63,10 @@ def _labels(table: Table, part: str) -> dict[str, int]:
             malformed.append((line, name))
         elif label not in ("0", "1"):
             wrong.append((line, f"'{label}'"))
-        elif labels.setdefault(match[1], int(label)) != int(label):
+        elif numbered.setdefault(match[1].rpartition("_")[0], label) != label:
             conflicts.append((line, match[1]))
+        else:
+            labels[match[1]] = int(label)
     refuse(table.path, malformed, f"not MURA-v1.1/{part}/XR_<REGION>/patientN/studyN_positive|negative/")
     refuse(table.path, wrong, "the label must be exactly 0 or 1")
     refuse(table.path, conflicts, "label conflict: a study with both labels")

@@ -36,7 +36,7 @@ def fault_of_path(path: str) -> str | None:
     if path[1:2] == ":" and path[:1].isalpha():
         return "an absolute path"
     fault = fault_of_id(path)
-    return "no file name" if fault is None and path.rstrip("/").rpartition("/")[2] in ("", ".") else fault
+    return "no file name" if fault is None and path.rpartition("/")[2] in ("", ".") else fault
 
 
 def normal(path: str) -> str:

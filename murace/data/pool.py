@@ -1,24 +1,22 @@
 """Reading processes: chunks go out, outcomes come back, and nobody is left behind when something ends early."""
 
-import multiprocessing
+import json
 import os
-import signal
-import threading
+import selectors
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import forkserver
-from multiprocessing.synchronize import Event
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import murace
 from murace.data.chunks import Chunk, Job, Outcome, run_chunk
 from murace.errors import MachineError
 from murace.watch import Watch
 
-_IN_FLIGHT = 2  # chunks per process: one in work and one waiting
 _POLL = 0.2  # seconds between two looks at the watch
-
-_stop: Event | None = None  # set in each reading process by `_start`
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # each process has a core, not all of them
 
 
 def cores() -> int:
@@ -41,69 +39,92 @@ def run_chunks(job: Job, chunks: Sequence[Chunk], *, jobs: int, watch: Watch) ->
         return
     for chunk in chunks:
         watch.check()
-        outcomes = run_chunk(job, chunk, lambda: watch.signum is not None)
-        if outcomes is not None:
-            yield chunk, outcomes
+        yield chunk, run_chunk(job, chunk, watch.check)
     watch.check()
 
 
 def _in_processes(job: Job, chunks: Sequence[Chunk], jobs: int, watch: Watch) -> Iterator[tuple[Chunk, list[Outcome]]]:
-    # A server that has loaded numpy and OpenCV once forks the others: no threads of ours are forked, nothing is loaded
-    # per process, and torch never is.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["murace.data.chunks"])
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: Ctrl-C is this process's business
+    queue = iter(chunks)
+    workers: list[_Worker] = []
     try:
-        forkserver.ensure_running()
-        stop = context.Event()
+        with selectors.DefaultSelector() as selector:
+            for chunk in [next(queue) for _ in range(jobs)]:
+                workers.append(_Worker())
+                workers[-1].introduce(job)
+                workers[-1].give(chunk)
+                selector.register(workers[-1].answers, selectors.EVENT_READ, workers[-1])
+            while selector.get_map():
+                watch.check()
+                for key, _ in selector.select(_POLL):
+                    worker: _Worker = key.data
+                    finished, outcomes = worker.chunk, worker.take()
+                    following = next(queue, None)
+                    if following is None:
+                        selector.unregister(worker.answers)
+                    else:
+                        worker.give(following)
+                    yield finished, outcomes
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(stop,)) as pool:
+        for worker in workers:
+            worker.end()
+
+
+class _Worker:
+    """One reading process and the chunk it is at."""
+
+    chunk: Chunk
+
+    def __init__(self) -> None:
+        package = str(Path(murace.__file__).parent.parent)
+        path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "murace.data.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # libpng writes its own complaints there; ours come as answers
+            env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
+            process_group=0,  # Ctrl-C is the parent's business
+        )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.questions, self.answers = self.process.stdin, self.process.stdout
+
+    def introduce(self, job: Job) -> None:
+        """Tell it what all chunks share."""
+        self._send(asdict(job))
+
+    def give(self, chunk: Chunk) -> None:
+        """Set it to work on a chunk."""
+        self.chunk = chunk
+        self._send(asdict(chunk))
+
+    def take(self) -> list[Outcome]:
+        """Its answer."""
+        line = self.answers.readline()
+        answer: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {"error": self._obituary()}
+        if "bug" in answer:
+            raise RuntimeError(answer["bug"])
+        if "error" in answer:
+            raise MachineError(answer["error"])
+        return [Outcome(**values) for values in answer["outcomes"]]
+
+    def end(self) -> None:
+        """End it now; a chunk that it has not finished is not noted and will be read again."""
+        self.process.kill()
+        self.process.wait()
+        self.answers.close()
         try:
-            yield from _gather(pool, job, iter(chunks), jobs, watch)
-        except BrokenProcessPool as error:
-            watch.check()  # a signal to the whole group ends the processes too
-            raise MachineError(
-                "a reading process was killed, perhaps for want of memory: run the same command again with fewer --jobs"
-            ) from error
-        finally:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-
-
-def _gather(
-    pool: ProcessPoolExecutor, job: Job, chunks: Iterator[Chunk], jobs: int, watch: Watch
-) -> Iterator[tuple[Chunk, list[Outcome]]]:
-    pending: dict[Future[list[Outcome] | None], Chunk] = {}
-    while True:
-        watch.check()
-        while len(pending) < jobs * _IN_FLIGHT and (chunk := next(chunks, None)) is not None:
-            pending[pool.submit(_run, job, chunk)] = chunk
-        if not pending:
+            self.questions.close()
+        except BrokenPipeError:  # a line it never read
             return
-        done, _ = wait(pending, timeout=_POLL, return_when=FIRST_COMPLETED)
-        for future in done:
-            chunk, outcomes = pending.pop(future), future.result()
-            if outcomes is not None:
-                yield chunk, outcomes
 
+    def _send(self, value: object) -> None:
+        try:
+            self.questions.write(json.dumps(value).encode() + b"\n")
+            self.questions.flush()
+        except BrokenPipeError:
+            raise MachineError(self._obituary()) from None
 
-def _run(job: Job, chunk: Chunk) -> list[Outcome] | None:
-    stop: Any = _stop
-    return run_chunk(job, chunk, stop.is_set)
-
-
-def _start(stop: Event) -> None:
-    """Make a reading process quiet: no Ctrl-C, no decoder's chatter, and no life without its parent."""
-    global _stop  # an Event can only be inherited, not sent with a task
-    _stop = stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)  # killed: there is nobody left to answer to
+    def _obituary(self) -> str:
+        code = self.process.wait()
+        return f"a reading process ended with code {code} (no memory left?): run the same command with fewer --jobs"

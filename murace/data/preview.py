@@ -59,7 +59,7 @@ def choose(images: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     groups = sorted(set(order["group"]))
     taken: list[int] = []
     for turn in range(COLUMNS):
-        group, label = groups[turn % len(groups)], (turn + turn // len(groups)) % 2
+        group, label = groups[turn % len(groups)], (turn % len(groups) + turn // len(groups)) % 2
         free = order[(order["group"] == group) & ~order.index.isin(taken)]
         fitting = free[free["label"] == label]
         taken.extend((fitting if len(fitting) else free).index[:1])

@@ -23,12 +23,15 @@ class Block(nn.Module):
         self.norm2 = nn.BatchNorm2d(after)
         self.conv2 = nn.Conv2d(after, after, 3, padding=1)
         self.relu = nn.ReLU(inplace=True)
-        self.projection = nn.Conv2d(before, after, 1, stride=stride) if stride > 1 else None
+        self.stride = stride
+        self.projection = nn.Conv2d(before, after, 1) if stride > 1 else None
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, before, H, W] to [B, after, H/stride, W/stride]."""
         active = self.relu(self.norm1(x))
-        shortcut = x if self.projection is None else self.projection(active)
+        # Every stride-th pixel, then 1x1: the same as a strided 1x1 convolution, whose backward pass corrupts memory in
+        # oneDNN on a CPU, in channels-last with few channels (uxlfoundation/oneDNN issue 6035; seen with torch 2.15).
+        shortcut = x if self.projection is None else self.projection(active[:, :, :: self.stride, :: self.stride])
         residual: Tensor = self.conv2(self.relu(self.norm2(self.conv1(active))))
         return residual + shortcut
 

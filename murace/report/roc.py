@@ -62,6 +62,11 @@ def auc(contents: Contents, model: str) -> float:
     return float(found.iloc[0]) if len(found) else float("nan")
 
 
+def decision_point(curve: pd.DataFrame) -> pd.DataFrame:
+    """The row of the curve where everything from 0.5 on is called abnormal."""
+    return curve[curve["threshold"] >= THRESHOLD].tail(1)
+
+
 def _curves(contents: Contents) -> dict[str, pd.DataFrame]:
     frame = contents.roc[contents.roc["level"] == Level.STUDY]
     return {str(model): curve for model, curve in frame.groupby("model", sort=False)}
@@ -80,7 +85,7 @@ def _draw_curve(axes: Axes, model: str, curve: pd.DataFrame, area: float) -> Non
         label=label,
         zorder=order,
     )
-    at_half = curve[curve["threshold"] >= THRESHOLD].tail(1)
+    at_half = decision_point(curve)
     axes.plot(
         at_half["fpr"], at_half["tpr"], "o", color=line.colour, markersize=6, markeredgecolor="white", zorder=order + 2
     )

@@ -37,6 +37,8 @@ def roster(contents: Contents) -> str:
     for group, choice in contents.roster["groups"].items():
         served.setdefault(choice["learner"], []).append(group)
     parts = [f"{formats.model_name(learner)} serves {formats.listing(groups)}" for learner, groups in served.items()]
+    if len(contents.roster["groups"]) == 1:
+        return f"There is one group here, and {parts[0]}."
     return f"{'; '.join(parts)}." if parts else ""
 
 

@@ -13,6 +13,7 @@ from murace.sample.projection import Outline, Pose, onto_film
 from murace.sample.skeleton import Array, Body, Site
 
 WIDEST = 1.25  # findings grow with the bone up to this many of its median half widths
+SMALLEST = 0.03  # radius of the smallest lesion by the film's longer side: some 4 pixels of 128
 Points = Array  # [N, 2]: pixels whose bounding box is the finding's
 
 
@@ -35,8 +36,8 @@ def draw_mark(body: Body, rng: np.random.Generator) -> Mark:
     return Mark(site, at, int(rng.choice([-1, 1])), size, slant, rng.uniform(-1, 1, 4))
 
 
-def fracture(bone: Image, outline: Outline, mark: Mark) -> tuple[Image, Points]:
-    """Break one bone [H, W]: a slanting, jagged gap, and the far fragment stepped aside and tilted."""
+def fracture(bone: Image, outline: Outline, mark: Mark, *, white: float) -> tuple[Image, Points]:
+    """Break one bone [H, W]: a slanting, jagged gap, the far fragment stepped aside and tilted, a little callus."""
     point, across, half = _place(outline, mark)
     along = np.array([across[1], -across[0]])
     rows, columns = (axis.astype(np.float32) for axis in np.indices(bone.shape))
@@ -46,16 +47,19 @@ def fracture(bone: Image, outline: Outline, mark: Mark) -> tuple[Image, Points]:
     waves = [0.1 * wave * np.sin((2 + 2 * k) * aside + 6 * wave) for k, wave in enumerate(mark.waves)]
     cut = forward - half * (slant * aside + np.sum(waves, axis=0))
     near, far = (np.clip(0.5 - sign * cut, 0, 1).astype(np.float32) for sign in (1, -1))
-    step, gap = mark.side * half * (0.5 + 0.45 * mark.size), half * (0.2 + 0.25 * mark.size)
+    least = SMALLEST * max(bone.shape)
+    step = mark.side * max(half * (0.6 + 0.6 * mark.size), 0.7 * least)
+    gap = max(half * (0.4 + 0.4 * mark.size), 0.5 * least)
     beyond = float(np.hypot(*(outline.line[-1] - point)))
-    tilt = np.degrees(mark.side * (0.04 + 0.5 * half / (beyond + half) * mark.size))
+    tilt = np.degrees(mark.side * (0.05 + 0.6 * half / (beyond + half) * mark.size))
     turn = cv2.getRotationMatrix2D((float(point[0]), float(point[1])), -float(tilt), 1.0)
     matrix = np.asarray(turn, np.float64)
     matrix[:, 2] += step * across + gap * along
     moved = cv2.warpAffine(bone * far, matrix, bone.shape[::-1], flags=cv2.INTER_LINEAR)
-    reach, width = half * (abs(slant) + 0.5) + gap, 1.15 * half
+    reach, width = half * (abs(slant) + 0.5) + gap, 1.3 * half
     corners = [(a, b) for a in (-reach, reach + gap) for b in (-width, width, step - width, step + width)]
-    return bone * near + moved, np.array([point + a * along + b * across for a, b in corners])
+    healing = white * (0.2 + 0.3 * mark.size) * _callus(bone.shape, point + 0.5 * step * across, along, half)
+    return bone * near + moved + healing, np.array([point + a * along + b * across for a, b in corners])
 
 
 def lesion(bone: Image, outline: Outline, mark: Mark, *, white: float) -> tuple[Image, Points]:
@@ -63,7 +67,7 @@ def lesion(bone: Image, outline: Outline, mark: Mark, *, white: float) -> tuple[
     point, across, half = _place(outline, mark)
     along = np.array([across[1], -across[0]])
     centre = point + 0.3 * mark.slant * half * across
-    radius = max(half * (0.8 + 0.35 * mark.size), 0.02 * max(bone.shape))
+    radius = max(half * (0.95 + 0.4 * mark.size), SMALLEST * max(bone.shape))
     angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     waves = [0.09 * wave * np.sin((2 + k) * angle + 6 * wave) for k, wave in enumerate(mark.waves)]
     shape = (
@@ -73,9 +77,9 @@ def lesion(bone: Image, outline: Outline, mark: Mark, *, white: float) -> tuple[
     )
     outer, inner = (_blob(bone.shape, centre + scale * shape, radius) for scale in (1.0, 0.78))
     if mark.side > 0:
-        changed = bone * (1 - 0.85 * inner) + 0.3 * white * (outer - inner).clip(0, 1)
+        changed = bone * (1 - 0.95 * inner) + 0.4 * white * (outer - inner).clip(0, 1)
     else:
-        changed = bone + 0.75 * white * (0.4 * outer + 0.6 * inner)
+        changed = bone + 0.9 * white * (0.4 * outer + 0.6 * inner)
     return changed.astype(np.float32), centre + 1.1 * shape
 
 
@@ -153,6 +157,15 @@ def _screw(point: Array, across: Array, half: float, offset: float, side: int, *
     start, end = offset + 0.3 * side * half, offset - 1.9 * side * half
     corners = [(start, -thick), (start, thick), (end, thick), (end, -thick)]
     return np.array([point + a * across + b * along for a, b in corners])
+
+
+def _callus(shape: tuple[int, ...], point: Array, along: Array, half: float) -> Image:
+    """New bone, a soft cuff [H, W] on both sides of a fracture, 0 to 1."""
+    across = np.array([-along[1], along[0]])
+    cuff = np.zeros(shape, np.float32)
+    for side in (-1, 1):
+        fill(cuff, point + 1.15 * side * half * across + _circle(half) @ np.stack([along, 0.45 * across]), 1.0)
+    return np.asarray(cv2.GaussianBlur(cuff, (0, 0), max(0.22 * half, 1.0)), np.float32)
 
 
 def _circle(radius: float, points: int = 20) -> Array:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -34,8 +35,10 @@ def draw_sample(folder: Path, config: SampleConfig, watch: Watch) -> pd.DataFram
 
     Nothing is visible in `folder` before all of it is drawn; whatever stops the drawing, what was drawn is removed.
 
+    The same seed gives the same pictures; on another kind of processor a few pixels may differ by one grey level.
+
     Returns:
-        How many there are: split (train, valid), group, normal, abnormal (studies) and images.
+        The truth: one row per abnormal image, as in truth.csv (path, finding, x, y, width, height).
 
     Raises:
         UsageError: `folder` is a file, or has something in it.
@@ -48,16 +51,19 @@ def draw_sample(folder: Path, config: SampleConfig, watch: Watch) -> pd.DataFram
         shutil.rmtree(unfinished, ignore_errors=True)  # of a drawing that was killed
         try:
             unfinished.mkdir(parents=True)
-            studies = _draw(unfinished, config, watch)
+            truth = _draw(unfinished, config, watch)
             for name in sorted(unfinished.iterdir(), key=lambda path: path.suffix == ".csv"):  # csv files last
                 name.rename(folder / name.name)
             unfinished.rmdir()
         except BaseException:
-            shutil.rmtree(unfinished if existed else folder, ignore_errors=True)
+            shutil.rmtree(unfinished, ignore_errors=True)
+            if not existed:
+                with suppress(OSError):  # not ours alone any more, or never made
+                    folder.rmdir()
             raise
     except OSError as error:
         raise files.disk_error(error, folder) from error
-    return _counts(studies)
+    return pd.DataFrame(truth, columns=TRUTH)
 
 
 def _require_empty(folder: Path) -> bool:
@@ -71,8 +77,8 @@ def _require_empty(folder: Path) -> bool:
     return True
 
 
-def _draw(folder: Path, config: SampleConfig, watch: Watch) -> list[tuple[Study, int]]:
-    """Draw all images, then write the csv files; return each study with its number of images."""
+def _draw(folder: Path, config: SampleConfig, watch: Watch) -> list[Row]:
+    """Draw all images, then write the csv files; return the truth."""
     studies: list[tuple[Study, int]] = []
     truth: list[Row] = []
     with watch.bar("sample", config.studies * len(REGIONS)) as bar:
@@ -92,7 +98,7 @@ def _draw(folder: Path, config: SampleConfig, watch: Watch) -> list[tuple[Study,
         _write_csv(folder / f"{side}_image_paths.csv", paths)
         labels: list[Row] = [[f"{PREFIX}/{study.folder}/", int(study.finding is not None)] for study, _ in here]
         _write_csv(folder / f"{side}_labeled_studies.csv", labels)
-    return studies
+    return truth
 
 
 def _image(study: Study, view: int) -> str:
@@ -115,9 +121,3 @@ def _write_study(folder: Path, study: Study, radiographs: Iterable[Radiograph]) 
 
 def _write_csv(path: Path, rows: Iterable[Row]) -> None:
     files.write_text(path, "".join(",".join(map(str, row)) + "\n" for row in rows))
-
-
-def _counts(studies: Iterable[tuple[Study, int]]) -> pd.DataFrame:
-    rows = [(s.side, s.region, int(s.finding is None), int(s.finding is not None), images) for s, images in studies]
-    frame = pd.DataFrame(rows, columns=["split", "group", "normal", "abnormal", "images"])
-    return frame.groupby(["split", "group"], sort=True, as_index=False).sum()

@@ -43,8 +43,8 @@ class Purpose(IntEnum):
     FILM = 7
 
 
-MIX = (Finding.HARDWARE,) * 2 + (Finding.FRACTURE,) * 3 + (Finding.LESION,) * 2 + (Finding.NARROWING,)
-MIX_WITHOUT_JOINT = (Finding.HARDWARE,) * 3 + (Finding.FRACTURE,) * 3 + (Finding.LESION,) * 2
+MIX = (Finding.HARDWARE,) * 3 + (Finding.FRACTURE,) * 2 + (Finding.LESION,) * 2 + (Finding.NARROWING,)
+MIX_WITHOUT_JOINT = (Finding.HARDWARE,) * 3 + (Finding.FRACTURE,) * 2 + (Finding.LESION,) * 3
 
 
 @dataclass(frozen=True, slots=True)

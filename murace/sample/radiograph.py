@@ -16,6 +16,7 @@ from murace.sample.projection import Pose, project
 from murace.sample.skeleton import Array, Body, vary
 
 LONGEST = 512  # pixels, as most of MURA
+MARGIN = 2  # pixels by which the film's blur widens a finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def _bones(body: Body, pose: Pose, finding: Finding | None, mark: Mark) -> tuple
         alone = np.zeros_like(bone)
         layer.add_to(alone)
         if finding is Finding.FRACTURE:
-            alone, points = findings.fracture(alone, outline, mark)
+            alone, points = findings.fracture(alone, outline, mark, white=body.bone_mm)
         elif finding is Finding.LESION:
             alone, points = findings.lesion(alone, outline, mark, white=body.bone_mm)
         else:
@@ -99,8 +100,8 @@ def _box(points: Array, pose: Pose) -> Box | None:
     if not len(points):
         return None
     size = (pose.width, pose.height)
-    low = np.clip(np.floor(points.min(axis=0)), 0, np.array(size) - 1).astype(int)
-    high = np.clip(np.ceil(points.max(axis=0)), low + 1, size).astype(int)
+    low = np.clip(np.floor(points.min(axis=0)) - MARGIN, 0, np.array(size) - 1).astype(int)
+    high = np.clip(np.ceil(points.max(axis=0)) + MARGIN, low + 1, size).astype(int)
     return Box(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
 
 
@@ -109,6 +110,6 @@ def _look(body: Body, rng: np.random.Generator) -> Look:
         black=rng.uniform(0.015, 0.1),
         white=rng.uniform(0.8, 1.0),
         gamma=rng.uniform(0.9, 1.35),
-        flesh=body.flesh * rng.uniform(0.85, 1.15),
-        noise=rng.uniform(0.012, 0.03),
+        flesh=body.flesh * rng.uniform(0.7, 0.95),
+        noise=rng.uniform(0.01, 0.022),
     )

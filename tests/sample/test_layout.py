@@ -106,14 +106,9 @@ def test_the_folder_says_that_it_is_synthetic_and_holds_nothing_else(sample: Pat
     assert {path.name for path in sample.iterdir()} == {"train", "valid", "truth.csv", "SYNTHETIC.txt", *tables}
 
 
-def test_counts_are_those_of_the_folder(drawn: tuple[Path, pd.DataFrame]) -> None:
-    sample, counts = drawn
-    assert len(counts) == 14
-    for row in counts.itertuples():
-        region = sample / row.split / f"XR_{row.group.upper()}"
-        assert row.images == len(list(region.rglob("*.png")))
-        assert row.abnormal == len(list(region.glob("*/*_positive")))
-        assert row.normal == len(list(region.glob("*/*_negative")))
+def test_what_is_returned_is_the_truth_on_disk(drawn: tuple[Path, pd.DataFrame]) -> None:
+    sample, truth = drawn
+    assert truth.equals(pd.read_csv(sample / "truth.csv"))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -173,9 +168,10 @@ def test_what_a_killed_drawing_left_is_cleared(tmp_path: Path) -> None:
     left = tmp_path / layout.UNFINISHED / "train" / "XR_ELBOW" / "half.png"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half")
-    counts = draw_sample(tmp_path, SampleConfig(studies=10, seed=3), Watch())
+    truth = draw_sample(tmp_path, SampleConfig(studies=10, seed=3), Watch())
     assert not (tmp_path / layout.UNFINISHED).exists()
-    assert len(list(tmp_path.rglob("*.png"))) == counts["images"].sum()
+    assert len(list(tmp_path.rglob("*.png"))) >= 8
+    assert len(list(tmp_path.glob("*/*/*/*_positive/*.png"))) == len(truth)
 
 
 def test_an_unwritable_place_is_a_machine_error(tmp_path: Path) -> None:

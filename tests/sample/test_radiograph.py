@@ -48,18 +48,15 @@ def small(study: Study) -> np.ndarray:
 
 
 def test_regions_differ_more_than_patients_do() -> None:
-    """A mean picture per region is enough to tell most first views apart."""
+    """A mean picture per region is enough to tell most first views of each region apart."""
     pictures = defaultdict(list)
     for region in REGIONS:
         for patient in range(1, 13):
             pictures[region].append(small(Study(0, region, "train", patient, 1, None)))
     means = {region: np.mean([[p, p[:, ::-1]] for p in seen[:6]], axis=(0, 1)) for region, seen in pictures.items()}
-    right = [
-        min(means, key=lambda known: float(np.square(means[known] - picture).mean())) == region
-        for region, seen in pictures.items()
-        for picture in seen[6:]
-    ]
-    assert np.mean(right) > 0.7
+    for region, seen in pictures.items():
+        named = [min(means, key=lambda known: float(np.square(means[known] - own).mean())) for own in seen[6:]]
+        assert named.count(region) >= 4, f"{region} taken for {named}"
 
 
 def test_neither_size_nor_brightness_tells_the_label() -> None:
@@ -88,4 +85,4 @@ def test_the_frame_and_the_size_do_not_depend_on_the_finding() -> None:
         for shown, normal in zip(draw_study(study), draw_study(replace(study, finding=None)), strict=True):
             assert shown.pixels.shape == normal.pixels.shape
             edge = np.r_[0:4, -4:0]
-            assert np.abs(shown.pixels[edge].astype(int) - normal.pixels[edge]).mean() < 3
+            assert np.median(np.abs(shown.pixels[edge].astype(int) - normal.pixels[edge])) <= 1

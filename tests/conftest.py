@@ -1,0 +1,33 @@
+"""Every test starts from the same place: no murace settings in the environment, a small and quiet torch."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from tests.workshop import tiny_workspace  # noqa: E402 - after the threads are set
+
+from murace.workspace import Workspace  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MURACE_WORKSPACE", "COLUMNS", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Workspace:
+    """A workspace whose `prepare` is done, with made-up pictures."""
+    return tiny_workspace(tmp_path / "workspace")
+
+
+@pytest.fixture(scope="session")
+def fracatlas() -> Path:
+    """The folder of real radiographs, where there is one."""
+    folder = os.environ.get("MURACE_FRACATLAS")
+    if not folder or not (Path(folder) / "manifest.csv").is_file():
+        pytest.skip("MURACE_FRACATLAS does not name the folder of the FracAtlas radiographs")
+    return Path(folder)

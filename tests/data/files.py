@@ -1,0 +1,83 @@
+"""Small radiographs and sources, drawn for tests."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from murace.data.opencv import cv2
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def picture(seed: int = 0, height: int = 24, width: int = 16) -> npt.NDArray[np.uint8]:
+    """A smooth grey picture, different for every seed."""
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
+    return cv2.GaussianBlur(noise, (0, 0), 1.5)
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """One PNG chunk."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png(image: npt.NDArray[np.generic], *extra: bytes) -> bytes:
+    """A PNG file; `extra` chunks come right after the header."""
+    data = cv2.imencode(".png", image)[1].tobytes()
+    return data[:33] + b"".join(extra) + data[33:]
+
+
+def raw_png(width: int, height: int, depth: int, colour: int, *chunks: bytes) -> bytes:
+    """A PNG file from its header's numbers and its chunks."""
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    return SIGNATURE + chunk(b"IHDR", header) + b"".join(chunks) + chunk(b"IEND", b"")
+
+
+def exif(orientation: int, order: str = "<") -> bytes:
+    """A TIFF block with nothing but an orientation."""
+    start = b"II*\0" if order == "<" else b"MM\0*"
+    entry = struct.pack(f"{order}HHIHH", 0x0112, 3, 1, orientation, 0)
+    return start + struct.pack(f"{order}IH", 8, 1) + entry + struct.pack(f"{order}I", 0)
+
+
+def jpeg(image: npt.NDArray[np.uint8], orientation: int | None = None) -> bytes:
+    """A JPEG file, with an EXIF block where an orientation is given."""
+    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+    if orientation is None:
+        return data
+    body = b"Exif\0\0" + exif(orientation)
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + data[2:]
+
+
+def make_mura(folder: Path, *, regions: tuple[str, ...] = ("ELBOW", "WRIST"), patients: int = 8) -> Path:
+    """A small MURA folder: in each region and part `patients` patients, every second one positive, two views each."""
+    number = 0
+    for part in ("train", "valid"):
+        images, studies = [], []
+        for region in regions:
+            for place in range(patients):
+                number += 1
+                word = ("negative", "positive")[place % 2]
+                study = f"{part}/XR_{region}/patient{number:05d}/study1_{word}"
+                (folder / study).mkdir(parents=True)
+                studies.append(f"MURA-v1.1/{study}/,{place % 2}\n")
+                for view in (1, 2):
+                    (folder / study / f"image{view}.png").write_bytes(png(picture(10 * number + view)))
+                    images.append(f"MURA-v1.1/{study}/image{view}.png\n")
+        (folder / f"{part}_image_paths.csv").write_text("".join(images))
+        (folder / f"{part}_labeled_studies.csv").write_text("".join(studies))
+    return folder
+
+
+def make_manifest(folder: Path, *, count: int = 40, header: str = "path,label", row: str = "{path},{label}") -> Path:
+    """A manifest of `count` pictures, every second one positive; `row` may use path, label, number."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [header]
+    for number in range(count):
+        path = f"image{number:03d}.png"
+        (folder / path).write_bytes(png(picture(number)))
+        rows.append(row.format(path=path, label=number % 2, number=number))
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return folder / "manifest.csv"

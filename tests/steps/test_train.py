@@ -1,0 +1,235 @@
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from murace.checkpoint import load_model
+from murace.config import Recipe, TrainConfig
+from murace.data.store import open_pixels, read_index
+from murace.errors import Interrupted, UsageError, WorkspaceError
+from murace.record import State, Wish, examine, read
+from murace.steps import train
+from murace.watch import Bar, Watch
+from murace.workspace import Workspace
+from tests.workshop import CPU, tiny_config, tiny_workspace
+
+AUTO, FRESH = Wish(), Wish(resume=False)
+
+
+class StopAfter(Watch):
+    """Sends a signal after so many steps, and remembers what was said."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.left, self.said = steps, list[str]()
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+    warn = say
+
+    @contextmanager
+    def bar(self, title: str, total: int, *, start: int = 0, lines: bool = False) -> Iterator[Bar]:
+        yield Bar() if lines else Countdown(self)
+
+
+class Countdown(Bar):
+    def __init__(self, watch: StopAfter) -> None:
+        self.watch = watch
+
+    def advance(self, by: int = 1, note: str = "") -> None:
+        self.watch.left -= 1
+        if self.watch.left == 0:
+            self.watch.signum = signal.SIGTERM
+
+
+def run(workspace: Workspace, config: TrainConfig, *, wish: Wish = AUTO, watch: Watch | None = None) -> train.Trained:
+    return train.run(workspace, config, machine=CPU, wish=wish, watch=watch or Watch())
+
+
+def outcome(workspace: Workspace, learner: str = "convnet") -> tuple[bytes, pd.DataFrame, bytes]:
+    """What must not depend on interruptions: the weights, the history without its clock, the predictions."""
+    folder = workspace.train(learner)
+    history = pd.read_csv(folder.history).drop(columns=["seconds", "images_per_second"])
+    return folder.model.read_bytes(), history, folder.predictions.read_bytes()
+
+
+def assert_same(first: tuple[bytes, pd.DataFrame, bytes], second: tuple[bytes, pd.DataFrame, bytes]) -> None:
+    assert first[0] == second[0]
+    pd.testing.assert_frame_equal(first[1], second[1], check_exact=True)
+    assert first[2] == second[2]
+
+
+def test_leaves_exactly_the_promised_files(prepared: Workspace) -> None:
+    done = run(prepared, tiny_config())
+    folder = prepared.train("convnet").folder
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"model.safetensors", "history.csv", "predictions.csv", "checkpoint", "step.json", ".lock"}
+    history = pd.read_csv(prepared.train("convnet").history)
+    columns = "epoch,train_loss,validation_loss,auc,accuracy,kappa,seconds,images_per_second"
+    assert list(history.columns) == columns.split(",")
+    assert list(history["epoch"]) == [1, 2]
+    predictions = pd.read_csv(prepared.train("convnet").predictions)
+    index = read_index(prepared.prepare.index)
+    assert list(predictions["row"]) == list(index.loc[index["split"] == "validation", "row"])
+    assert done.info["parameters"] == 190_057
+    assert examine(folder)[0] is State.DONE
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_two_and_two_epochs_equal_four_bit_for_bit(tmp_path: Path, precision: str) -> None:
+    whole, parts = tiny_workspace(tmp_path / "a"), tiny_workspace(tmp_path / "b")
+    run(whole, tiny_config(epochs=4, precision=precision))
+    run(parts, tiny_config(epochs=2, precision=precision))
+    run(parts, tiny_config(epochs=4, precision=precision))
+    assert_same(outcome(whole), outcome(parts))
+
+
+def test_stopped_at_any_step_it_ends_with_the_same_bits(tmp_path: Path) -> None:
+    whole = tiny_workspace(tmp_path / "whole")
+    run(whole, tiny_config(epochs=2))
+    for step in (1, 5, 8, 9, 15):  # 8 steps an epoch: the first, the middle, an epoch's end, and the second epoch
+        parts = tiny_workspace(tmp_path / f"stopped-{step}")
+        with pytest.raises(Interrupted) as stopped:
+            run(parts, tiny_config(epochs=2), watch=StopAfter(step))
+        assert stopped.value.exit_code == 143
+        assert examine(parts.train("convnet").folder)[0] is State.PARTIAL
+        watch = StopAfter(-1)
+        run(parts, tiny_config(epochs=2), watch=watch)
+        assert any("resuming after epoch" in line for line in watch.said)
+        assert_same(outcome(whole), outcome(parts))
+
+
+def test_without_the_optimisers_state_the_bits_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control of the two tests above."""
+    whole, parts = tiny_workspace(tmp_path / "a"), tiny_workspace(tmp_path / "b")
+    run(whole, tiny_config(epochs=4))
+    run(parts, tiny_config(epochs=2))
+    monkeypatch.setattr("murace.session.restore_adam", lambda optimizer, tensors: None)
+    run(parts, tiny_config(epochs=4))
+    assert outcome(whole)[0] != outcome(parts)[0]
+
+
+def test_finished_and_unchanged_is_skipped_without_a_write(prepared: Workspace) -> None:
+    run(prepared, tiny_config())
+    before = {path: path.stat().st_mtime_ns for path in prepared.train("convnet").folder.iterdir()}
+    assert run(prepared, tiny_config()).skipped
+    after = {path: path.stat().st_mtime_ns for path in prepared.train("convnet").folder.iterdir()}
+    assert {p: t for p, t in before.items() if p.name != ".lock"} == {p: t for p, t in after.items() if p.name != ".lock"}
+
+
+def test_a_change_in_the_middle_is_refused_and_fresh_is_the_way_out(prepared: Workspace) -> None:
+    with pytest.raises(Interrupted):
+        run(prepared, tiny_config(), watch=StopAfter(9))
+    with pytest.raises(WorkspaceError, match=r"--lr 0.003 -> 0.1.*--fresh"):
+        run(prepared, tiny_config(lr=0.1))
+    done = run(prepared, tiny_config(lr=0.1), wish=FRESH)
+    assert done.info["epochs"] == 2
+
+
+def test_a_damaged_checkpoint_is_refused_and_never_a_silent_new_start(prepared: Workspace) -> None:
+    with pytest.raises(Interrupted):
+        run(prepared, tiny_config(), watch=StopAfter(9))
+    state = max(prepared.train("convnet").checkpoint.glob("0*.safetensors"))
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+    with pytest.raises(WorkspaceError, match="missing or damaged.*delete .* to go on from the state before"):
+        run(prepared, tiny_config())
+    state.with_suffix(".json").unlink()
+    run(prepared, tiny_config())
+    assert examine(prepared.train("convnet").folder)[0] is State.DONE
+
+
+def test_a_resume_in_another_precision_is_refused(prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("murace.device.resolve_precision", lambda asked, device: "fp32")
+    with pytest.raises(Interrupted):
+        run(prepared, tiny_config(precision="auto"), watch=StopAfter(9))
+    monkeypatch.setattr("murace.device.resolve_precision", lambda asked, device: "bf16")
+    with pytest.raises(WorkspaceError, match="go on with --precision fp32"):
+        run(prepared, tiny_config(precision="auto"))
+
+
+def test_the_weights_file_depends_on_data_and_settings_only(tmp_path: Path) -> None:
+    first, second = tiny_workspace(tmp_path / "a"), tiny_workspace(tmp_path / "elsewhere" / "b")
+    run(first, tiny_config())
+    run(second, tiny_config())
+    assert first.train("convnet").model.read_bytes() == second.train("convnet").model.read_bytes()
+    run(second, tiny_config(seed=1))
+    assert first.train("convnet").model.read_bytes() != second.train("convnet").model.read_bytes()
+
+
+def test_the_saved_model_is_the_best_epoch_and_gives_the_saved_predictions(prepared: Workspace) -> None:
+    run(prepared, tiny_config(epochs=3, monitor="accuracy"))
+    folder = prepared.train("convnet")
+    history = pd.read_csv(folder.history)
+    record = read(folder.folder)
+    assert record is not None
+    best = history.set_index("epoch").loc[record.info["best_epoch"]]
+    assert best["accuracy"] == history["accuracy"].max()
+    predictions = pd.read_csv(folder.predictions)
+    pixels = torch.from_numpy(np.array(open_pixels(prepared.prepare.pixels)[predictions["row"]]))
+    with torch.no_grad():
+        logits = load_model(folder.model)(pixels[:, None].float() / 255)
+    p = torch.softmax(logits.double(), dim=1)[:, 1].numpy()
+    assert np.allclose(p, predictions["convnet"], atol=1e-6)
+    studies = predictions.groupby("study")[["convnet", "label"]].mean()
+    assert ((studies["convnet"] >= 0.5) == (studies["label"] == 1)).mean() == pytest.approx(best["accuracy"])
+
+
+def test_it_learns(prepared: Workspace) -> None:
+    assert run(prepared, tiny_config("resnet", epochs=6)).info["best_score"] > 0.95
+
+
+def test_stops_early_on_the_training_loss(prepared: Workspace) -> None:
+    done = run(prepared, tiny_config(epochs=50, lr=1e-9, patience=2))
+    assert done.info["epochs"] < 50
+
+
+def test_a_loss_that_is_not_finite_stops_with_epoch_and_step(
+    prepared: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("murace.fit.weighted_cross_entropy", lambda logits, *rest: logits.sum() * float("nan"))
+    with pytest.raises(UsageError, match="not finite at epoch 1, step 1"):
+        run(prepared, tiny_config())
+
+
+def test_a_missing_gpu_comes_before_a_missing_workspace(tmp_path: Path) -> None:
+    from murace.config import Machine
+    from murace.errors import MachineError
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(MachineError, match="--gpu 3: .*to run on the CPU: --gpu cpu"):
+        train.run(Workspace(tmp_path), tiny_config(), machine=Machine(gpu="3"), wish=AUTO, watch=Watch())
+    with pytest.raises(WorkspaceError, match="prepare in .* is missing. Run: murace prepare SOURCE"):
+        run(Workspace(tmp_path), tiny_config())
+
+
+def test_a_new_preparation_makes_it_stale_and_run_again(prepared: Workspace) -> None:
+    run(prepared, tiny_config())
+    tiny_workspace(prepared.root, seed=1)
+    assert examine(prepared.train("convnet").folder) == (State.STALE, ["prepare/pixels.npy has changed"])
+    watch = StopAfter(-1)
+    assert not run(prepared, tiny_config(), watch=watch).skipped
+    assert "train/convnet: prepare/pixels.npy has changed" in watch.said
+
+
+def test_no_checkpoint_needs_pickle(prepared: Workspace) -> None:
+    run(prepared, tiny_config())
+    kinds = {path.suffix for path in prepared.train("convnet").checkpoint.iterdir()}
+    assert kinds == {".safetensors", ".json"}
+
+
+def test_recipes_of_the_paper_reach_the_record(prepared: Workspace) -> None:
+    run(prepared, TrainConfig(learner="convnet", width=0.1, recipe=Recipe(epochs=1, precision="fp32")))
+    record = read(prepared.train("convnet").folder)
+    assert record is not None
+    assert record.params["batch_size"] == 32
+    assert record.params["lr"] == 0.001
+    assert record.seed == 0

@@ -1,0 +1,146 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from murace.errors import WorkspaceError
+from murace.record import Action, State, Wish, begin, begun, commit, decide, examine, read, require, take_up, writing
+from murace.watch import Watch
+
+PARAMS = {"lr": 0.1, "epochs": 4, "seed": 0}
+
+
+def finish(folder: Path, params: dict[str, object] = PARAMS, consumed: dict[str, str] | None = None) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    begin(folder, "train", params, consumed or {})
+    (folder / "model").write_text(f"{params}{consumed}")
+    commit(folder, ["model"], parts={"model:a": "1"})
+
+
+def plan(folder: Path, wish: Wish = Wish(), **change: object) -> Action:  # noqa: B008
+    return decide(folder, {**PARAMS, **change}, {}, wish).action
+
+
+def test_finished_and_unchanged_is_skipped(tmp_path: Path) -> None:
+    assert plan(tmp_path) is Action.RUN
+    finish(tmp_path)
+    assert plan(tmp_path) is Action.SKIP
+    assert plan(tmp_path, Wish(resume=True)) is Action.SKIP
+    assert plan(tmp_path, Wish(force=True)) is Action.RUN
+    assert plan(tmp_path, Wish(resume=False)) is Action.RUN
+
+
+def test_finished_and_changed_runs_afresh_and_says_what(tmp_path: Path) -> None:
+    finish(tmp_path)
+    decision = decide(tmp_path, {**PARAMS, "lr": 0.2}, {"prepare/index.csv": "1"}, Wish())
+    assert decision.action is Action.RUN
+    assert decision.reasons == ("--lr 0.1 -> 0.2", "prepare/index.csv is new")
+
+
+def test_more_epochs_continue_and_fewer_run_afresh(tmp_path: Path) -> None:
+    finish(tmp_path)
+    assert plan(tmp_path, epochs=8) is Action.RESUME
+    assert plan(tmp_path, epochs=2) is Action.RUN
+
+
+def test_unfinished_and_unchanged_resumes_and_changed_is_refused(tmp_path: Path) -> None:
+    begin(tmp_path, "train", PARAMS, {})
+    assert plan(tmp_path) is Action.RESUME
+    assert plan(tmp_path, epochs=9) is Action.RESUME
+    with pytest.raises(WorkspaceError, match=r"--lr 0.1 -> 0.2.*--fresh"):
+        plan(tmp_path, lr=0.2)
+    assert plan(tmp_path, Wish(resume=False), lr=0.2) is Action.RUN
+
+
+def test_resume_with_nothing_to_resume_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceError, match="nothing to resume"):
+        plan(tmp_path, Wish(resume=True))
+
+
+def test_a_damaged_product_is_made_again(tmp_path: Path) -> None:
+    finish(tmp_path)
+    content = (tmp_path / "model").read_text()
+    (tmp_path / "model").write_text(content[:-1] + "x")
+    decision = decide(tmp_path, PARAMS, {}, Wish())
+    assert decision.action is Action.RESUME
+    assert "damaged" in decision.reasons[0]
+    with pytest.raises(WorkspaceError, match="damaged.*Run: murace train"):
+        require(tmp_path, "murace train")
+
+
+def test_a_new_run_keeps_the_old_files_until_they_are_replaced(tmp_path: Path) -> None:
+    finish(tmp_path)
+    (tmp_path / "checkpoint").mkdir()
+    scratch = tmp_path / "checkpoint"
+    take_up(tmp_path, "train/x", {**PARAMS, "lr": 0.5}, {}, wish=Wish(), watch=Watch(), scratch=scratch)
+    assert (tmp_path / "model").exists()
+    assert not scratch.exists()
+    assert examine(tmp_path)[0] is State.PARTIAL
+    with pytest.raises(WorkspaceError, match="unfinished"):
+        require(tmp_path, "murace train")
+
+
+def test_staleness_reaches_children_and_names_the_cause(tmp_path: Path) -> None:
+    root = tmp_path
+    finish(root / "prepare")
+    first = require(root / "prepare", "x").digests("prepare")
+    finish(root / "train" / "resnet", consumed=first)
+    second = require(root / "train" / "resnet", "x").digests("train/resnet")
+    finish(root / "calibrate", consumed=second)
+    assert examine(root / "calibrate") == (State.DONE, [])
+    finish(root / "prepare", {**PARAMS, "seed": 1})
+    assert examine(root / "train" / "resnet") == (State.STALE, ["prepare/model has changed"])
+    state, reasons = examine(root / "calibrate")
+    assert state is State.STALE
+    assert reasons[0] == "train/resnet/model is stale itself: prepare/model has changed"
+    with pytest.raises(WorkspaceError, match="calibrate in .* is stale"):
+        require(root / "calibrate", "murace calibrate")
+
+
+def test_the_same_bytes_again_leave_children_current(tmp_path: Path) -> None:
+    finish(tmp_path / "prepare")
+    finish(tmp_path / "calibrate", consumed=require(tmp_path / "prepare", "x").digests("prepare"))
+    finish(tmp_path / "prepare")
+    assert examine(tmp_path / "calibrate")[0] is State.DONE
+
+
+def test_a_child_may_consume_a_part_of_a_file(tmp_path: Path) -> None:
+    finish(tmp_path / "calibrate")
+    digests = require(tmp_path / "calibrate", "x").digests("calibrate")
+    finish(tmp_path / "finetune" / "a", consumed={"calibrate/model:a": digests["calibrate/model:a"]})
+    finish(tmp_path / "calibrate", {**PARAMS, "seed": 5})  # another file, the same part
+    assert examine(tmp_path / "finetune" / "a")[0] is State.DONE
+
+
+def test_a_resumed_run_keeps_its_start_and_the_commit_ends_it(tmp_path: Path) -> None:
+    started = begin(tmp_path, "train", PARAMS, {})
+    assert begin(tmp_path, "train", PARAMS, {}) == started
+    (tmp_path / "model").write_text("x")
+    record = commit(tmp_path, ["model"], info={"best": 1})
+    assert begun(tmp_path) is None
+    assert read(tmp_path) == record
+    assert record.seed == 0
+    assert {"murace", "torch", "python"} <= set(record.versions)
+
+
+def test_a_record_of_another_schema_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "step.json").write_text('{"schema": 99}')
+    with pytest.raises(WorkspaceError, match="not written by this version"):
+        read(tmp_path)
+
+
+def test_one_writer_and_the_second_is_told_who(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from murace.record import writing; from murace.errors import MuraceError\n"
+        "try:\n    with writing(Path(sys.argv[1])): print('in')\n"
+        "except MuraceError as e: print(e); sys.exit(e.exit_code)"
+    )
+    with writing(tmp_path):
+        second = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
+        )
+    assert second.returncode == 4
+    assert "is in use by process" in second.stdout
+    third = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert third.stdout.strip() == "in"
