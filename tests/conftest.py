@@ -1,13 +1,14 @@
 """Every test starts from the same place: no murace settings in the environment, a small and quiet torch."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from tests.workshop import tiny_workspace  # noqa: E402 - after the threads are set
+from tests.workshop import tiny_chain, tiny_workspace  # noqa: E402 - after the threads are set
 
 from murace.workspace import Workspace  # noqa: E402
 
@@ -31,3 +32,17 @@ def fracatlas() -> Path:
     if not folder or not (Path(folder) / "manifest.csv").is_file():
         pytest.skip("MURACE_FRACATLAS does not name the folder of the FracAtlas radiographs")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def _finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    workspace = tiny_workspace(tmp_path_factory.mktemp("finished") / "workspace")
+    tiny_chain(workspace)
+    return workspace
+
+
+@pytest.fixture
+def finished(_finished: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of a workspace that has been through the whole chain up to `evaluate`."""
+    shutil.copytree(_finished.root, tmp_path / "finished")
+    return Workspace(tmp_path / "finished")

@@ -5,10 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from murace.config import Machine, Recipe, TrainConfig
+from murace.config import CalibrateConfig, FinetuneConfig, Machine, Recipe, TrainConfig
 from murace.data.store import COLUMNS, write_frame
 from murace.files import atomic
-from murace.record import begin, commit, writing
+from murace.record import Wish, begin, commit, writing
+from murace.steps import calibrate, evaluate, finetune, train
+from murace.vocabulary import LEARNERS
+from murace.watch import Watch
 from murace.workspace import Workspace
 
 CPU = Machine(gpu="cpu", threads=1)
@@ -66,3 +69,17 @@ def tiny_config(learner: str = "convnet", **recipe: object) -> TrainConfig:
     """A narrow net, few epochs, fp32."""
     values = {"epochs": 2, "batch_size": 8, "precision": "fp32", "lr": 0.003, **recipe}
     return TrainConfig(learner=learner, width=0.1, recipe=Recipe(**values))
+
+
+def tiny_members(**recipe: object) -> FinetuneConfig:
+    """Members trained for an epoch, in fp32."""
+    return FinetuneConfig(recipe=Recipe(**{"epochs": 1, "lr": 1e-3, "precision": "fp32", **recipe}), batch_size=8)
+
+
+def tiny_chain(workspace: Workspace) -> None:
+    """Everything from `train` to `evaluate`, in seconds."""
+    for learner in LEARNERS:
+        train.run(workspace, tiny_config(learner), machine=CPU, wish=Wish(), watch=Watch())
+    calibrate.run(workspace, CalibrateConfig(), wish=Wish(), watch=Watch())
+    finetune.run(workspace, tiny_members(), groups=[], machine=CPU, wish=Wish(), watch=Watch())
+    evaluate.run(workspace, machine=CPU, wish=Wish(), watch=Watch())

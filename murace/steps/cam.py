@@ -16,7 +16,7 @@ from murace.cam import activation_maps, over_original, probability
 from murace.chain import CALIBRATE, PREPARE, finetune_command
 from murace.checkpoint import load_model
 from murace.config import Machine
-from murace.data.decode import read, resize, to_eight_bits
+from murace.data.decode import Radiograph, read, resize, to_eight_bits
 from murace.data.header import ImageError
 from murace.data.opencv import cv2
 from murace.data.paths import is_sidecar
@@ -179,8 +179,9 @@ def _read_study(study: Study, reader: Reader, *, force: bool) -> Reading:
             return Reading(study.folder, skipped=True, content=old)
     else:
         _refuse_foreign(study.folder, names, old)
+    pictures = [read(view) for view in study.views]  # before anything is written: a view may be unreadable
     write_json(study.folder / BEGUN, {"files": names})
-    content = {**_draw(study, reader, names), **identity}
+    content = {**_draw(study, pictures, reader, names), **identity}
     write_json(record, content)
     (study.folder / BEGUN).unlink()
     return Reading(study.folder, skipped=False, content=content)
@@ -203,9 +204,8 @@ def _refuse_foreign(folder: Path, names: Sequence[str], old: Mapping[str, Any]) 
         raise UsageError(f"{folder / foreign[0]} was not written by murace cam: choose another --out")
 
 
-def _draw(study: Study, reader: Reader, names: Sequence[str]) -> dict[str, Any]:
+def _draw(study: Study, pictures: Sequence[Radiograph], reader: Reader, names: Sequence[str]) -> dict[str, Any]:
     """One forward pass over the views, one overlay per view, and what `study.json` says about them."""
-    pictures = [read(view) for view in study.views]
     size = int(reader.member.params["size"])
     small = np.stack([resize(picture.grey, size=size, fit=reader.fit) for picture in pictures])
     batch = torch.from_numpy(small).float().div(255)[:, None].to(reader.place.device)

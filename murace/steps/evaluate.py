@@ -27,7 +27,7 @@ from murace.report.contents import Picture
 from murace.report.overlay import triptych
 from murace.report.page import figures, render
 from murace.summary import contents
-from murace.vocabulary import CALIBRATED, Level
+from murace.vocabulary import CALIBRATED, Level, Split
 from murace.watch import Watch
 from murace.workspace import Workspace
 
@@ -81,7 +81,8 @@ def run(workspace: Workspace, *, machine: Machine, wish: Wish, watch: Watch) -> 
             if remark:
                 watch.say(remark)
             device.set_threads(machine)
-            test = read_index(workspace.prepare.index).query("split == @Split.TEST.value")
+            index = read_index(workspace.prepare.index)
+            test = index[index["split"] == Split.TEST]
             nets = [Net(f"train/{name}", record, test) for name, record in learners.items()]
             nets += [Net(f"finetune/{name}", record, test[test["group"] == name]) for name, record in members.items()]
             answers = _ask(workspace, nets, chosen, watch)

@@ -1,0 +1,143 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from murace import forward
+from murace.errors import Interrupted, WorkspaceError
+from murace.record import State, Wish, begin, examine, read
+from murace.steps import evaluate
+from murace.watch import Watch
+from murace.workspace import Workspace
+from tests.workshop import CPU
+
+MODELS = ["convnet", "resnet", "densenet", "resnet+densenet", "calibrated"]
+FORCE = Wish(force=True)
+
+
+def run(workspace: Workspace, wish: Wish = Wish(), watch: Watch | None = None) -> evaluate.Evaluated:  # noqa: B008
+    return evaluate.run(workspace, machine=CPU, wish=wish, watch=watch or Watch())
+
+
+def test_the_promised_files_and_columns(finished: Workspace) -> None:
+    assert run(finished).skipped
+    folder = finished.evaluate
+    predictions = pd.read_csv(folder.predictions)
+    assert list(predictions.columns) == ["row", "path", "patient", "study", "group", "label", *MODELS]
+    scores = pd.read_csv(folder.scores)
+    assert list(scores.columns) == ["level", "model", "group", "metric", "value", "low", "high", "change"]
+    assert len(scores) == 2 * 5 * 3 * 5
+    assert list(pd.read_csv(folder.roc).columns) == ["level", "model", "fpr", "tpr", "threshold"]
+    assert (folder.figures / "roc.svg").is_file()
+    assert folder.report.is_file()
+    assert examine(folder.folder) == (State.DONE, [])
+
+
+def test_scores_agree_with_an_independent_reckoning(finished: Workspace) -> None:
+    predictions = pd.read_csv(finished.evaluate.predictions)
+    scores = pd.read_csv(finished.evaluate.scores).set_index(["level", "model", "group", "metric"])
+    studies = predictions.groupby("study").agg({"group": "first", "label": "first", **dict.fromkeys(MODELS, "mean")})
+    for model in MODELS:
+        for group in ("elbow", "wrist"):
+            part = studies[studies["group"] == group]
+            assert scores.loc[("study", model, group, "auc"), "value"] == pytest.approx(
+                roc_auc_score(part["label"], part[model])
+            )
+        change = scores.loc[("study", model, "overall", "auc"), "change"]
+        base = scores.loc[("study", "convnet", "overall", "auc"), "value"]
+        assert change == pytest.approx((scores.loc[("study", model, "overall", "auc"), "value"] - base) / base)
+
+
+def test_the_calibrated_column_is_each_groups_member(finished: Workspace) -> None:
+    predictions = pd.read_csv(finished.evaluate.predictions)
+    pair = (predictions["resnet"] + predictions["densenet"]) / 2
+    assert np.allclose(predictions["resnet+densenet"], pair, atol=1e-12)
+    for group in ("elbow", "wrist"):
+        record = read(finished.finetune(group).folder)
+        assert record is not None
+        if record.info["best_epoch"] == 0:  # the learner's own weights: the same answers
+            part = predictions[predictions["group"] == group]
+            assert np.allclose(part["calibrated"], part[record.info["learner"]], atol=1e-6)
+
+
+def test_each_net_sees_each_image_once(finished: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    real = forward.logits_of
+
+    def counting(net: object, images: object, rows: np.ndarray, **rest: object) -> object:
+        asked.append(len(rows))
+        return real(net, images, rows, **rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("murace.steps.evaluate.logits_of", counting)
+    run(finished, FORCE)
+    total = len(pd.read_csv(finished.evaluate.predictions))
+    assert sorted(asked) == sorted([total] * 3 + [total // 2] * 2)
+
+
+def test_interrupted_it_keeps_the_nets_it_has_been_through(finished: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = finished.evaluate.predictions.read_bytes()
+    real, calls = forward.logits_of, []
+
+    def third_stops(net: object, images: object, rows: np.ndarray, **rest: object) -> object:
+        calls.append(1)
+        if len(calls) == 3:
+            raise Interrupted(15)
+        return real(net, images, rows, **rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("murace.steps.evaluate.logits_of", third_stops)
+    with pytest.raises(Interrupted):
+        run(finished, FORCE)
+    assert len(list(finished.evaluate.partial.glob("*.npy"))) == 2
+    run(finished)
+    assert len(calls) == 3 + 3  # five nets, two of them kept
+    assert finished.evaluate.predictions.read_bytes() == before
+    assert not list(finished.evaluate.partial.glob("*.npy"))
+
+
+def test_a_missing_member_is_named(finished: Workspace) -> None:
+    (finished.finetune("wrist").folder / "step.json").unlink()
+    with pytest.raises(WorkspaceError, match="finetune/wrist in .* is missing. Run: murace finetune --groups wrist"):
+        run(finished)
+
+
+def test_a_damaged_member_is_refused(finished: Workspace) -> None:
+    model = finished.finetune("wrist").model
+    content = bytearray(model.read_bytes())
+    content[-1] ^= 1
+    model.write_bytes(content)
+    with pytest.raises(WorkspaceError, match="finetune/wrist in .* is damaged"):
+        run(finished)
+
+
+def test_the_report_is_self_contained_and_says_that_the_data_are_drawn(finished: Workspace) -> None:
+    page = finished.evaluate.report.read_text()
+    assert "<script" not in page
+    assert 'src="http' not in page
+    assert 'href="http' not in page
+    assert "Synthetic data" in page
+    assert "channels are scaled by 0.1" in page
+    assert page.count("data:image/png") >= 2  # a map of each group
+
+
+def test_no_id_stands_in_records_report_and_figures(finished: Workspace) -> None:
+    canary = "test-elbow-1"  # a patient
+    assert canary in finished.evaluate.predictions.read_text()
+    allowed = {"index.csv", "predictions.csv", "rejected.csv", "sources.csv"}
+    for path in finished.root.rglob("*"):
+        if path.is_file() and path.name not in allowed:
+            assert canary.encode() not in path.read_bytes(), path
+            assert b"test/elbow/p1" not in path.read_bytes(), path
+
+
+def test_a_workspace_can_be_moved(finished: Workspace, tmp_path: Path) -> None:
+    finished.root.rename(tmp_path / "moved")
+    assert run(Workspace(tmp_path / "moved")).skipped
+
+
+def test_an_unfinished_run_of_a_learner_is_said(finished: Workspace) -> None:
+    begin(finished.train("densenet").folder, "train", {}, {})
+    done = run(finished)
+    assert "densenet is left out: its training is unfinished" in done.notes[0]
+    assert "densenet" not in pd.read_csv(finished.evaluate.predictions).columns
