@@ -13,7 +13,6 @@ from murace.data.chunks import DARK, FLAT, Outcome
 from murace.data.decode import RESIZER
 from murace.data.listing import Listing
 from murace.data.pool import cores
-from murace.data.preview import draw_preview
 from murace.data.source import read_source
 from murace.errors import DataError, UsageError
 from murace.record import Action, Plan, Wish, begin, commit, decide, forget, read, writing
@@ -87,8 +86,7 @@ def run(
             _prepare(listing, place, config, operation, afresh, watch)
         shutil.rmtree(place.partial, ignore_errors=True)
         if operation.preview is not None:
-            images, pixels = store.read_index(place.index), store.open_pixels(place.pixels)
-            draw_preview(operation.preview, images, pixels, seed=config.seed, synthetic=listing.is_synthetic)
+            _draw(operation.preview, place, config.seed, listing.is_synthetic)
         return _summary(place, skipped=plan.action is Action.SKIP)
 
 
@@ -193,6 +191,14 @@ def _info(
         "resize": RESIZER,
         "notes": notes,
     }
+
+
+def _draw(path: Path, place: PrepareFolder, seed: int, synthetic: bool) -> None:
+    # Half a gigabyte and a second for torch, which nothing else here needs: memory stays far below its bound without.
+    from murace.data.preview import draw_preview  # noqa: PLC0415
+
+    images, pixels = store.read_index(place.index), store.open_pixels(place.pixels)
+    draw_preview(path, images, pixels, seed=seed, synthetic=synthetic)
 
 
 def _summary(place: PrepareFolder, *, skipped: bool) -> Prepared:

@@ -145,6 +145,13 @@ def test_studies_of_one_name_never_merge(tmp_path):
     assert listing.patient_level
 
 
+def test_without_patients_studies_of_one_name_in_two_groups_are_two(tmp_path):
+    source = make_manifest(tmp_path, header="path,label,group,study", row="{path},{label},g{label},s/1")
+    images = read_source(source).images
+    assert sorted(set(images["study"])) == ["g0/s/1", "g1/s/1"]
+    assert sorted(set(images["patient"])) == ["g0%2Fs%2F1", "g1%2Fs%2F1"]
+
+
 def test_bom_crlf_blank_lines_and_quoted_commas_are_accepted(tmp_path):
     path = make_manifest(tmp_path)
     (tmp_path / "a, b.png").write_bytes(png(picture(99)))

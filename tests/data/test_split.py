@@ -125,3 +125,11 @@ def test_contradicting_strata_cost_only_themselves():
     split = assign(images, {Split.VALIDATION: 0.127}, seed=0)
     sides = split.groupby(images["group"]).nunique()
     assert (sides == 2).sum() >= 42
+
+
+def test_a_first_choice_that_leads_nowhere_is_taken_back():
+    rows = [("p0", "a", 0), ("p0", "a", 1), ("p0", "b", 1), ("p1", "a", 0), ("p1", "a", 1)]
+    rows += [("p2", "b", 0), ("p2", "b", 1), ("p3", "a", 0), ("p4", "b", 0)]
+    images = frame(rows)
+    split = assign(images, {Split.VALIDATION: 0.127}, seed=0)
+    assert (split.groupby([images["group"], images["label"]]).nunique() == 2).all()

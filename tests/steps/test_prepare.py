@@ -326,6 +326,16 @@ def test_an_interrupted_run_goes_on_where_it_was_with_the_same_result(mura, root
     assert content(root) == content(tmp_path / "undisturbed")
 
 
+def test_fresh_throws_an_unfinished_run_away(mura, root, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK_IMAGES", 7)
+    with pytest.raises(Interrupted):
+        prepare(mura, root, Listener(stop_after=30))
+    watch = Listener()
+    prepare(mura, root, watch, resume=False)
+    assert watch.said == ["prepare: --fresh: starting over"]
+    assert watch.read > 64
+
+
 def test_a_file_that_changed_since_the_interruption_is_read_again(mura, root, tmp_path, monkeypatch):
     monkeypatch.setattr(chunks, "CHUNK_IMAGES", 7)
     with pytest.raises(Interrupted):
@@ -425,6 +435,20 @@ def _has_open(process: Path, folder: Path) -> bool:
         return False
 
 
+def test_ctrl_c_at_the_terminal_reaches_only_the_parent(mura, root, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK_IMAGES", 7)
+    groups = set()
+
+    class Terminal(Listener):
+        def check(self):
+            for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+                groups.add(os.getpgid(int(child)))
+
+    prepare(mura, root, Terminal(), jobs=2)
+    assert groups
+    assert os.getpgid(0) not in groups
+
+
 def test_a_dead_reading_process_is_an_error_of_the_machine(mura, root, monkeypatch):
     monkeypatch.setattr(chunks, "CHUNK_IMAGES", 7)
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
@@ -455,6 +479,12 @@ def test_too_little_room_is_said_before_anything_is_read(mura, root, monkeypatch
 def test_impossible_wishes_are_usage_errors(settings):
     with pytest.raises(UsageError):
         Operation(**settings)
+
+
+def test_preparing_never_loads_torch():
+    """It would take half a gigabyte of the memory that this step may use."""
+    code = "import sys; import murace.steps.prepare, murace.data.worker; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 # Figure 1
