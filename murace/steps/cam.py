@@ -1,7 +1,5 @@
 """Read studies with the roster's members and draw where they look."""
 
-import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,30 +17,18 @@ from murace.config import Machine
 from murace.data.decode import Radiograph, read, resize, to_eight_bits
 from murace.data.header import ImageError
 from murace.data.opencv import cv2
-from murace.data.paths import is_sidecar
+from murace.data.studies import Study, gather, view_names
 from murace.errors import DataError, UsageError
 from murace.files import read_json, sha256, write_bytes, write_json
 from murace.metrics.scores import THRESHOLD
 from murace.nets import Learner
 from murace.record import Record, require
 from murace.report.overlay import triptych
-from murace.vocabulary import DISCLAIMER, closest
+from murace.vocabulary import DISCLAIMER
 from murace.watch import Watch
 from murace.workspace import Workspace
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
 RECORD, BEGUN = "study.json", "begun.json"
-REGION = re.compile(r"XR_([A-Z]+)")
-MURA_PLACE = re.compile(r"(XR_[A-Z]+)/(patient\d+)/(study\d+)_(?:positive|negative)$")
-
-
-@dataclass(frozen=True)
-class Study:
-    """What is read together: its views, its group and the folder its overlays go to."""
-
-    views: tuple[Path, ...]
-    group: str
-    folder: Path
 
 
 @dataclass(frozen=True)
@@ -113,58 +99,6 @@ def run(
     return readings
 
 
-def gather(paths: Sequence[Path], *, out: Path, group: str | None, known: Sequence[str]) -> list[Study]:
-    """Turn what was typed into studies, and refuse before anything is drawn.
-
-    Raises:
-        UsageError, DataError: see `run`.
-    """
-    if group is not None and group not in known:
-        raise UsageError(f"--group: unknown group '{group}'{closest(group, known)}")
-    views: dict[Path, list[Path]] = {}
-    for path in paths:
-        if path.is_dir():
-            found = sorted(item for item in path.iterdir() if _is_view(item))
-            if not found:
-                raise DataError(f"{path} holds no PNG or JPEG: name a study folder or image files")
-            views.setdefault(path, []).extend(found)
-        elif path.is_file():
-            views.setdefault(path.parent, []).append(path)
-        else:
-            raise DataError(f"no such file or folder: {path}")
-    studies = []
-    for place, files in views.items():
-        name = group or _group_in(place.resolve(), known)
-        studies.append(Study(tuple(dict.fromkeys(files)), name, out / _name_of(place.resolve(), name)))
-    folders = [study.folder for study in studies]
-    for folder in folders:
-        if folders.count(folder) > 1:
-            raise UsageError(f"two studies would both be drawn into {folder}: draw them into different --out folders")
-    return studies
-
-
-def _is_view(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file() and not is_sidecar(path.name)
-
-
-def _group_in(place: Path, known: Sequence[str]) -> str:
-    """The group that the path names as MURA does, `XR_ELBOW`."""
-    regions = [match[1].lower() for part in place.parts if (match := REGION.fullmatch(part))]
-    if not regions:
-        raise UsageError(f"which group is {place.name}? The path names none; add --group, one of: {', '.join(known)}")
-    if regions[-1] not in known:
-        raise UsageError(f"no member for group '{regions[-1]}'; add --group, one of: {', '.join(known)}")
-    return regions[-1]
-
-
-def _name_of(place: Path, group: str) -> str:
-    """`<group>-<patient>-<study>`, or a hash of the path where it is not of MURA's form."""
-    match = MURA_PLACE.search(place.as_posix())
-    if match and match[1] == f"XR_{group.upper()}":
-        return f"{group}-{match[2]}-{match[3]}"
-    return f"{group}-{hashlib.sha256(place.as_posix().encode()).hexdigest()[:16]}"
-
-
 def _read_study(study: Study, reader: Reader, *, force: bool) -> Reading:
     """Skip a study whose record says that this model has drawn these very files; else draw it, its record last."""
     record = study.folder / RECORD
@@ -185,12 +119,6 @@ def _read_study(study: Study, reader: Reader, *, force: bool) -> Reading:
     write_json(record, content)
     (study.folder / BEGUN).unlink()
     return Reading(study.folder, skipped=False, content=content)
-
-
-def view_names(views: Sequence[Path]) -> list[str]:
-    """The overlays' file names: the view's own, with its ending too where two views share a stem."""
-    stems = [view.stem for view in views]
-    return [f"{view.stem if stems.count(view.stem) == 1 else view.name}.png" for view in views]
 
 
 def _refuse_foreign(folder: Path, names: Sequence[str], old: Mapping[str, Any]) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from murace.config import MAX_REJECTED_FRACTION, PrepareConfig, params
-from murace.data import changes, counts, duplicates, reading, split, store
-from murace.data.chunks import DARK, FLAT, Outcome
+from murace.data import changes, counts, duplicates, reading, rejects, split, store
+from murace.data.chunks import Outcome
 from murace.data.decode import RESIZER
 from murace.data.listing import Listing
 from murace.data.pool import cores
@@ -111,12 +111,12 @@ def _prepare(
     try:
         request = reading.Request(listing.root, listing.images["path"].tolist(), config.size, config.fit)
         outcomes = reading.read_all(request, scratch, jobs=operation.jobs or cores(), watch=watch)
-        rejected = _rejected(listing, outcomes)
+        rejected = rejects.tabulate(listing, outcomes)
         store.write_frame(place.rejected, rejected, private=True)
         _refuse(len(rejected), listing.listed, place, operation.accept_rejects)
         images = _cut(listing, outcomes, config.seed)
         table = counts.tabulate(images)
-        notes = [*listing.notes, *_remarks(outcomes), *duplicates.describe(images), *counts.check(table)]
+        notes = [*listing.notes, *rejects.remarks(outcomes), *duplicates.describe(images), *counts.check(table)]
     except DataError:
         # What was read stays for the next try, but no continuation is asked for: the mended source is another one.
         forget(place.folder)
@@ -127,14 +127,6 @@ def _prepare(
     store.write_frame(place.sources, changes.table(request.paths, outcomes), private=True)
     made = [path.name for path in (place.index, place.pixels, place.counts, place.sources)]
     commit(place.folder, made, info=_info(listing, images, len(rejected), config, notes))
-
-
-def _rejected(listing: Listing, outcomes: list[Outcome]) -> pd.DataFrame:
-    """Every file that cannot be used, with its reason, by path."""
-    unreadable = [
-        (path, outcome.reason) for path, outcome in zip(listing.images["path"], outcomes, strict=True) if outcome.reason
-    ]
-    return pd.DataFrame(sorted([*listing.rejected, *unreadable]), columns=["path", "reason"])
 
 
 def _refuse(rejected: int, listed: int, place: PrepareFolder, accepted: int | None) -> None:
@@ -166,13 +158,6 @@ _SEEN = ["reason", "width", "height", "sha256"]
 def _index(images: pd.DataFrame, listing: Listing) -> pd.DataFrame:
     extra = [name for name in listing.images.columns if name not in store.COLUMNS]
     return images.assign(row=range(len(images)))[[*store.COLUMNS, *extra]]
-
-
-def _remarks(outcomes: list[Outcome]) -> list[str]:
-    """What is odd about pictures that were accepted all the same."""
-    flat, dark = (sum(outcome.remark == remark for outcome in outcomes) for remark in (FLAT, DARK))
-    notes = [f"{flat} images have a single shade"] if flat else []
-    return notes + ([f"{dark} 16-bit images use 12 bits at most and come out almost black"] if dark else [])
 
 
 def _info(

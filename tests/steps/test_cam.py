@@ -21,7 +21,9 @@ def study(root: Path, *, name: str = "XR_ELBOW/patient00001/study1_positive", vi
     return folder
 
 
-def run(workspace: Workspace, *paths: Path, out: Path, group: str | None = None, force: bool = False) -> list[cam.Reading]:
+def run(
+    workspace: Workspace, *paths: Path, out: Path, group: str | None = None, force: bool = False
+) -> list[cam.Reading]:
     return cam.run(workspace, paths, out=out, group=group, machine=CPU, watch=Watch(), force=force)
 
 

@@ -76,7 +76,9 @@ def test_each_net_sees_each_image_once(finished: Workspace, monkeypatch: pytest.
     assert sorted(asked) == sorted([total] * 3 + [total // 2] * 2)
 
 
-def test_interrupted_it_keeps_the_nets_it_has_been_through(finished: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_it_keeps_the_nets_it_has_been_through(
+    finished: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = finished.evaluate.predictions.read_bytes()
     real, calls = forward.logits_of, []
 

@@ -23,7 +23,9 @@ from tests.workshop import CPU, tiny_members
 CPU_PLACE = Place(torch.device("cpu"), "fp32")
 
 
-def run(workspace: Workspace, groups: tuple[str, ...] = (), *, fresh: bool = False, **recipe: object) -> list[Finetuned]:
+def run(
+    workspace: Workspace, groups: tuple[str, ...] = (), *, fresh: bool = False, **recipe: object
+) -> list[Finetuned]:
     wish = Wish(resume=False if fresh else None)
     return finetune.run(workspace, tiny_members(**recipe), groups=groups, machine=CPU, wish=wish, watch=Watch())
 

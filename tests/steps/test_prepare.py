@@ -208,6 +208,15 @@ def test_a_mislabelled_folder_is_rejected(mura, root):
     assert all(reason.startswith("mislabelled") for reason in rejected(root).values())
 
 
+def test_pictures_of_one_shade_and_of_twelve_bits_are_used_and_noted(tmp_path, root):
+    source = make_manifest(tmp_path / "m")
+    (tmp_path / "m/image003.png").write_bytes(png(np.full((9, 9), 7, np.uint8)))
+    (tmp_path / "m/image004.png").write_bytes(png(np.arange(81, dtype=np.uint16).reshape(9, 9) * 50))
+    notes = prepare(source, root).notes
+    assert "1 images have a single shade" in notes
+    assert "1 16-bit images use 12 bits at most and come out almost black" in notes
+
+
 # Leaks and classes
 
 

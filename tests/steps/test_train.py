@@ -120,7 +120,9 @@ def test_finished_and_unchanged_is_skipped_without_a_write(prepared: Workspace) 
     before = {path: path.stat().st_mtime_ns for path in prepared.train("convnet").folder.iterdir()}
     assert run(prepared, tiny_config()).skipped
     after = {path: path.stat().st_mtime_ns for path in prepared.train("convnet").folder.iterdir()}
-    assert {p: t for p, t in before.items() if p.name != ".lock"} == {p: t for p, t in after.items() if p.name != ".lock"}
+    assert {p: t for p, t in before.items() if p.name != ".lock"} == {
+        p: t for p, t in after.items() if p.name != ".lock"
+    }
 
 
 def test_a_change_in_the_middle_is_refused_and_fresh_is_the_way_out(prepared: Workspace) -> None:
