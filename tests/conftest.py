@@ -8,9 +8,8 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from tests.workshop import tiny_chain, tiny_workspace  # noqa: E402 - after the threads are set
-
-from murace.workspace import Workspace  # noqa: E402
+from murace.workspace import Workspace
+from tests.workshop import tiny_chain, tiny_workspace
 
 
 @pytest.fixture(autouse=True)

@@ -65,7 +65,7 @@ def test_a_damaged_product_is_made_again(tmp_path: Path) -> None:
     decision = decide(tmp_path, PARAMS, {}, Wish())
     assert decision.action is Action.RESUME
     assert "damaged" in decision.reasons[0]
-    with pytest.raises(WorkspaceError, match="damaged.*Run: murace train"):
+    with pytest.raises(WorkspaceError, match=r"damaged.*Run: murace train"):
         require(tmp_path, "murace train")
 
 
@@ -94,7 +94,7 @@ def test_staleness_reaches_children_and_names_the_cause(tmp_path: Path) -> None:
     state, reasons = examine(root / "calibrate")
     assert state is State.STALE
     assert reasons[0] == "train/resnet/model is stale itself: prepare/model has changed"
-    with pytest.raises(WorkspaceError, match="calibrate in .* is stale"):
+    with pytest.raises(WorkspaceError, match=r"calibrate in .* is stale"):
         require(root / "calibrate", "murace calibrate")
 
 
@@ -132,7 +132,8 @@ def test_a_record_of_another_schema_is_refused(tmp_path: Path) -> None:
 
 def test_one_writer_and_the_second_is_told_who(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from murace.record import writing; from murace.errors import MuraceError\n"
+        "import sys; from pathlib import Path\n"
+        "from murace.record import writing; from murace.errors import MuraceError\n"
         "try:\n    with writing(Path(sys.argv[1])): print('in')\n"
         "except MuraceError as e: print(e); sys.exit(e.exit_code)"
     )

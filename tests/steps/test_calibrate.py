@@ -58,14 +58,14 @@ def test_an_unfinished_learner_is_left_out_and_named(finished: Workspace) -> Non
 
 
 def test_without_a_learner_it_names_the_command(prepared: Workspace) -> None:
-    with pytest.raises(WorkspaceError, match="no trained learner in .*Run: murace train --arch all"):
+    with pytest.raises(WorkspaceError, match=r"no trained learner in .*Run: murace train --arch all"):
         run(prepared)
 
 
 def test_a_damaged_learner_is_refused(finished: Workspace) -> None:
     path = finished.train("resnet").predictions
     path.write_text(path.read_text().replace("0.", "0.1", 1))
-    with pytest.raises(WorkspaceError, match="train/resnet in .* is damaged.*Run: murace train --arch resnet"):
+    with pytest.raises(WorkspaceError, match=r"train/resnet in .* is damaged.*Run: murace train --arch resnet"):
         run(finished)
 
 

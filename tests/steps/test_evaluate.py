@@ -100,7 +100,7 @@ def test_interrupted_it_keeps_the_nets_it_has_been_through(
 
 def test_a_missing_member_is_named(finished: Workspace) -> None:
     (finished.finetune("wrist").folder / "step.json").unlink()
-    with pytest.raises(WorkspaceError, match="finetune/wrist in .* is missing. Run: murace finetune --groups wrist"):
+    with pytest.raises(WorkspaceError, match=r"finetune/wrist in .* is missing. Run: murace finetune --groups wrist"):
         run(finished)
 
 
@@ -109,7 +109,7 @@ def test_a_damaged_member_is_refused(finished: Workspace) -> None:
     content = bytearray(model.read_bytes())
     content[-1] ^= 1
     model.write_bytes(content)
-    with pytest.raises(WorkspaceError, match="finetune/wrist in .* is damaged"):
+    with pytest.raises(WorkspaceError, match=r"finetune/wrist in .* is damaged"):
         run(finished)
 
 

@@ -4,14 +4,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from murace.checkpoint import load_model
 from murace.config import CalibrateConfig
 from murace.data.batches import Images
 from murace.data.store import open_pixels, read_index
+from murace.device import Place
 from murace.errors import UsageError, WorkspaceError
 from murace.fit import part_of, study_scores
 from murace.forward import logits_of, probabilities
-from murace.checkpoint import load_model
-from murace.device import Place
 from murace.record import State, Wish, examine, read
 from murace.steps import calibrate, finetune
 from murace.steps.finetune import Finetuned
@@ -79,7 +79,7 @@ def test_an_unknown_group_gets_the_closest_name(finished: Workspace) -> None:
 
 
 def test_without_a_roster_it_names_the_command(prepared: Workspace) -> None:
-    with pytest.raises(WorkspaceError, match="calibrate in .* is missing. Run: murace calibrate"):
+    with pytest.raises(WorkspaceError, match=r"calibrate in .* is missing. Run: murace calibrate"):
         run(prepared)
 
 

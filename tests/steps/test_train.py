@@ -141,7 +141,7 @@ def test_a_damaged_checkpoint_is_refused_and_never_a_silent_new_start(prepared: 
     content = bytearray(state.read_bytes())
     content[len(content) // 2] ^= 1
     state.write_bytes(content)
-    with pytest.raises(WorkspaceError, match="missing or damaged.*delete .* to go on from the state before"):
+    with pytest.raises(WorkspaceError, match=r"missing or damaged.*delete .* to go on from the state before"):
         run(prepared, tiny_config())
     state.with_suffix(".json").unlink()
     run(prepared, tiny_config())
@@ -207,9 +207,9 @@ def test_a_missing_gpu_comes_before_a_missing_workspace(tmp_path: Path) -> None:
 
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    with pytest.raises(MachineError, match="--gpu 3: .*to run on the CPU: --gpu cpu"):
+    with pytest.raises(MachineError, match=r"--gpu 3: .*to run on the CPU: --gpu cpu"):
         train.run(Workspace(tmp_path), tiny_config(), machine=Machine(gpu="3"), wish=AUTO, watch=Watch())
-    with pytest.raises(WorkspaceError, match="prepare in .* is missing. Run: murace prepare SOURCE"):
+    with pytest.raises(WorkspaceError, match=r"prepare in .* is missing. Run: murace prepare SOURCE"):
         run(Workspace(tmp_path), tiny_config())
 
 
