@@ -337,8 +337,11 @@ def writing(folder: Path) -> Iterator[None]:
         except OSError:
             holder = path.read_text(errors="replace").strip() or "another process"
             raise WorkspaceError(f"{folder} is in use by {holder}: wait for it, or end that process") from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {_now()}".encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {_now()}".encode(), 0)
+        except OSError as error:
+            raise disk_error(error, path) from error
         sweep(folder)
         yield
         os.ftruncate(descriptor, 0)
