@@ -85,29 +85,6 @@ class Voice(Watch):
                 self.bars = None
 
 
-class RichBar(Bar):
-    """A line that redraws itself."""
-
-    def __init__(self, voice: Voice, progress: Progress, task: TaskID, *, lines: bool) -> None:
-        self.voice, self.progress, self.task, self.lines = voice, progress, task, lines
-
-    def advance(self, by: int = 1, note: str = "") -> None:
-        """Move on."""
-        self.progress.update(self.task, advance=by, note=note)
-
-
-class PlainBar(Bar):
-    """A line per advance, for logs."""
-
-    def __init__(self, voice: Voice, title: str, total: int, start: int) -> None:
-        self.voice, self.title, self.total, self.done = voice, title, total, start
-
-    def advance(self, by: int = 1, note: str = "") -> None:
-        """Print where it stands."""
-        self.done += by
-        self.voice.say(f"{self.title.removesuffix('s')} {self.done}/{self.total}  {note}".rstrip())
-
-
 @contextmanager
 def running(*, quiet: bool = False, as_json: bool = False) -> Iterator[Voice]:
     """Run a command: listen for signals, and turn what goes wrong into one line and an exit code."""

@@ -10,7 +10,7 @@ from murace.data.listing import Listing, settle
 from murace.data.paths import fault_of_id, fault_of_path, is_sidecar, normal
 from murace.data.table import Table, ascii_safe, few, read_table, refuse
 from murace.errors import DataError
-from murace.vocabulary import Split, closest, is_group
+from murace.vocabulary import CALIBRATED, LEARNERS, RESNET_DENSENET, Split, closest, is_group
 
 REQUIRED = ("path", "label")
 OPTIONAL = ("group", "patient", "study", "split")
@@ -54,7 +54,8 @@ def _header(table: Table) -> list[str]:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice or "" in header:
         raise DataError(f"{table.path}: a column {f'is there twice: {few(twice)}' if twice else 'has no name'}")
-    taken = [name for name in header if name in set(store.COLUMNS) - {*REQUIRED, *OPTIONAL}]
+    ours = {*store.COLUMNS, *LEARNERS, RESNET_DENSENET, CALIBRATED} - {*REQUIRED, *OPTIONAL}
+    taken = [name for name in header if name in ours]
     if taken:
         raise DataError(f"{table.path}: rename the column {few(taken)}: murace writes one of that name itself")
     bad = [name for name in header if fault_of_id(name)]

@@ -66,6 +66,7 @@ def _paper_note(contents: Contents) -> str:
     paper = paper_table(1)
     theirs = int(paper.loc[paper["group"] == OVERALL, TEST].to_numpy().sum())
     return (
-        f"{grey} The test set here is not the paper's ({images(contents).get(OVERALL, 0):,} images here, {theirs:,} "
-        "of MURA there): the grey numbers are about other data and cannot be compared with ours."
+        f"{grey} The test set here differs from the paper's ({images(contents).get(OVERALL, 0):,} images here, "
+        f"{theirs:,} of MURA there): unless it is MURA's less some unusable files, the grey numbers are about other "
+        "data and cannot be compared with ours."
     )

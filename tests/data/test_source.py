@@ -183,6 +183,7 @@ def test_a_field_without_end_or_without_limit_is_refused(tmp_path):
         ("path;label", "no column path"),
         ("path,label,label", "twice"),
         ("path,label,width", "rename the column width"),
+        ("path,label,calibrated", "rename the column calibrated"),
         ("path,label,", "no name"),
     ],
 )

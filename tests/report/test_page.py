@@ -181,11 +181,11 @@ def test_paper_numbers_stand_only_beside_its_own_groups_and_models() -> None:
 
 
 def test_paper_note_tells_other_data_from_the_papers(plain: Contents) -> None:
-    assert "The test set here is not the paper" in render(plain)
+    assert "The test set here differs from the paper" in render(plain)
     counts = paper_table(1)
     page = render(dataclasses.replace(plain, counts=counts))
     assert "By their numbers, the test images here are the paper" in page
-    assert "The test set here is not the paper" not in page
+    assert "The test set here differs from the paper" not in page
 
 
 def test_choice_marks_the_designated_learner_and_says_ties(page: str) -> None:

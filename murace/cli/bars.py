@@ -1,0 +1,69 @@
+"""How running counts are shown: bars that redraw themselves on a terminal, a plain line per count elsewhere."""
+
+from collections.abc import Callable, Iterable
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
+from rich.text import Text
+
+from murace.watch import Bar
+
+STOPPING = "stopping at the next safe point (again to stop at once)"
+
+
+class Bars(Progress):
+    """Bars that fit 80 columns: short notes stand beside them, long ones on a line of their own below.
+
+    Args:
+        console: where they are drawn.
+        is_stopping: whether a signal has come; then a line says so.
+    """
+
+    def __init__(self, console: Console, is_stopping: Callable[[], bool]) -> None:
+        self.is_stopping = is_stopping
+        super().__init__(
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[beside]}", table_column=Column(no_wrap=True)),
+            console=console,
+            transient=True,
+        )
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Everything that is redrawn."""
+        yield from super().get_renderables()
+        for task in self.tasks:
+            if task.fields["below"]:
+                yield Text(task.fields["below"], style="dim", no_wrap=True, overflow="ellipsis")
+        if self.is_stopping():
+            yield Text(STOPPING, style="yellow")
+
+    def put(self, title: str, total: int, start: int) -> TaskID:
+        """Add a bar, `start` of `total` done."""
+        return self.add_task(title, total=total, completed=start, beside="", below="")
+
+
+class RichBar(Bar):
+    """A line that redraws itself; `has_line`: its notes are long and stand below."""
+
+    def __init__(self, bars: Bars, task: TaskID, *, has_line: bool) -> None:
+        self.bars, self.task, self.place = bars, task, "below" if has_line else "beside"
+
+    def advance(self, by: int = 1, note: str = "") -> None:
+        """Move on."""
+        self.bars.update(self.task, advance=by, **{self.place: note})
+
+
+class PlainBar(Bar):
+    """A line per advance, for logs."""
+
+    def __init__(self, say: Callable[[str], None], title: str, total: int, start: int) -> None:
+        self.say, self.title, self.total, self.done = say, title.removesuffix("s"), total, start
+
+    def advance(self, by: int = 1, note: str = "") -> None:
+        """Print where it stands."""
+        self.done += by
+        self.say(f"{self.title} {self.done}/{self.total}  {note}".rstrip())

@@ -1,0 +1,52 @@
+from murace.chain import links, next_command
+from murace.config import CalibrateConfig
+from murace.record import State, Wish, begin
+from murace.steps import calibrate, train
+from murace.watch import Watch
+from murace.workspace import Workspace
+from tests.workshop import CPU, tiny_config, tiny_workspace
+
+
+def states(workspace: Workspace) -> dict[str, State]:
+    return {link.name: link.state for link in links(workspace)}
+
+
+def test_from_nothing_to_the_end_the_next_command_leads_through_the_chain(
+    tmp_path: object, prepared: Workspace
+) -> None:
+    assert next_command(links(Workspace(prepared.root / "nowhere"))) == "murace prepare SOURCE"
+    assert next_command(links(prepared)) == "murace train --arch all"
+    train.run(prepared, tiny_config(epochs=1), machine=CPU, wish=Wish(), watch=Watch())
+    assert next_command(links(prepared)) == "murace train --arch resnet"
+    calibrate.run(prepared, CalibrateConfig(), wish=Wish(), watch=Watch())
+    assert next_command(links(prepared)) == "murace finetune"  # a choice was made without the other two
+
+
+def test_a_finished_chain_has_nothing_next(finished: Workspace) -> None:
+    assert set(states(finished).values()) == {State.DONE}
+    assert next_command(links(finished)) is None
+
+
+def test_new_data_make_everything_below_stale(finished: Workspace) -> None:
+    tiny_workspace(finished.root, seed=7)
+    found = states(finished)
+    assert found.pop("prepare") is State.DONE
+    assert set(found.values()) == {State.STALE}
+    assert next_command(links(finished)) == "murace train --arch convnet"
+
+
+def test_a_learner_trained_since_makes_the_choice_stale(prepared: Workspace) -> None:
+    train.run(prepared, tiny_config(epochs=1), machine=CPU, wish=Wish(), watch=Watch())
+    calibrate.run(prepared, CalibrateConfig(), wish=Wish(), watch=Watch())
+    train.run(prepared, tiny_config("resnet", epochs=1), machine=CPU, wish=Wish(), watch=Watch())
+    (link,) = [link for link in links(prepared) if link.name == "calibrate"]
+    assert (link.state, link.reasons) == (State.STALE, ("resnet was trained since",))
+
+
+def test_an_unfinished_member_is_partial_and_a_lost_file_is_damage(finished: Workspace) -> None:
+    begin(finished.finetune("wrist").folder, "finetune", {}, {})
+    finished.train("resnet").model.unlink()
+    found = states(finished)
+    assert found["finetune/wrist"] is State.PARTIAL
+    assert found["train/resnet"] is State.DAMAGED
+    assert next_command(links(finished)) == "murace train --arch resnet"
