@@ -47,4 +47,6 @@ def test_options_named_in_the_text_exist() -> None:
 
 
 def test_no_placeholder_is_left() -> None:
-    assert not re.search(r"\b[A-Z]+_[A-Z]+\b", re.sub(r"MURACE_[A-Z]+|XR_[A-Z]+|`[^`]*`|```.*?```", "", README, flags=re.DOTALL))
+    assert not re.search(
+        r"\b[A-Z]+_[A-Z]+\b", re.sub(r"MURACE_[A-Z]+|XR_[A-Z]+|`[^`]*`|```.*?```", "", README, flags=re.DOTALL)
+    )

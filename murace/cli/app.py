@@ -7,6 +7,7 @@ import typer
 
 from murace import __version__
 from murace.cli import calibrate, cam, demo, evaluate, finetune, prepare, sample, status, train
+from murace.cli.usage import Commands
 from murace.vocabulary import DISCLAIMER
 
 # Threads that wait by spinning cost a shared machine most of its speed; read once, when torch loads OpenMP.
@@ -20,9 +21,10 @@ EPILOG = (
 
 app = typer.Typer(
     name="murace",
+    cls=Commands,
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    pretty_exceptions_show_locals=False,
+    pretty_exceptions_show_locals=False,  # they hold paths of patients
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=EPILOG,
 )
@@ -43,7 +45,9 @@ def murace(
     """Find abnormal musculoskeletal radiographs with an ensemble of three nets, the best one for each body region.
 
     The steps chain through a workspace folder: prepare, train, calibrate, finetune, evaluate, cam. Each can be stopped
-    at any time and started again. Begin with: murace demo
+    at any time and started again.
+
+    Example: murace demo
     """
 
 

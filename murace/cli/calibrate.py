@@ -1,5 +1,7 @@
 """`murace calibrate`."""
 
+from typing import cast
+
 from murace.cli import options
 from murace.cli.console import running
 from murace.config import CalibrateConfig, metric
@@ -23,9 +25,11 @@ def calibrate(
 
     Example: murace calibrate --val-metrics auc,acc,kappa
     """
-    with running(quiet=quiet, as_json=as_json) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
         names = [name for name in val_metrics.split(",") if name.strip()]
-        config = CalibrateConfig(metrics=tuple(metric(name) for name in names), level=Level(level))
+        config = CalibrateConfig(
+            metrics=tuple(metric(name) for name in names), level=cast(Level, level)
+        )  # it checks the word
         from murace.cli.next import finish
         from murace.cli.tables import roster_table, scores_table
         from murace.record import Wish

@@ -28,7 +28,7 @@ def cam(
 
     Example: murace cam study_dir/ --out overlays/
     """
-    with running(quiet=quiet, as_json=as_json) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
         machine = Machine(gpu=gpu, threads=threads)
         from murace.steps import cam as step
         from murace.workspace import Workspace

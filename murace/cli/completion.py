@@ -17,11 +17,7 @@ FILES = {"bash": "murace.bash", "zsh": "_murace", "fish": "murace.fish", "powers
 # registers the function for the second Tab; and `source` must still work.
 ZSH_REGISTERS = "compdef _murace_completion murace"
 ZSH_COMPLETES = (
-    "if [[ $zsh_eval_context[-1] == loadautofunc ]]; then\n"
-    '  _murace_completion "$@"\n'
-    "else\n"
-    f"  {ZSH_REGISTERS}\n"
-    "fi"
+    f'if [[ $zsh_eval_context[-1] == loadautofunc ]]; then\n  _murace_completion "$@"\nelse\n  {ZSH_REGISTERS}\nfi'
 )
 
 

@@ -1,36 +1,45 @@
 """The only place that prints: results to stdout; progress, remarks and errors to stderr."""
 
+import errno
 import json
 import os
+import re
 import shlex
 import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import typer
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
-from murace.errors import Interrupted, MuraceError
+from murace.cli.bars import STOPPING, Bars, PlainBar, RichBar
+from murace.cli.options import WORKSPACE
+from murace.errors import Interrupted, MachineError, MuraceError
+from murace.files import disk_error
 from murace.watch import Bar, Watch
 
 WIDE = 160  # columns of a table that goes into a pipe or a file
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SHOW_CURSOR = "\x1b[?25h"
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+ENDS_WITH_COMMAND = re.compile(r": murace [^.:;()]*$")
 
 
 class Voice(Watch):
     """What a command says while it runs: bars on a terminal, plain lines elsewhere."""
 
-    def __init__(self, *, quiet: bool, as_json: bool) -> None:
+    def __init__(self, *, quiet: bool = False, as_json: bool = False, workspace: Path = WORKSPACE) -> None:
         super().__init__()
-        self.quiet, self.as_json = quiet, as_json
-        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
-        self.out = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
-        self.bars: Progress | None = None
+        self.quiet, self.as_json, self.workspace = quiet, as_json, workspace
+        self.err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
+        self.out = Console(highlight=False, markup=False, emoji=False, width=width)
+        self.bars: Bars | None = None
 
     @property
     def has_bars(self) -> bool:
@@ -40,44 +49,41 @@ class Voice(Watch):
     def say(self, message: str) -> None:
         """A remark, unless quiet."""
         if not self.quiet:
-            self.err.print(message, markup=False)
+            self.err.print(printable(message, keep="\n"))
 
     def warn(self, message: str) -> None:
         """A remark that is shown even when quiet."""
-        self.err.print(f"warning: {message}", markup=False)
+        self.err.print(f"warning: {self.complete(printable(message))}")
+
+    def complete(self, message: str) -> str:
+        """A message that ends with a command to type, with the workspace that it is about."""
+        return message + option(self.workspace) if ENDS_WITH_COMMAND.search(message) else message
 
     def show(self, *renderables: RenderableType) -> None:
-        """A result for people; with --json there is none."""
+        """A result for people; with --json there is none. A line is never broken: it may hold a path."""
         if not self.as_json:
-            for renderable in renderables:
-                self.out.print(renderable)
+            for item in renderables:
+                is_line = isinstance(item, str)
+                self.out.print(Text(printable(item)) if isinstance(item, str) else item, soft_wrap=is_line)
 
     def result(self, values: Mapping[str, Any]) -> None:
         """The one JSON object, with --json."""
         if self.as_json:
-            sys.stdout.write(json.dumps({"schema": 1, **values}, ensure_ascii=False, allow_nan=False) + "\n")
+            sys.stdout.write(json.dumps({"schema": 1, **values}, allow_nan=False) + "\n")
 
     @contextmanager
     def bar(self, title: str, total: int, *, start: int = 0, lines: bool = False) -> Iterator[Bar]:
         """A bar on a terminal; elsewhere a line per advance, if `lines`."""
         if not self.has_bars:
-            yield PlainBar(self, title, total, start) if lines else Bar()
+            yield PlainBar(self.say, title, total, start) if lines else Bar()
             return
         outermost = self.bars is None
         if self.bars is None:
-            self.bars = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(compact=True),
-                TextColumn("{task.fields[note]}"),
-                console=self.err,
-                transient=True,
-            )
+            self.bars = Bars(self.err, is_stopping=lambda: self.signum is not None)
             self.bars.start()
-        task = self.bars.add_task(title, total=total, completed=start, note="")
+        task = self.bars.put(title, total, start)
         try:
-            yield RichBar(self, self.bars, task, lines=lines)
+            yield RichBar(self.bars, task, has_line=lines)
         finally:
             self.bars.remove_task(task)
             if outermost:
@@ -85,24 +91,56 @@ class Voice(Watch):
                 self.bars = None
 
 
+def printable(text: str, keep: str = "") -> str:
+    """`text` with control characters spelled out: file names may hold anything, and a message is one line."""
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
+
+
+def option(workspace: Path) -> str:
+    """What a command needs after it to mean that workspace."""
+    return "" if workspace == WORKSPACE else f" -w {shlex.quote(str(workspace))}"
+
+
 @contextmanager
-def running(*, quiet: bool = False, as_json: bool = False) -> Iterator[Voice]:
+def running(*, quiet: bool = False, as_json: bool = False, workspace: Path = WORKSPACE) -> Iterator[Voice]:
     """Run a command: listen for signals, and turn what goes wrong into one line and an exit code."""
-    voice = Voice(quiet=quiet, as_json=as_json)
+    voice = Voice(quiet=quiet, as_json=as_json, workspace=workspace)
     with _listening(voice):
         try:
             yield voice
         except MuraceError as error:
-            _report(voice, error)
-            raise typer.Exit(error.exit_code) from None
+            raise typer.Exit(refuse(voice, error)) from None
+        except Exception as error:
+            machine = _machine_error(error)
+            if machine is not None:
+                raise typer.Exit(refuse(voice, machine)) from None
+            voice.result(_failure(error, str(error), 1))  # a bug: its traceback follows on stderr
+            raise
 
 
-def _report(voice: Voice, error: MuraceError) -> None:
-    message = str(error)
+def refuse(voice: Voice, error: MuraceError) -> int:
+    """Say in one line what went wrong; returns the exit code."""
     if isinstance(error, Interrupted):
-        message = f"{message}; what was done is saved. To go on: {_same_command()}"
-    voice.err.print(message if isinstance(error, Interrupted) else f"error: {message}", markup=False)
-    voice.result({"error": {"kind": type(error).__name__, "message": message, "exit_code": error.exit_code}})
+        message = printable(f"{error}; what was done is saved. To go on: {_same_command()}")
+        voice.err.print(message)
+    else:
+        message = voice.complete(printable(str(error)))
+        voice.err.print(f"error: {message}")
+    voice.result(_failure(error, message, error.exit_code))
+    return error.exit_code
+
+
+def _failure(error: Exception, message: str, exit_code: int) -> dict[str, Any]:
+    return {"error": {"kind": type(error).__name__, "message": message, "exit_code": exit_code}}
+
+
+def _machine_error(error: Exception) -> MachineError | None:
+    """What the machine is to blame for though nobody foresaw it there."""
+    if isinstance(error, MemoryError):
+        return MachineError(f"out of memory ({error}): close other programs, or use smaller images or batches")
+    if isinstance(error, OSError) and error.errno in DISK:
+        return disk_error(error, Path(error.filename or "a temporary file"))
+    return None
 
 
 def _same_command() -> str:
@@ -121,7 +159,8 @@ def _listening(voice: Voice) -> Iterator[None]:
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
         voice.signum = signum
-        os.write(2, b"\nstopping at the next safe point (again to stop at once)\n")
+        if voice.bars is None:  # else they say it
+            os.write(2, f"{STOPPING}\n".encode())
 
     before = {number: signal.signal(number, note) for number in SIGNALS}
     try:

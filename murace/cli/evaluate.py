@@ -19,7 +19,7 @@ def evaluate(
 
     Example: murace evaluate
     """
-    with running(quiet=quiet, as_json=as_json) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
         machine = Machine(gpu=gpu, threads=threads)
         from murace.cli.next import finish
         from murace.cli.tables import scores_table

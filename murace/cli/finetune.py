@@ -30,7 +30,7 @@ def finetune(
 
     Example: murace finetune --groups elbow,wrist --gpu 0
     """
-    with running(quiet=quiet, as_json=as_json) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
         recipe = Recipe(
             epochs=epochs, lr=lr, patience=patience, monitor=metric(monitor), precision=precision, seed=seed
         )

@@ -1,11 +1,9 @@
 """What to type next, said at the end of every step."""
 
-from pathlib import Path
 from typing import Any
 
 from murace.chain import links, next_command
-from murace.cli.console import Voice
-from murace.cli.options import WORKSPACE
+from murace.cli.console import Voice, option
 from murace.errors import MuraceError
 from murace.workspace import Workspace
 
@@ -17,11 +15,7 @@ def finish(voice: Voice, workspace: Workspace, values: dict[str, Any]) -> None:
     except MuraceError:
         command = "murace status"
     if command is not None:
-        command = f"{command}{_option(workspace.root)}"
+        command = f"{command}{option(workspace.root)}"
         if not voice.as_json:
             voice.say(f"next: {command}")
     voice.result({**values, "workspace": str(workspace.root), "next": command})
-
-
-def _option(root: Path) -> str:
-    return "" if root == WORKSPACE else f" -w {root}"

@@ -37,9 +37,7 @@ def _groups(incomplete: str) -> list[str]:
 
 WorkspaceOption = Annotated[
     Path,
-    typer.Option(
-        "--workspace", "-w", envvar="MURACE_WORKSPACE", help="Folder that the steps share.", show_default="workspace"
-    ),
+    typer.Option("--workspace", "-w", envvar="MURACE_WORKSPACE", help="Folder that the steps share."),
 ]
 WORKSPACE = Path("workspace")
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")]

@@ -43,7 +43,7 @@ def prepare(
 
     Example: murace prepare MURA-v1.1
     """
-    with running(quiet=quiet, as_json=as_json) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
         config = PrepareConfig(size=size, fit=fit, seed=seed)
         from murace.cli.next import finish
         from murace.cli.tables import counts_table

@@ -1,5 +1,6 @@
 """`murace sample`."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,9 @@ def sample(
 ) -> None:
     """Draw synthetic radiographs in MURA's layout, to try murace without data.
 
-    They are drawings, not radiographs. Example: murace sample radiographs && murace prepare radiographs
+    They are drawings, not radiographs.
+
+    Example: murace sample radiographs && murace prepare radiographs
     """
     with running(quiet=quiet, as_json=as_json) as voice:
         config = SampleConfig(studies=studies, seed=seed)
@@ -33,5 +36,5 @@ def sample(
         images = sum(1 for _ in folder.glob("*/*/*/*/*.png"))
         voice.show(f"{images:,} synthetic images in {folder}, {len(findings):,} of them with a finding (truth.csv)")
         if not as_json:
-            voice.say(f"next: murace prepare {folder}")
+            voice.say(f"next: murace prepare {shlex.quote(str(folder))}")
         voice.result({"command": "sample", "folder": str(folder), "images": images, "findings": len(findings)})

@@ -2,6 +2,7 @@
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from murace.cli import options
 from murace.cli.console import running
@@ -14,8 +15,11 @@ def status(
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Show which steps are done, stale, unfinished or missing, and what to type next."""
-    with running(quiet=quiet, as_json=as_json) as voice:
+    """Show which steps are done, stale, unfinished or missing, and what to type next.
+
+    Example: murace status
+    """
+    with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
         from murace.chain import links
         from murace.cli.next import finish
         from murace.workspace import Workspace
@@ -27,7 +31,7 @@ def status(
             table.add_column(name)
         for link in chain:
             state = str(link.state)
-            table.add_row(link.name, f"[{STYLES[state]}]{state}[/]", "; ".join(link.reasons))
+            table.add_row(link.name, Text(state, style=STYLES[state]), "; ".join(link.reasons))
         voice.show(table)
         steps = [{"step": link.name, "state": str(link.state), "reasons": list(link.reasons)} for link in chain]
         finish(voice, space, {"command": "status", "steps": steps})

@@ -34,7 +34,7 @@ def train(
 
     Example: murace train --arch resnet --gpu 0
     """
-    with running(quiet=quiet, as_json=as_json) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
         machine = Machine(gpu=gpu, threads=threads)
         configs = [
             TrainConfig(

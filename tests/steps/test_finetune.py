@@ -57,8 +57,8 @@ def test_never_worse_on_validation_than_the_learner(finished: Workspace) -> None
 
 
 def test_a_hopeless_rate_keeps_the_unspecialised_weights(finished: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("murace.fit.study_scores", lambda part, chance: dict.fromkeys(Metric, float("nan")))
-    monkeypatch.setattr("murace.fit._merit", lambda value, loss: (0.0, 0.0))
+    monkeypatch.setattr("murace.fit.judge.study_scores", lambda part, chance: dict.fromkeys(Metric, float("nan")))
+    monkeypatch.setattr("murace.fit.judge._merit", lambda value, loss: (0.0, 0.0))
     (item,) = run(finished, ("elbow",), fresh=True, epochs=2)
     ours = load_file(finished.finetune("elbow").model)
     theirs = load_file(finished.train(item.learner).model)

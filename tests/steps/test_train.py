@@ -196,7 +196,7 @@ def test_stops_early_on_the_training_loss(prepared: Workspace) -> None:
 def test_a_loss_that_is_not_finite_stops_with_epoch_and_step(
     prepared: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("murace.fit.weighted_cross_entropy", lambda logits, *rest: logits.sum() * float("nan"))
+    monkeypatch.setattr("murace.fit.loop.weighted_cross_entropy", lambda logits, *rest: logits.sum() * float("nan"))
     with pytest.raises(UsageError, match="not finite at epoch 1, step 1"):
         run(prepared, tiny_config())
 

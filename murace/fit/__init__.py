@@ -1,0 +1,10 @@
+"""One training loop, a generator: it yields whenever there is something worth saving, and its caller saves.
+
+`train` and `finetune` share it. Nothing here knows a file.
+"""
+
+from murace.fit.judge import study_scores
+from murace.fit.loop import fit
+from murace.fit.setting import Moment, Part, Progress, Setting, Training, part_of, start
+
+__all__ = ["Moment", "Part", "Progress", "Setting", "Training", "fit", "part_of", "start", "study_scores"]

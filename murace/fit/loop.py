@@ -1,0 +1,113 @@
+"""The loop itself: steps, and the order of events in an epoch."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from murace.config import Recipe
+from murace.data.augment import augment
+from murace.data.batches import order
+from murace.device import Place
+from murace.errors import Interrupted, UsageError
+from murace.fit.judge import close_epoch
+from murace.fit.setting import Moment, Part, Progress, Setting, Training
+from murace.loss import weighted_cross_entropy
+from murace.watch import Bar
+
+LOG_EVERY = 20  # steps between two looks at the loss: on a GPU each look is a wait
+
+
+def fit(training: Training, setting: Setting, *, score_start: bool = False) -> Iterator[Moment]:
+    """Train until `recipe.epochs`, or until the training loss has not fallen for `recipe.patience` epochs.
+
+    The paper stops on the training loss and keeps the epoch with the best validation score. With `score_start` the
+    weights as they come are a candidate too, as epoch 0. A signal ends the loop with a pause: at a step boundary, or
+    before a validation that is then repeated on resume.
+
+    Raises:
+        UsageError: the loss or the output is not finite; the message says at which epoch and step.
+    """
+    progress, recipe, watch = training.progress, setting.recipe, setting.watch
+    try:
+        if score_start and progress.best_epoch < 0:
+            yield close_epoch(training, setting, epoch=0)
+        with watch.bar("epochs", recipe.epochs, start=progress.epoch, lines=True) as epochs:
+            while progress.epoch < recipe.epochs and progress.epochs_without_fall < recipe.patience:
+                title = f"epoch {progress.epoch + 1}/{recipe.epochs}"
+                with watch.bar(title, len(training.losses), start=progress.step) as steps:
+                    _run_epoch(training, setting, steps)
+                moment = close_epoch(training, setting, epoch=progress.epoch + 1)
+                epochs.advance(1, note=_note(progress, recipe))
+                yield moment
+    except Interrupted as interruption:
+        yield Moment(signum=interruption.signum)
+
+
+def _run_epoch(training: Training, setting: Setting, bar: Bar) -> None:
+    """The steps of an epoch that are not done yet."""
+    progress, place, size = training.progress, setting.place, setting.batch_size
+    epoch, count = progress.epoch + 1, len(training.losses)
+    everyone = np.arange(len(setting.train.rows))
+    batches = order(everyone, seed=setting.recipe.seed, epoch=epoch)[: count * size].reshape(count, size)
+    on_device = [torch.from_numpy(values).to(place.device) for values in _columns(setting.train, batches)]
+    training.net.train()
+    began, seconds_before = time.perf_counter(), progress.seconds
+    try:
+        while progress.step < count:
+            setting.watch.check()
+            rows, labels, weights = (values[progress.step] for values in on_device)
+            batch = augment(setting.images.gather(rows), rows, seed=setting.recipe.seed, epoch=epoch)
+            training.losses[progress.step] = _step(training, batch, labels, weights, place)
+            progress.step += 1
+            if progress.step % LOG_EVERY == 0 or progress.step == count:
+                _refuse_bad_loss(training.losses[: progress.step], epoch)
+            progress.seconds = seconds_before + time.perf_counter() - began
+            bar.advance(1, note=f"{progress.step * size / progress.seconds:,.0f} images/s")
+    finally:
+        if place.device.type == "cuda":
+            torch.cuda.synchronize(place.device)
+        progress.seconds = seconds_before + time.perf_counter() - began
+
+
+def _columns(part: Part, batches: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
+    """Rows, labels and weights of every batch of an epoch, each [steps, B]."""
+    return [part.rows[batches], part.labels[batches], part.weights[batches]]
+
+
+def _step(training: Training, batch: Tensor, labels: Tensor, weights: Tensor, place: Place) -> Tensor:
+    """One optimiser step on a batch's mean loss; returns its summed loss."""
+    with place.autocast():
+        logits = training.net(batch.contiguous(memory_format=place.memory_format))
+    loss = weighted_cross_entropy(logits, labels, weights)
+    training.optimizer.zero_grad(set_to_none=True)
+    (loss / len(labels)).backward()  # type: ignore[no-untyped-call]
+    training.optimizer.step()
+    return loss.detach()
+
+
+def _refuse_bad_loss(losses: Tensor, epoch: int) -> None:
+    bad = (~torch.isfinite(losses)).nonzero().flatten()
+    if len(bad):
+        raise UsageError(
+            f"the loss is not finite at epoch {epoch}, step {int(bad[0]) + 1}: try a lower --lr or --precision fp32, "
+            "with --fresh. The weights of the epochs before are still there"
+        )
+
+
+def _note(progress: Progress, recipe: Recipe) -> str:
+    """What a person wants to know after an epoch."""
+    last = progress.history[-1]
+    return (
+        f"train loss {last['train_loss']:.4f}  validation loss {_shown(last['validation_loss'])}  "
+        f"best {recipe.monitor} {_shown(progress.best_score)} (epoch {progress.best_epoch})  "
+        f"{last['images_per_second']:,.0f} images/s"
+    )
+
+
+def _shown(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"

@@ -1,0 +1,98 @@
+"""What a training is given, where it stands, and what it yields."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from murace.config import Recipe
+from murace.data.batches import Images, Rows, num_steps
+from murace.device import Place
+from murace.forward import Probabilities
+from murace.loss import image_weights
+from murace.watch import Watch
+
+
+@dataclass(frozen=True)
+class Part:
+    """The images of one split: rows, labels, loss weights and study numbers, each [N]."""
+
+    rows: Rows
+    labels: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float32]
+    studies: npt.NDArray[np.int64]
+
+
+def part_of(images: pd.DataFrame, weights: Mapping[str, tuple[float, float]]) -> Part:
+    """The images of some rows of the index (columns row, group, study, label), weighted by group and label."""
+    return Part(
+        rows=np.array(images["row"], dtype=np.int64),
+        labels=np.array(images["label"], dtype=np.int64),
+        weights=image_weights(weights, images["group"], images["label"]),
+        studies=pd.factorize(images["study"], sort=True)[0].astype(np.int64),
+    )
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a training needs and does not change."""
+
+    train: Part
+    validation: Part
+    images: Images
+    recipe: Recipe
+    place: Place
+    watch: Watch
+
+    @property
+    def batch_size(self) -> int:
+        """Images per step: all of them where there are fewer than a batch."""
+        return min(self.recipe.batch_size, len(self.train.rows))
+
+
+@dataclass
+class Progress:
+    """Where a training stands; goes through JSON exactly. `step` counts the steps done in epoch `epoch` + 1."""
+
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    best_epoch: int = -1
+    best_score: float | None = None
+    best_loss: float | None = None
+    least_train_loss: float | None = None
+    epochs_without_fall: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class Training:
+    """A net on its way: what a saved state holds."""
+
+    net: nn.Module
+    optimizer: torch.optim.Optimizer
+    losses: Tensor  # float64 [steps]: the running epoch's sums of weighted cross-entropy, on the device
+    progress: Progress = field(default_factory=Progress)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What the loop yields: an epoch's end (`is_best`: its weights are worth keeping), or a pause (`signum`)."""
+
+    is_best: bool = False
+    validation: Probabilities | None = None
+    signum: int | None = None
+
+
+def start(net: nn.Module, setting: Setting) -> Training:
+    """A training at its beginning: Adam with betas 0.9 and 0.999 (paper, Table 2) and torch's epsilon."""
+    setting.place.put(net)
+    optimizer = torch.optim.Adam(net.parameters(), lr=setting.recipe.lr, betas=(0.9, 0.999), fused=True)
+    steps = num_steps(len(setting.train.rows), setting.recipe.batch_size)
+    losses = torch.zeros(steps, dtype=torch.float64, device=setting.place.device)
+    return Training(net, optimizer, losses)

@@ -1,0 +1,30 @@
+"""Is a step current, why not, and the commit that makes it so.
+
+A step's folder holds two small records. `begun.json` is written when work starts and says what the run is about;
+`step.json` is written last and means "complete". Both name the semantic parameters and the digests of what was
+consumed, so the next invocation can tell done from unfinished from changed, and say why.
+"""
+
+from murace.record.decision import Action, Plan, Wish, decide, take_up
+from murace.record.lock import writing
+from murace.record.note import Record, begin, begun, commit, damaged, forget, read
+from murace.record.state import State, examine, require
+
+__all__ = [
+    "Action",
+    "Plan",
+    "Record",
+    "State",
+    "Wish",
+    "begin",
+    "begun",
+    "commit",
+    "damaged",
+    "decide",
+    "examine",
+    "forget",
+    "read",
+    "require",
+    "take_up",
+    "writing",
+]

@@ -1,0 +1,123 @@
+"""Whether to skip, resume or run a step, and why."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from murace.errors import WorkspaceError
+from murace.record.note import Record, begin, begun, damaged, forget, read
+from murace.watch import Watch
+
+EXTENDABLE = "epochs"  # more of these continues a finished run instead of starting over
+
+
+class Action(StrEnum):
+    """What a step has to do now."""
+
+    SKIP = "skip"
+    RESUME = "resume"
+    RUN = "run"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user said about running again: `resume` None is "as fits", True "must resume", False "start over"."""
+
+    resume: bool | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The decision, and the reasons in words."""
+
+    action: Action
+    reasons: tuple[str, ...] = ()
+
+
+def decide(folder: Path, params: Mapping[str, Any], consumed: Mapping[str, str], wish: Wish) -> Plan:
+    """Whether to skip, resume or run, in this order.
+
+    1. `--fresh`: run. 2. An unfinished run: resume it if it is about the same thing, else refuse. 3. No finished run:
+    run. 4. A finished run: run for a change or `--force`; resume for more epochs or a damaged file; else skip.
+
+    Raises:
+        WorkspaceError: an unfinished run differs from what is asked for, or `--resume` finds nothing.
+    """
+    if wish.resume is False:
+        return Plan(Action.RUN, ("--fresh: starting over",))
+    unfinished = begun(folder)
+    if unfinished is not None:
+        changes = differences(_extended(unfinished, params), params, consumed)
+        if changes:
+            raise WorkspaceError(
+                f"an unfinished run in {folder} differs: {'; '.join(changes)}. "
+                "Run with the old settings to finish it, or with --fresh to start over"
+            )
+        return Plan(Action.RESUME)
+    done = read(folder)
+    if done is None:
+        if wish.resume:
+            raise WorkspaceError(f"nothing to resume in {folder}: run the same command without --resume")
+        return Plan(Action.RUN)
+    changes = differences(_extended(done, params), params, consumed)
+    if changes:
+        return Plan(Action.RUN, tuple(changes))
+    if wish.force:
+        return Plan(Action.RUN, ("--force",))
+    if done.params.get(EXTENDABLE) != params.get(EXTENDABLE):
+        return Plan(Action.RESUME, (f"--{EXTENDABLE} {done.params[EXTENDABLE]} -> {params[EXTENDABLE]}",))
+    damage = damaged(folder, done)
+    return Plan(Action.RESUME, tuple(damage)) if damage else Plan(Action.SKIP)
+
+
+def differences(old: Record, params: Mapping[str, Any], consumed: Mapping[str, str]) -> list[str]:
+    """In words, how what is asked for now differs from `old`."""
+    found = [
+        f"--{key.replace('_', '-')} {old.params.get(key)} -> {params.get(key)}"
+        for key in sorted({*old.params, *params})
+        if old.params.get(key) != params.get(key)
+    ]
+    for name in sorted({*old.consumed, *consumed}):
+        if name not in old.consumed:
+            found.append(f"{name} is new")
+        elif name not in consumed:
+            found.append(f"{name} is gone")
+        elif old.consumed[name] != consumed[name]:
+            found.append(f"{name} has changed")
+    return found
+
+
+def _extended(old: Record, params: Mapping[str, Any]) -> Record:
+    """`old` as if it had asked for as many epochs as now, when now asks for more."""
+    before, now = old.params.get(EXTENDABLE), params.get(EXTENDABLE)
+    if before is None or now is None or now <= before:
+        return old
+    return Record(**{**asdict(old), "params": {**old.params, EXTENDABLE: now}})
+
+
+def take_up(
+    folder: Path,
+    step: str,
+    params: Mapping[str, Any],
+    consumed: Mapping[str, str],
+    *,
+    wish: Wish,
+    watch: Watch,
+    scratch: Path | None = None,
+) -> Plan:
+    """Decide, say why, and unless there is nothing to do note that the run has begun; `scratch` goes before a new run.
+
+    Raises:
+        WorkspaceError: see `decide`.
+    """
+    plan = decide(folder, params, consumed, wish)
+    for reason in plan.reasons:
+        watch.say(f"{step}: {reason}")
+    if plan.action is Action.RUN:
+        forget(folder, *([scratch] if scratch else []))
+    if plan.action is not Action.SKIP:
+        begin(folder, step.partition("/")[0], params, consumed)
+    return plan

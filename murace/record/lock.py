@@ -1,0 +1,45 @@
+"""One writer per step."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from murace.errors import WorkspaceError
+from murace.files import disk_error, sweep
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Hold the step's folder for one writer, by a kernel lock that dies with its process.
+
+    Raises:
+        WorkspaceError: another process holds it; the message says which.
+        MachineError: the folder cannot be made or written to.
+    """
+    path = folder / ".lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    try:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = path.read_text(errors="replace").strip() or "another process"
+            raise WorkspaceError(f"{folder} is in use by {holder}: wait for it, or end that process") from None
+        try:
+            since = datetime.now(UTC).isoformat(timespec="seconds")
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {since}".encode(), 0)
+        except OSError as error:
+            raise disk_error(error, path) from error
+        sweep(folder)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,138 @@
+"""The two small records of a step: `begun.json`, what a run is about, and `step.json`, written last, "complete"."""
+
+import shutil
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from murace import __version__
+from murace.errors import WorkspaceError
+from murace.files import read_json, sha256, write_json
+from murace.workspace import BEGUN, RECORD
+
+SCHEMA = 1
+PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "opencv-python", "safetensors")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """The content of `step.json`.
+
+    `produced` maps a file in the folder to its size and SHA-256; `parts` maps what a child may consume of such a file
+    alone (`roster.json:elbow`) to a digest, so that a change elsewhere in it leaves the child current.
+    """
+
+    step: str
+    params: dict[str, Any]
+    consumed: dict[str, str]
+    produced: dict[str, dict[str, Any]] = field(default_factory=dict)
+    parts: dict[str, str] = field(default_factory=dict)
+    seed: int | None = None
+    device: str = "cpu"
+    versions: dict[str, str] = field(default_factory=dict)
+    info: dict[str, Any] = field(default_factory=dict)
+    started: str = ""
+    ended: str = ""
+    schema: int = SCHEMA
+
+    def digests(self, prefix: str) -> dict[str, str]:
+        """What there is to consume: name in the workspace -> SHA-256."""
+        files = {name: entry["sha256"] for name, entry in self.produced.items()}
+        return {f"{prefix}/{name}": digest for name, digest in {**files, **self.parts}.items()}
+
+
+def read(folder: Path) -> Record | None:
+    """The step's record, or None where the step has not been completed."""
+    return _load(folder / RECORD)
+
+
+def begun(folder: Path) -> Record | None:
+    """The record of a run that has begun and not ended, or None."""
+    return _load(folder / BEGUN)
+
+
+def _load(path: Path) -> Record | None:
+    if not path.is_file():
+        return None
+    values = read_json(path)
+    if not isinstance(values, dict) or values.get("schema") != SCHEMA:
+        raise WorkspaceError(f"{path} was not written by this version of murace; run its step again with --fresh")
+    try:
+        return Record(**values)
+    except TypeError as error:
+        raise WorkspaceError(f"{path} is damaged ({error}); run its step again with --fresh") from error
+
+
+def begin(folder: Path, step: str, params: Mapping[str, Any], consumed: Mapping[str, str]) -> str:
+    """Note on disk that a run of `step` has begun; returns the start time, kept over resumes."""
+    unfinished = begun(folder)
+    started = unfinished.started if unfinished else _now()
+    record = Record(step=step, params=dict(params), consumed=dict(consumed), started=started)
+    write_json(folder / BEGUN, asdict(record))
+    return started
+
+
+def commit(
+    folder: Path,
+    names: list[str],
+    *,
+    device: str = "cpu",
+    info: Mapping[str, Any] | None = None,
+    parts: Mapping[str, str] | None = None,
+) -> Record:
+    """Write `step.json`, last: the run that `begin` noted is complete and produced `names` (and `parts` of them)."""
+    note = begun(folder)
+    assert note is not None, "commit without begin"
+    record = Record(
+        step=note.step,
+        params=note.params,
+        consumed=note.consumed,
+        produced={name: {"size": (folder / name).stat().st_size, "sha256": sha256(folder / name)} for name in names},
+        parts=dict(parts or {}),
+        seed=note.params.get("seed"),
+        device=device,
+        versions=_versions(),
+        info=dict(info or {}),
+        started=note.started,
+        ended=_now(),
+    )
+    write_json(folder / RECORD, asdict(record))
+    (folder / BEGUN).unlink()
+    return record
+
+
+def forget(folder: Path, *scratch: Path) -> None:
+    """Before a run from scratch: drop the unfinished run's note and its `scratch` folders. Finished files stay."""
+    (folder / BEGUN).unlink(missing_ok=True)
+    for path in scratch:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def damaged(folder: Path, record: Record, names: tuple[str, ...] | None = None) -> list[str]:
+    """In words, which produced files are missing or not the bytes that were committed."""
+    found = []
+    for name in names or tuple(record.produced):
+        entry, path = record.produced.get(name), folder / name
+        if entry is None or not path.is_file():
+            found.append(f"{name} is missing")
+        elif path.stat().st_size != entry["size"] or sha256(path) != entry["sha256"]:
+            found.append(f"{name} is damaged (its SHA-256 is not the recorded one)")
+    return found
+
+
+def _versions() -> dict[str, str]:
+    """What ran; a package that another build provides (a headless OpenCV) is left out."""
+    found = {"murace": __version__, "python": ".".join(map(str, sys.version_info[:3]))}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
