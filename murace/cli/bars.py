@@ -1,6 +1,7 @@
 """How running counts are shown: bars that redraw themselves on a terminal, a plain line per count elsewhere."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -54,7 +55,8 @@ class RichBar(Bar):
 
     def advance(self, by: int = 1, note: str = "") -> None:
         """Move on."""
-        self.bars.update(self.task, advance=by, **{self.place: note})
+        fields: dict[str, Any] = {self.place: note}
+        self.bars.update(self.task, advance=by, **fields)
 
 
 class PlainBar(Bar):

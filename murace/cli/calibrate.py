@@ -27,9 +27,8 @@ def calibrate(
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
         names = [name for name in val_metrics.split(",") if name.strip()]
-        config = CalibrateConfig(
-            metrics=tuple(metric(name) for name in names), level=cast(Level, level)
-        )  # it checks the word
+        metrics = tuple(metric(name) for name in names)
+        config = CalibrateConfig(metrics=metrics, level=cast(Level, level))  # it checks the word
         from murace.cli.next import finish
         from murace.cli.tables import roster_table, scores_table
         from murace.record import Wish

@@ -9,7 +9,9 @@ from murace.cli import options
 from murace.cli.console import running
 from murace.config import Machine
 
-Paths = Annotated[list[Path], typer.Argument(help="Study folders, or image files.", show_default=False)]
+Paths = Annotated[
+    list[Path], typer.Argument(metavar="STUDY_DIR", help="Study folders, or image files.", show_default=False)
+]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the overlays.")]
 
 

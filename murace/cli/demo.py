@@ -23,7 +23,7 @@ from murace.vocabulary import LEARNERS
 if TYPE_CHECKING:
     from murace.workspace import Workspace
 
-Folder = Annotated[Path, typer.Argument(help="Folder for the sample, the workspace and the overlays.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the sample, the workspace and the overlays.")]
 STUDIES, SIZE, WIDTH = 80, 128, 0.25
 # Learner: epochs, batch size, learning rate. What reached a useful score soonest on two cores.
 RECIPES = {"convnet": (10, 16, 0.001), "resnet": (8, 16, 0.001), "densenet": (6, 32, 0.002)}

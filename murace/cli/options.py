@@ -2,13 +2,14 @@
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from murace.config import FITS, HEADS, PRECISIONS
-from murace.vocabulary import LEARNERS, Level, Metric
+from murace.vocabulary import LEARNERS, METRIC_ALIASES, Level, Metric
 from murace.workspace import Workspace
 
 RUN, MODEL, HARDWARE = "Running again", "Model", "Hardware"
@@ -19,27 +20,31 @@ def _known(*names: str):  # type: ignore[no-untyped-def]
     return lambda incomplete: [name for name in names if name.startswith(incomplete)]
 
 
-def _metrics(incomplete: str) -> list[str]:
-    """Complete the last word of a comma-separated list."""
+def _last(names: Iterable[str], incomplete: str) -> list[str]:
+    """Complete the last word of a comma-separated list by what is not in it yet."""
     done, comma, last = incomplete.rpartition(",")
-    return [f"{done}{comma}{name}" for name in (*Metric, "acc") if name.startswith(last)]
+    return [f"{done}{comma}{name}" for name in names if name.startswith(last) and name not in done.split(",")]
 
 
-def _groups(incomplete: str) -> list[str]:
+def _metrics(incomplete: str) -> list[str]:
+    return _last((*Metric, *METRIC_ALIASES), incomplete)
+
+
+def _groups(context: typer.Context, incomplete: str) -> list[str]:
     """The roster's groups, where there is a roster."""
-    roster = Workspace(Path(os.environ.get("MURACE_WORKSPACE", "workspace"))).calibrate.roster
+    workspace = context.params.get("workspace") or os.environ.get("MURACE_WORKSPACE") or WORKSPACE
     try:
-        names = sorted(json.loads(roster.read_bytes())["groups"])
-    except (OSError, ValueError, KeyError):
+        names = sorted(json.loads(Workspace(Path(workspace)).calibrate.roster.read_bytes())["groups"])
+    except (OSError, ValueError, KeyError, TypeError):
         return []
-    return [name for name in names if name.startswith(incomplete)]
+    return _last(names, incomplete)
 
 
+WORKSPACE = Path("workspace")
 WorkspaceOption = Annotated[
     Path,
     typer.Option("--workspace", "-w", envvar="MURACE_WORKSPACE", help="Folder that the steps share."),
 ]
-WORKSPACE = Path("workspace")
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 Seed = Annotated[int, typer.Option("--seed", help="Number from which all chance is drawn.")]

@@ -10,7 +10,10 @@ from murace.cli.console import running
 from murace.config import PrepareConfig
 
 Source = Annotated[
-    Path, typer.Argument(help="A MURA folder, or a csv with the columns path and label.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="SOURCE", help="A MURA folder, or a csv with the columns path and label.", show_default=False
+    ),
 ]
 Accept = Annotated[
     int | None,

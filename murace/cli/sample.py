@@ -10,7 +10,7 @@ from murace.cli import options
 from murace.cli.console import running
 from murace.config import SampleConfig
 
-Folder = Annotated[Path, typer.Argument(help="Folder to draw into; new or empty.", show_default=False)]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder to draw into; new or empty.", show_default=False)]
 Studies = Annotated[int, typer.Option("--studies", help="Studies per region.")]
 DEFAULT = SampleConfig()
 

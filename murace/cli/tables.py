@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -13,12 +14,17 @@ from murace.vocabulary import BASELINE, OVERALL, Metric
 if TYPE_CHECKING:
     import pandas as pd
 
-UNDEFINED = "–"  # noqa: RUF001 - the sign for "no value"
+UNDEFINED = "-"
 
 
-def counts_table(counts: "pd.DataFrame") -> Table:
+def titled(title: str, table: Table) -> Group:
+    """A table under its title; rich's own title would be folded to the width of a narrow table."""
+    return Group(Text(f"\n{title}", style="italic"), table)
+
+
+def counts_table(counts: "pd.DataFrame") -> Group:
     """Table 1: images by group, split and class."""
-    table = Table(title="Images (Table 1)", box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD)
     table.add_column("group")
     splits = ("train", "validation", "test")
     for split in splits:
@@ -28,12 +34,12 @@ def counts_table(counts: "pd.DataFrame") -> Table:
         numbers = [f"{int(row[f'{split}_{side}']):,}" for split in splits for side in ("positive", "negative")]
         is_total = row["group"] == OVERALL
         table.add_row(str(row["group"]), *numbers, style="bold" if is_total else None)
-    return table
+    return titled("Images (Table 1)", table)
 
 
 def scores_table(
     scores: "pd.DataFrame", models: Sequence[str], *, title: str, metrics: Sequence[str] = tuple(Metric)
-) -> Table:
+) -> Group:
     """Scores with a row per metric and group and a column per model; the best in bold, the change over convnet beside.
 
     Args:
@@ -42,7 +48,7 @@ def scores_table(
         title: the table's.
         metrics: the blocks of rows, in order.
     """
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD)
     table.add_column("metric")
     table.add_column("group")
     for model in models:
@@ -56,7 +62,7 @@ def scores_table(
             shown = [_cell(item, is_best=len(models) > 1 and item["value"] == best) for item in row]
             last = position == len(groups) - 1
             table.add_row(metric if not position else "", group, *shown, end_section=last)
-    return table
+    return titled(title, table)
 
 
 def _cell(item: Mapping[Any, Any], *, is_best: bool) -> Text:
@@ -70,15 +76,15 @@ def _cell(item: Mapping[Any, Any], *, is_best: bool) -> Text:
     return text
 
 
-def roster_table(roster: Mapping[str, Any]) -> Table:
+def roster_table(roster: Mapping[str, Any]) -> Group:
     """Who serves which group, by how many votes."""
-    table = Table(title="Designated learners (Table 5)", box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD)
     for name in ("group", "learner", "votes", "remark"):
         table.add_column(name)
     for group, entry in roster["groups"].items():
         votes = ", ".join(f"{learner} {count}" for learner, count in entry["votes"].items() if count)
         table.add_row(group, Text(entry["learner"], style="bold"), votes or UNDEFINED, remark(entry))
-    return table
+    return titled("Designated learners (Table 5)", table)
 
 
 def remark(entry: Mapping[str, Any]) -> str:

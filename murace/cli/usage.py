@@ -29,6 +29,7 @@ class Commands(TyperGroup):
 
 
 def _in_one_line(error: Any) -> str:
-    message = " ".join(error.format_message().split()).rstrip(".")
+    message = " ".join(error.format_message().split())
+    stop = "" if message.endswith((".", "?")) else "."
     context = getattr(error, "ctx", None)
-    return f"{message}. See: {context.command_path if context else 'murace'} --help"
+    return f"{message}{stop} See: {context.command_path if context else 'murace'} --help"

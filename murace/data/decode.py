@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from murace.data import jpeg, png
 from murace.data.header import Header, ImageError
-from murace.data.opencv import cv2
+from murace.opencv import cv2
 
 MAX_FILE = 512 * 2**20  # bytes
 RESIZER = "cv2 INTER_AREA"

@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 
 from murace.data.augment import augment, draw
-from murace.data.opencv import cv2
 from murace.data.store import Pixels
 from murace.files import write_bytes
+from murace.opencv import cv2
 from murace.vocabulary import Split
 
 COLUMNS = 7  # MURA's regions

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from murace.data.opencv import cv2
+from murace.opencv import cv2
 from murace.report.sheet import compose
 
 Bytes = npt.NDArray[np.uint8]

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from murace.opencv import cv2
 from murace.sample.projection import Outline, Pose, project
 from murace.sample.skeleton import Array, Shaft
 

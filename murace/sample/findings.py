@@ -5,9 +5,9 @@ All chance is drawn once per study (`Mark`), so that the views of a study show t
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
+from murace.opencv import cv2
 from murace.sample.film import Image, fill
 from murace.sample.projection import Outline, Pose, onto_film
 from murace.sample.skeleton import Array, Body, Site

@@ -1,8 +1,8 @@
 """What frames the picture: the collimator's edge and the lead letter."""
 
-import cv2
 import numpy as np
 
+from murace.opencv import cv2
 from murace.sample.film import SHIFT, Image, fill, fixed
 
 CLOSED = 0.12  # of the light leaks through

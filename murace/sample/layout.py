@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import cv2
 import pandas as pd
 
 from murace import files
 from murace.config import SampleConfig
 from murace.errors import UsageError
+from murace.opencv import cv2
 from murace.sample.plan import REGIONS, Study, plan
 from murace.sample.radiograph import Radiograph, draw_study
 from murace.watch import Watch

@@ -16,12 +16,12 @@ from murace.checkpoint import load_model
 from murace.config import Machine
 from murace.data.decode import Radiograph, read, resize, to_eight_bits
 from murace.data.header import ImageError
-from murace.data.opencv import cv2
 from murace.data.studies import Study, gather, view_names
 from murace.errors import DataError, UsageError
 from murace.files import read_json, sha256, write_bytes, write_json
 from murace.metrics.scores import THRESHOLD
 from murace.nets import Learner
+from murace.opencv import cv2
 from murace.record import Record, require
 from murace.report.overlay import triptych
 from murace.vocabulary import DISCLAIMER

@@ -15,13 +15,13 @@ from murace.chain import CALIBRATE, PREPARE, finetune_command, finished_learners
 from murace.checkpoint import load_model
 from murace.config import Machine
 from murace.data.batches import Images
-from murace.data.opencv import cv2
 from murace.data.store import COLUMNS, open_pixels, read_index, write_frame
 from murace.ensemble import combine, models_of
 from murace.errors import UsageError
 from murace.files import read_json, write_bytes, write_text
 from murace.forward import Probabilities, logits_of, probabilities
 from murace.metrics.table import roc_points, score_table, with_change
+from murace.opencv import cv2
 from murace.record import Action, Record, Wish, commit, require, take_up, writing
 from murace.report.contents import Picture
 from murace.report.overlay import triptych

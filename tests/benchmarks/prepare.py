@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from murace.config import PrepareConfig
-from murace.data.opencv import cv2
+from murace.opencv import cv2
 from murace.record import Wish
 from murace.steps.prepare import Operation, run
 from murace.watch import Watch

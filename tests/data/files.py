@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from murace.data.opencv import cv2
+from murace.opencv import cv2
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

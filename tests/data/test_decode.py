@@ -7,7 +7,7 @@ import pytest
 
 from murace.data.decode import decode, read, read_grey, resize
 from murace.data.header import ImageError
-from murace.data.opencv import cv2
+from murace.opencv import cv2
 from tests.data.files import chunk, exif, jpeg, picture, png, raw_png
 
 
