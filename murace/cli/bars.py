@@ -11,6 +11,7 @@ from rich.text import Text
 from murace.watch import Bar
 
 STOPPING = "stopping at the next safe point (again to stop at once)"
+MARGIN = 4  # columns: the terminal echoes ^C at the end of the last line, and must not begin another one
 
 
 class Bars(Progress):
@@ -38,7 +39,9 @@ class Bars(Progress):
         yield from super().get_renderables()
         for task in self.tasks:
             if task.fields["below"]:
-                yield Text(task.fields["below"], style="dim", no_wrap=True, overflow="ellipsis")
+                line = Text(task.fields["below"], style="dim")
+                line.truncate(self.console.width - MARGIN, overflow="ellipsis")
+                yield line
         if self.is_stopping():
             yield Text(STOPPING, style="yellow")
 

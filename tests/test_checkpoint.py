@@ -1,0 +1,102 @@
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from murace.checkpoint import (
+    flatten_adam,
+    latest_state,
+    load_model,
+    restore_adam,
+    save_model,
+    save_state,
+)
+from murace.errors import WorkspaceError
+from murace.nets import create
+
+FACTS = {"learner": "resnet", "width": 0.1, "head": "gap", "size": 64}
+
+
+def test_a_model_comes_back_as_it_was_and_its_bytes_do_not_depend_on_layout(tmp_path: Path) -> None:
+    net = create("resnet", width=0.1, size=64).eval()
+    save_model(tmp_path / "a.safetensors", net, FACTS)
+    image = torch.rand(2, 1, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(load_model(tmp_path / "a.safetensors")(image), net(image))
+    save_model(tmp_path / "b.safetensors", net.to(memory_format=torch.channels_last), dict(reversed(FACTS.items())))
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"\x00" * 64, pickle.dumps({"a": 1})])
+def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.safetensors").write_bytes(content)
+    with pytest.raises(WorkspaceError, match="does not hold a murace model"):
+        load_model(tmp_path / "a.safetensors")
+
+
+def test_a_model_of_another_form_is_refused(tmp_path: Path) -> None:
+    save_model(tmp_path / "a.safetensors", create("resnet", width=0.1, size=64), {**FACTS, "width": 0.2})
+    with pytest.raises(WorkspaceError, match="does not hold a murace model"):
+        load_model(tmp_path / "a.safetensors")
+
+
+def put(folder: Path, epoch: int, best: Path | None = None) -> None:
+    save_state(folder, {"x": torch.full((3,), epoch)}, {"epoch": epoch}, position=(epoch, 0), best=best)
+
+
+def test_two_states_are_kept_and_the_best_they_name(tmp_path: Path) -> None:
+    for epoch in range(4):
+        best = tmp_path / f"best-{min(epoch, 1)}.safetensors"
+        best.write_bytes(b"weights")
+        put(tmp_path, epoch, best)
+    names = {path.name for path in tmp_path.iterdir()}
+    kept = {"000002-000000", "000003-000000"}
+    assert names == {f"{name}{end}" for name in kept for end in (".json", ".safetensors")} | {"best-1.safetensors"}
+    saved = latest_state(tmp_path)
+    assert saved is not None
+    assert saved.facts == {"epoch": 3}
+    assert saved.tensors["x"].tolist() == [3, 3, 3]
+    assert saved.best == tmp_path / "best-1.safetensors"
+
+
+def test_a_state_without_its_record_does_not_exist(tmp_path: Path) -> None:
+    put(tmp_path, 1)
+    (tmp_path / "000002-000000.safetensors").write_bytes(b"killed before the record")
+    (tmp_path / ".000002-000000.json.tmp.1.ab").write_text("{")
+    saved = latest_state(tmp_path)
+    assert saved is not None
+    assert saved.facts == {"epoch": 1}
+    assert not list(tmp_path.glob(".*"))
+    assert latest_state(tmp_path / "nowhere") is None
+
+
+def test_damaged_best_weights_are_refused_too(tmp_path: Path) -> None:
+    best = tmp_path / "best-1.safetensors"
+    best.write_bytes(b"weights")
+    put(tmp_path, 1, best)
+    best.write_bytes(b"weighty")
+    with pytest.raises(WorkspaceError, match=r"best-1.safetensors is missing or damaged.*--fresh"):
+        latest_state(tmp_path)
+
+
+def test_adams_moments_keep_the_strides_of_their_weights() -> None:
+    """Fused Adam walks weights and moments by address: a moment in other strides would be another weight's."""
+
+    def step(net: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        net(torch.ones(1, 8, 4, 4).contiguous(memory_format=torch.channels_last)).square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    torch.manual_seed(0)
+    net = torch.nn.Conv2d(8, 8, 3).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.1, fused=True)
+    step(net, optimizer)
+    twin = torch.nn.Conv2d(8, 8, 3).to(memory_format=torch.channels_last)
+    twin.load_state_dict(net.state_dict())
+    other = torch.optim.Adam(twin.parameters(), lr=0.1, fused=True)
+    saved = {name: tensor.clone().contiguous() for name, tensor in flatten_adam(optimizer).items()}
+    restore_adam(other, saved)
+    step(net, optimizer)
+    step(twin, other)
+    assert torch.equal(net.weight, twin.weight)

@@ -1,0 +1,85 @@
+import pytest
+import torch
+
+from murace import device
+from murace.config import Machine
+from murace.errors import MachineError, UsageError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"card {index}")
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_without_a_gpu_the_cpu_is_said_unless_it_was_asked_for() -> None:
+    assert device.choose(Machine(gpu="cpu")) == (CPU, None)
+    chosen, remark = device.choose(Machine(threads=3))
+    assert chosen == CPU
+    assert remark == "no GPU found: running on the CPU with 3 threads"
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_a_gpu_asked_for_is_never_quietly_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MachineError, match=r"--gpu 0: .* to run on the CPU: --gpu cpu"):
+        device.choose(Machine(gpu="0"))
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(MachineError, match="CUDA_VISIBLE_DEVICES hides every GPU"):
+        device.choose(Machine(gpu="0"))
+    monkeypatch.setattr(torch.version, "cuda", None)
+    with pytest.raises(MachineError, match="a build without CUDA"):
+        device.choose(Machine(gpu="0"))
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_a_gpu_that_is_not_there_is_refused_with_those_that_are() -> None:
+    assert device.choose(Machine()) == (torch.device("cuda:0"), None)
+    assert device.choose(Machine(gpu="1"))[0] == torch.device("cuda:1")
+    with pytest.raises(MachineError, match=r"--gpu 3: no such GPU; 2 visible: 0 \(card 0\), 1 \(card 1\)"):
+        device.choose(Machine(gpu="3"))
+
+
+@pytest.mark.parametrize("wish", ["cuda", "-1", "0,1", "1.0", ""])
+def test_what_is_no_number_is_a_mistake_of_usage(wish: str) -> None:
+    with pytest.raises(UsageError, match="--gpu takes the number of one GPU, or cpu"):
+        device.choose(Machine(gpu=wish))
+
+
+@pytest.mark.parametrize(("flags", "precision"), [({"avx2"}, "fp32"), ({"avx512_bf16"}, "bf16"), ({"bf16"}, "bf16")])
+def test_auto_is_bf16_only_where_the_cpu_computes_it(
+    monkeypatch: pytest.MonkeyPatch, flags: set[str], precision: str
+) -> None:
+    monkeypatch.setattr(device, "_cpu_flags", lambda: flags)
+    assert device.resolve_precision("auto", CPU) == precision
+    assert device.resolve_precision("fp32", CPU) == "fp32"
+
+
+def test_threads_are_the_option_then_the_resumes_then_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    try:
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        assert device.set_threads(Machine()) == 1
+        assert device.set_threads(Machine(), recorded=2) == 2
+        assert device.set_threads(Machine(threads=1), recorded=2) == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_channels_last_survives_one_input_channel() -> None:
+    net = torch.nn.Conv2d(1, 8, 3)
+    device.Place(CPU, "bf16").put(net)
+    second = torch.nn.Conv2d(8, 8, 3)
+    device.Place(CPU, "bf16").put(second)
+    assert second.weight.is_contiguous(memory_format=torch.channels_last)
+    x = torch.rand(2, 1, 16, 16).contiguous(memory_format=torch.channels_last)
+    assert net(x).is_contiguous(memory_format=torch.channels_last)
