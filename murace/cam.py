@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from murace.errors import UsageError
 from murace.nets import Learner
 
+NO_MAP = "a net with --head fc has no class activation map; train with --head gap to draw one"
 Maps = npt.NDArray[np.float64]
 
 
@@ -29,7 +30,7 @@ def activation_maps(net: Learner, images: Tensor) -> tuple[Maps, npt.NDArray[np.
         UsageError: the head is not one linear layer, so that there is no such map.
     """
     if not isinstance(net.head, nn.Linear) or getattr(net, "is_flat", False):
-        raise UsageError("a net with --head fc has no class activation map; train with --head gap to draw one")
+        raise UsageError(NO_MAP)
     net.eval()
     features = net.features(images).double()
     weight, bias = net.head.weight.double(), net.head.bias.double()

@@ -88,6 +88,19 @@ def next_command(chain: list[Link]) -> str | None:
     return None
 
 
+def require_choice(workspace: Workspace) -> Record:
+    """The record of `calibrate`, with its roster checked and every finished learner compared.
+
+    Raises:
+        WorkspaceError: it is missing, unfinished, stale or damaged.
+    """
+    record = require(workspace.calibrate.folder, CALIBRATE, ("roster.json", "scores.csv"))
+    late = newcomers(workspace)
+    if late:
+        raise WorkspaceError(f"calibrate is stale ({', '.join(late)} trained since). Run: {CALIBRATE}")
+    return record
+
+
 def finished_learners(workspace: Workspace, names: tuple[str, ...]) -> tuple[dict[str, Record], tuple[str, ...]]:
     """The records of the learners that can be used, their files `names` checked, and a line for each that can not.
 

@@ -90,6 +90,12 @@ def save_state(
     _rotate(folder)
 
 
+def recorded_precision(folder: Path) -> str | None:
+    """The precision of the newest state; None where there is none."""
+    records = sorted(folder.glob("*.json"))
+    return str(_read_record(records)["facts"]["precision"]) if records else None
+
+
 def latest_state(folder: Path) -> Saved | None:
     """The newest committed state, checked against its digests; None where there is none.
 
@@ -100,15 +106,23 @@ def latest_state(folder: Path) -> Saved | None:
     records = sorted(folder.glob("*.json"))
     if not records:
         return None
-    record = read_json(records[-1])
-    way_out = (
-        f"delete {records[-1]} to go on from the state before it" if len(records) > 1 else "start over with --fresh"
-    )
+    record, way_out = _read_record(records), _way_out(records)
     for entry in (record["file"], record["best"]):
         if entry and (not (folder / entry["name"]).is_file() or sha256(folder / entry["name"]) != entry["sha256"]):
             raise WorkspaceError(f"{folder / entry['name']} is missing or damaged (SHA-256 differs); {way_out}")
     tensors = load_tensors((folder / record["file"]["name"]).read_bytes())
     return Saved(tensors, record["facts"], folder / record["best"]["name"] if record["best"] else None)
+
+
+def _read_record(records: list[Path]) -> Any:
+    try:
+        return read_json(records[-1])
+    except WorkspaceError as error:
+        raise WorkspaceError(f"{records[-1]} is damaged; {_way_out(records)}") from error
+
+
+def _way_out(records: list[Path]) -> str:
+    return f"delete {records[-1]} to go on from the state before it" if len(records) > 1 else "start over with --fresh"
 
 
 def _rotate(folder: Path) -> None:

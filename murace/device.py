@@ -76,10 +76,12 @@ def _why_no_cuda() -> str:
     return "no GPU, or no driver for it, was found"
 
 
-def resolve_precision(asked: str, device: torch.device) -> str:
-    """`auto` is bf16 where the hardware computes it natively (elsewhere it is slower than fp32), else fp32."""
+def resolve_precision(asked: str, device: torch.device, recorded: str | None = None) -> str:
+    """`auto` is `recorded` (a resume's), else bf16 where the hardware computes it natively (elsewhere it is slow)."""
     if asked != "auto":
         return asked
+    if recorded is not None:
+        return recorded
     if device.type == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device) >= NATIVE_BF16_CAPABILITY else "fp32"
     return "bf16" if NATIVE_BF16_FLAGS & _cpu_flags() else "fp32"

@@ -85,7 +85,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except ValueError as error:
-        raise WorkspaceError(f"{path} is damaged ({error}); run the step that writes it with --force") from error
+        raise WorkspaceError(f"{path} is damaged ({error}); run the step that writes it with --fresh") from error
 
 
 def sha256(path: Path) -> str:

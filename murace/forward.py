@@ -9,7 +9,8 @@ from murace.data.batches import Images, Rows, sweep
 from murace.device import Place
 from murace.watch import Watch
 
-BATCH_SIZES = {"cpu": 32, "cuda": 256}
+BATCH_SIZES = {"cpu": 32, "cuda": 128}  # at 256 pixels; fewer where images are larger, since memory follows
+REFERENCE = 256 * 256
 Probabilities = npt.NDArray[np.float64]
 
 
@@ -22,7 +23,8 @@ def logits_of(net: nn.Module, images: Images, rows: Rows, *, place: Place, watch
     """
     net.eval()
     parts = []
-    for chunk in sweep(rows, BATCH_SIZES[place.device.type]):
+    batch_size = max(1, BATCH_SIZES[place.device.type] * REFERENCE // max(REFERENCE, images.pixels[0].size))
+    for chunk in sweep(rows, batch_size):
         watch.check()
         batch = images.gather(torch.from_numpy(chunk).to(place.device)).contiguous(memory_format=place.memory_format)
         with place.autocast():

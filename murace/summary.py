@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from murace.data.store import read_index
+from murace.data.store import read_frame, read_index
 from murace.files import read_json
 from murace.record import Record, read
 from murace.report.contents import Contents, Picture
@@ -35,13 +35,13 @@ def contents(
     assert chosen is not None
     index = read_index(workspace.prepare.index)
     return Contents(
-        counts=pd.read_csv(workspace.prepare.counts),
+        counts=read_frame(workspace.prepare.counts),
         learners=pd.DataFrame([_learner_row(name, records[f"train/{name}"]) for name in learners]),
-        validation=pd.read_csv(workspace.calibrate.scores),
+        validation=read_frame(workspace.calibrate.scores),
         roster=roster,
         scores=scores,
         roc=roc,
-        histories={name: pd.read_csv(workspace.root / name / "history.csv") for name in records},
+        histories={name: read_frame(workspace.root / name / "history.csv") for name in records},
         maps=maps,
         settings=_settings({"prepare": prepared, "calibrate": chosen, **records}),
         notes=notes(prepared, [record for name, record in records.items() if name.startswith("train/")]),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from murace.errors import WorkspaceError
+from murace.errors import MachineError, WorkspaceError
 from murace.record import Action, State, Wish, begin, begun, commit, decide, examine, read, require, take_up, writing
 from murace.watch import Watch
 
@@ -13,7 +13,10 @@ PARAMS = {"lr": 0.1, "epochs": 4, "seed": 0}
 
 def finish(folder: Path, params: dict[str, object] = PARAMS, consumed: dict[str, str] | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    begin(folder, "train", params, consumed or {})
+    step = (
+        folder.parent.name if folder.parent.name in ("train", "finetune") and folder.name != "prepare" else folder.name
+    )
+    begin(folder, "calibrate" if folder.name == "calibrate" else step, params, consumed or {})
     (folder / "model").write_text(f"{params}{consumed}")
     commit(folder, ["model"], parts={"model:a": "1"})
 
@@ -145,3 +148,40 @@ def test_one_writer_and_the_second_is_told_who(tmp_path: Path) -> None:
     assert "is in use by process" in second.stdout
     third = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert third.stdout.strip() == "in"
+
+
+def test_resume_never_becomes_a_run_from_scratch(tmp_path: Path) -> None:
+    finish(tmp_path)
+    with pytest.raises(WorkspaceError, match=r"nothing to resume in .*--epochs 4 -> 2"):
+        plan(tmp_path, Wish(resume=True), epochs=2)
+    states = tmp_path / "checkpoint"
+    longer = {**PARAMS, "epochs": 9}
+    with pytest.raises(WorkspaceError, match=r"no saved state in .* to go on from"):
+        take_up(tmp_path, "train/x", longer, {}, wish=Wish(), watch=Watch(), states=states)
+    assert begun(tmp_path) is None  # the finished run is still finished
+    states.mkdir()
+    (states / "1.json").write_text("{}")
+    assert take_up(tmp_path, "train/x", longer, {}, wish=Wish(), watch=Watch(), states=states).action is Action.RESUME
+
+
+def test_work_that_cannot_be_dropped_is_not_adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    finish(tmp_path)
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    with pytest.raises(MachineError, match="Permission denied"):
+        take_up(tmp_path, "train/x", PARAMS, {}, wish=Wish(resume=False), watch=Watch(), states=tmp_path / "checkpoint")
+
+
+def test_a_workspace_may_be_called_train(tmp_path: Path) -> None:
+    root = tmp_path / "train"
+    finish(root / "prepare")
+    finish(root / "calibrate", consumed=require(root / "prepare", "x").digests("prepare"))
+    assert examine(root / "calibrate") == (State.DONE, [])
+
+
+def test_a_step_that_did_nothing_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), writing(tmp_path / "w" / "prepare"):
+        raise KeyError
+    assert not list(tmp_path.iterdir())

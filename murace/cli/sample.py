@@ -35,6 +35,8 @@ def sample(
         findings = draw_sample(folder, config, voice)
         images = sum(1 for _ in folder.glob("*/*/*/*/*.png"))
         voice.show(f"{images:,} synthetic images in {folder}, {len(findings):,} of them with a finding (truth.csv)")
+        command = f"murace prepare {shlex.quote(str(folder))}"
         if not as_json:
-            voice.say(f"next: murace prepare {shlex.quote(str(folder))}")
-        voice.result({"command": "sample", "folder": str(folder), "images": images, "findings": len(findings)})
+            voice.say(f"next: {command}")
+        counts = {"images": images, "findings": len(findings)}
+        voice.result({"command": "sample", "folder": str(folder), **counts, "next": command})

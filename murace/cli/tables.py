@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 UNDEFINED = "-"
 
 
+def _table() -> Table:
+    """Narrow enough for five models in 80 columns."""
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False)
+
+
 def titled(title: str, table: Table) -> Group:
     """A table under its title; rich's own title would be folded to the width of a narrow table."""
     return Group(Text(f"\n{title}", style="italic"), table)
@@ -24,8 +29,8 @@ def titled(title: str, table: Table) -> Group:
 
 def counts_table(counts: "pd.DataFrame") -> Group:
     """Table 1: images by group, split and class."""
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("group")
+    table = _table()
+    table.add_column("group", overflow="fold")
     splits = ("train", "validation", "test")
     for split in splits:
         table.add_column(f"{split}\nabnormal", justify="right")
@@ -48,9 +53,9 @@ def scores_table(
         title: the table's.
         metrics: the blocks of rows, in order.
     """
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("metric")
-    table.add_column("group")
+    table = _table()
+    table.add_column("metric", no_wrap=True)
+    table.add_column("group", overflow="fold")
     for model in models:
         table.add_column(model.replace("+", "+\n"), justify="right", no_wrap=True)
     groups = list(dict.fromkeys(scores["group"]))
@@ -72,13 +77,13 @@ def _cell(item: Mapping[Any, Any], *, is_best: bool) -> Text:
         return Text(UNDEFINED, style="dim")
     text = Text(f"{value:.3f}", style="bold" if is_best else "")
     if item["model"] != BASELINE and not math.isnan(change):
-        text.append(f" {change:+5.0%}", style="dim not bold")
+        text.append(f" {change:+4.0%}", style="dim not bold")
     return text
 
 
 def roster_table(roster: Mapping[str, Any]) -> Group:
     """Who serves which group, by how many votes."""
-    table = Table(box=box.SIMPLE_HEAD)
+    table = _table()
     for name in ("group", "learner", "votes", "remark"):
         table.add_column(name)
     for group, entry in roster["groups"].items():

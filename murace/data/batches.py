@@ -46,6 +46,7 @@ class Images:
 
 
 def _fits(num_bytes: int, device: torch.device) -> bool:
+    torch.cuda.empty_cache()  # what an earlier net left cached is free for us
     free, _ = torch.cuda.mem_get_info(device)
     return num_bytes <= FREE_SHARE * free
 

@@ -15,6 +15,7 @@ from murace.vocabulary import CALIBRATED, LEARNERS, RESNET_DENSENET, Split, clos
 REQUIRED = ("path", "label")
 OPTIONAL = ("group", "patient", "study", "split")
 ONE_GROUP = "all"
+LINE = "=line"  # where a row stands in the file; no header may begin with =
 NO_PATIENTS = "no patient column: each study counts as a patient of its own, so no patient-level split was possible"
 
 
@@ -29,9 +30,9 @@ def list_manifest(path: Path) -> Listing:
     frame = pd.DataFrame(table.rows[1:], columns=header, dtype=str)
     lines = table.lines[1:]
     sidecars = frame["path"].map(is_sidecar).to_numpy(dtype=bool)
-    frame = frame[~sidecars].assign(_line=[line for line, skip in zip(lines, sidecars, strict=True) if not skip])
+    frame = frame[~sidecars].assign(**{LINE: [line for line, skip in zip(lines, sidecars, strict=True) if not skip]})
     _check(path, frame)
-    images = _identify(frame.drop(columns="_line"), [name for name in header if name not in REQUIRED + OPTIONAL])
+    images = _identify(frame.drop(columns=LINE), [name for name in header if name not in REQUIRED + OPTIONAL])
     notes = [] if "patient" in header else [NO_PATIENTS]
     cuts = {} if "split" in header else {Split.TEST: TEST_FRACTION, Split.VALIDATION: VALIDATION_FRACTION}
     return Listing(
@@ -69,7 +70,7 @@ def _check(path: Path, frame: pd.DataFrame) -> None:
 
     def faults(column: str, fault_of: object) -> list[tuple[int, str]]:
         assert callable(fault_of)
-        pairs = zip(frame["_line"], frame[column], strict=True)
+        pairs = zip(frame[LINE], frame[column], strict=True)
         return [(int(line), f"{fault}: '{ascii_safe(value)}'") for line, value in pairs if (fault := fault_of(value))]
 
     refuse(path, faults("path", fault_of_path), "a path that is not inside the source")

@@ -45,6 +45,11 @@ def open_pixels(path: Path) -> Pixels:
     return pixels
 
 
+def read_frame(path: Path) -> pd.DataFrame:
+    """Read a table of ours; only an empty cell is missing, since a group may well be called `null`."""
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+
 def write_frame(path: Path, frame: pd.DataFrame, *, private: bool = False) -> None:
     """Write a table as csv, atomically, its numbers to the last digit; `private` where ids stand in it (mode 0600)."""
     write_text(path, frame.to_csv(index=False), mode=PRIVATE if private else PUBLIC)

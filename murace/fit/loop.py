@@ -37,7 +37,7 @@ def fit(training: Training, setting: Setting, *, score_start: bool = False) -> I
         if score_start and progress.best_epoch < 0:
             yield close_epoch(training, setting, epoch=0)
         with watch.bar("epochs", recipe.epochs, start=progress.epoch, lines=True) as epochs:
-            while progress.epoch < recipe.epochs and progress.epochs_without_fall < recipe.patience:
+            while _goes_on(progress, setting):
                 title = f"epoch {progress.epoch + 1}/{recipe.epochs}"
                 with watch.bar(title, len(training.losses), start=progress.step) as steps:
                     _run_epoch(training, setting, steps)
@@ -46,6 +46,13 @@ def fit(training: Training, setting: Setting, *, score_start: bool = False) -> I
                 yield moment
     except Interrupted as interruption:
         yield Moment(signum=interruption.signum)
+
+
+def _goes_on(progress: Progress, setting: Setting) -> bool:
+    """Until the last epoch or a training loss that no longer falls; and only where validation can judge an epoch."""
+    recipe = setting.recipe
+    is_running = progress.epoch < recipe.epochs and progress.epochs_without_fall < recipe.patience
+    return is_running and len(setting.validation.rows) > 0
 
 
 def _run_epoch(training: Training, setting: Setting, bar: Bar) -> None:

@@ -10,6 +10,7 @@ from murace.errors import WorkspaceError
 from murace.record.note import Record, begin, begun, damaged, forget, read
 from murace.watch import Watch
 
+DERIVED = ("learner",)  # parameters that no option names
 EXTENDABLE = "epochs"  # more of these continues a finished run instead of starting over
 
 
@@ -63,6 +64,8 @@ def decide(folder: Path, params: Mapping[str, Any], consumed: Mapping[str, str],
             raise WorkspaceError(f"nothing to resume in {folder}: run the same command without --resume")
         return Plan(Action.RUN)
     changes = differences(_extended(done, params), params, consumed)
+    if changes and wish.resume:
+        raise WorkspaceError(f"nothing to resume in {folder}: {'; '.join(changes)}. Run without --resume to run afresh")
     if changes:
         return Plan(Action.RUN, tuple(changes))
     if wish.force:
@@ -76,7 +79,7 @@ def decide(folder: Path, params: Mapping[str, Any], consumed: Mapping[str, str],
 def differences(old: Record, params: Mapping[str, Any], consumed: Mapping[str, str]) -> list[str]:
     """In words, how what is asked for now differs from `old`."""
     found = [
-        f"--{key.replace('_', '-')} {old.params.get(key)} -> {params.get(key)}"
+        f"{'' if key in DERIVED else '--'}{key.replace('_', '-')} {old.params.get(key)} -> {params.get(key)}"
         for key in sorted({*old.params, *params})
         if old.params.get(key) != params.get(key)
     ]
@@ -107,17 +110,28 @@ def take_up(
     wish: Wish,
     watch: Watch,
     scratch: Path | None = None,
+    states: Path | None = None,
 ) -> Plan:
-    """Decide, say why, and unless there is nothing to do note that the run has begun; `scratch` goes before a new run.
+    """Decide, say why, and unless there is nothing to do note that the run has begun.
+
+    `scratch` and `states` are folders of unfinished work, dropped before a new run; without anything in `states` only a
+    run that was killed before its first save can go on.
 
     Raises:
-        WorkspaceError: see `decide`.
+        WorkspaceError: see `decide`; or there is nothing to go on from.
     """
     plan = decide(folder, params, consumed, wish)
+    is_new = begun(folder) is not None and not wish.resume  # killed before its first save, perhaps
+    if plan.action is Action.RESUME and states is not None and not (is_new or _has_files(states)):
+        raise WorkspaceError(f"no saved state in {states} to go on from; start over with --fresh")
     for reason in plan.reasons:
         watch.say(f"{step}: {reason}")
     if plan.action is Action.RUN:
-        forget(folder, *([scratch] if scratch else []))
+        forget(folder, *(path for path in (scratch, states) if path is not None))
     if plan.action is not Action.SKIP:
         begin(folder, step.partition("/")[0], params, consumed)
     return plan
+
+
+def _has_files(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())

@@ -4,7 +4,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,13 +33,30 @@ def writing(folder: Path) -> Iterator[None]:
             holder = path.read_text(errors="replace").strip() or "another process"
             raise WorkspaceError(f"{folder} is in use by {holder}: wait for it, or end that process") from None
         try:
-            since = datetime.now(UTC).isoformat(timespec="seconds")
+            _sign(descriptor, path)
+            sweep(folder)
+            yield
+        finally:
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {since}".encode(), 0)
-        except OSError as error:
-            raise disk_error(error, path) from error
-        sweep(folder)
-        yield
-        os.ftruncate(descriptor, 0)
+            if [item.name for item in folder.iterdir()] == [path.name]:
+                _leave_nothing(path)
     finally:
         os.close(descriptor)
+
+
+def _sign(descriptor: int, path: Path) -> None:
+    """Say in the lock file who holds it; for people only, the kernel holds the lock."""
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {since}".encode(), 0)
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def _leave_nothing(path: Path) -> None:
+    """Remove the lock file and the folders that were made for it: the step stopped before it wrote anything."""
+    with suppress(OSError):
+        path.unlink()
+        path.parent.rmdir()
+        path.parents[1].rmdir()

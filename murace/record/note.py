@@ -12,7 +12,7 @@ from typing import Any
 
 from murace import __version__
 from murace.errors import WorkspaceError
-from murace.files import read_json, sha256, write_json
+from murace.files import disk_error, read_json, sha256, write_json
 from murace.workspace import BEGUN, RECORD
 
 SCHEMA = 1
@@ -110,7 +110,12 @@ def forget(folder: Path, *scratch: Path) -> None:
     """Before a run from scratch: drop the unfinished run's note and its `scratch` folders. Finished files stay."""
     (folder / BEGUN).unlink(missing_ok=True)
     for path in scratch:
-        shutil.rmtree(path, ignore_errors=True)
+        try:
+            shutil.rmtree(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:  # what is left could be taken for the new run's
+            raise disk_error(error, path) from error
 
 
 def damaged(folder: Path, record: Record, names: tuple[str, ...] | None = None) -> list[str]:

@@ -6,6 +6,8 @@ from pathlib import Path
 from murace.errors import WorkspaceError
 from murace.record.note import Record, begun, damaged, read
 
+NESTED = ("train", "finetune")  # steps with a folder for each learner or group
+
 
 class State(StrEnum):
     """What a step's folder amounts to."""
@@ -31,28 +33,8 @@ def examine(folder: Path) -> tuple[State, list[str]]:
     ]
     if reasons:
         return State.DAMAGED, reasons
-    reasons = _outdated(_root(folder), record)
+    reasons = _outdated(folder.parents[record.step in NESTED], record)
     return (State.STALE, reasons) if reasons else (State.DONE, [])
-
-
-def require(folder: Path, mend: str, names: tuple[str, ...] | None = None) -> Record:
-    """The record of a parent step, checked: complete, built on what is there now, and `names` (default: all) intact.
-
-    Raises:
-        WorkspaceError: it is missing, unfinished, stale or damaged; the message ends with `mend`, the command to run.
-    """
-    state, reasons = examine(folder)
-    name = folder.name if folder.parent.name not in ("train", "finetune") else f"{folder.parent.name}/{folder.name}"
-    if state is not State.DONE:
-        why = f" ({'; '.join(reasons)})" if reasons else ""
-        adjective = "unfinished" if state is State.PARTIAL else state
-        raise WorkspaceError(f"{name} in {_root(folder)} is {adjective}{why}. Run: {mend}")
-    record = read(folder)
-    assert record is not None
-    damage = damaged(folder, record, names)
-    if damage:
-        raise WorkspaceError(f"{name} in {_root(folder)} is damaged: {'; '.join(damage)}. Run: {mend}")
-    return record
 
 
 def _outdated(root: Path, record: Record) -> list[str]:
@@ -74,5 +56,27 @@ def _outdated(root: Path, record: Record) -> list[str]:
     return list(dict.fromkeys(reasons))
 
 
-def _root(folder: Path) -> Path:
-    return folder.parent.parent if folder.parent.name in ("train", "finetune") else folder.parent
+def require(folder: Path, mend: str, names: tuple[str, ...] | None = None) -> Record:
+    """The record of a parent step, checked: complete, built on what is there now, and `names` (default: all) intact.
+
+    Raises:
+        WorkspaceError: it is missing, unfinished, stale or damaged; the message ends with `mend`, the command to run.
+    """
+    state, reasons = examine(folder)
+    if state is not State.DONE:
+        why = f" ({'; '.join(reasons)})" if reasons else ""
+        adjective = "unfinished" if state is State.PARTIAL else state
+        raise WorkspaceError(f"{_name(folder)} is {adjective}{why}. Run: {mend}")
+    record = read(folder)
+    assert record is not None
+    damage = damaged(folder, record, names)
+    if damage:
+        raise WorkspaceError(f"{_name(folder)} is damaged: {'; '.join(damage)}. Run: {mend}")
+    return record
+
+
+def _name(folder: Path) -> str:
+    """A step's folder in a message: `train/resnet in WORKSPACE` where it is one of several."""
+    is_nested = folder.parent.name in NESTED and (folder.parents[1] / "prepare").is_dir()
+    root = folder.parents[is_nested]
+    return f"{folder.relative_to(root).as_posix()} in {root}"

@@ -7,7 +7,7 @@ import pandas as pd
 
 from murace.chain import finished_learners
 from murace.config import CalibrateConfig, params
-from murace.data.store import read_index, write_frame
+from murace.data.store import read_frame, read_index, write_frame
 from murace.errors import WorkspaceError
 from murace.files import digest_of, read_json, write_json
 from murace.metrics.table import score_table
@@ -47,7 +47,7 @@ def run(workspace: Workspace, config: CalibrateConfig, *, wish: Wish, watch: Wat
         plan = take_up(folder.folder, "calibrate", params(config), consumed, wish=wish, watch=watch)
         if plan.action is not Action.SKIP:
             _choose(workspace, config, list(trained))
-        scores, roster = pd.read_csv(folder.scores), read_json(folder.roster)
+        scores, roster = read_frame(folder.scores), read_json(folder.roster)
     return Calibrated(plan.action is Action.SKIP, scores, roster, notes)
 
 
@@ -82,10 +82,7 @@ def _entry(choice: Choice) -> dict[str, Any]:
 
 def _validation(workspace: Workspace, learners: list[str]) -> pd.DataFrame:
     """The validation images with a probability column per learner."""
-    frames = [
-        pd.read_csv(workspace.train(learner).predictions, dtype={"patient": str, "study": str, "group": str})
-        for learner in learners
-    ]
+    frames = [read_frame(workspace.train(learner).predictions) for learner in learners]
     images = frames[0]
     for learner, frame in zip(learners[1:], frames[1:], strict=True):
         if not frame["row"].equals(images["row"]):

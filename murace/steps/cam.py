@@ -1,5 +1,6 @@
 """Read studies with the roster's members and draw where they look."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from murace import device
-from murace.cam import activation_maps, over_original, probability
+from murace.cam import NO_MAP, activation_maps, over_original, probability
 from murace.chain import CALIBRATE, PREPARE, finetune_command
 from murace.checkpoint import load_model
 from murace.config import Machine
@@ -76,6 +77,9 @@ def run(
         name: require(workspace.finetune(name).folder, finetune_command(name), ("model.safetensors",))
         for name in sorted({study.group for study in studies})
     }
+    flat = [name for name, member in members.items() if member.params["head"] != "gap"]
+    if flat:
+        raise UsageError(f"{NO_MAP}: the member for {', '.join(flat)} has none")
     if remark:
         watch.say(remark)
     device.set_threads(machine)
@@ -106,7 +110,7 @@ def _read_study(study: Study, reader: Reader, *, force: bool) -> Reading:
         "model_sha256": reader.member.produced["model.safetensors"]["sha256"],
         "views_sha256": [sha256(view) for view in study.views],
     }
-    old = read_json(record) if record.is_file() else {}
+    old = _recorded(record)
     names = view_names(study.views)
     if all(old.get(key) == value for key, value in identity.items()):
         if not force and all((study.folder / name).is_file() for name in names):
@@ -121,12 +125,21 @@ def _read_study(study: Study, reader: Reader, *, force: bool) -> Reading:
     return Reading(study.folder, skipped=False, content=content)
 
 
+def _recorded(path: Path) -> dict[str, Any]:
+    """What a study's record says; nothing where there is none."""
+    try:
+        content = json.loads(path.read_bytes()) if path.is_file() else {}
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or (content and "model_sha256" not in content):
+        raise UsageError(f"{path} was not written by murace cam: choose another --out")
+    return content
+
+
 def _refuse_foreign(folder: Path, names: Sequence[str], old: Mapping[str, Any]) -> None:
     """Never overwrite what `cam` has not written: its record names the files, or the note of a run that was killed."""
     note = folder / BEGUN
     ours = {view["file"] for view in old.get("views", [])} | set(read_json(note)["files"] if note.is_file() else [])
-    if (folder / RECORD).is_file() and "model_sha256" not in old:
-        raise UsageError(f"{folder / RECORD} was not written by murace cam: choose another --out")
     foreign = [name for name in names if name not in ours and (folder / name).exists()]
     if foreign:
         raise UsageError(f"{folder / foreign[0]} was not written by murace cam: choose another --out")

@@ -11,11 +11,11 @@ import torch
 
 from murace import device
 from murace.cam import activation_maps
-from murace.chain import CALIBRATE, PREPARE, finetune_command, finished_learners, newcomers
+from murace.chain import PREPARE, finetune_command, finished_learners, require_choice
 from murace.checkpoint import load_model
 from murace.config import Machine
 from murace.data.batches import Images
-from murace.data.store import COLUMNS, open_pixels, read_index, write_frame
+from murace.data.store import COLUMNS, open_pixels, read_frame, read_index, write_frame
 from murace.ensemble import combine, models_of
 from murace.errors import UsageError
 from murace.files import read_json, write_bytes, write_text
@@ -32,7 +32,7 @@ from murace.watch import Watch
 from murace.workspace import Workspace
 
 PREPARED = ("index.csv", "pixels.npy")
-IDS = ["row", "path", "patient", "study", "group", "label"]
+IDS = ["row", "patient", "study", "group", "label"]
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,7 @@ def run(workspace: Workspace, *, machine: Machine, wish: Wish, watch: Watch) -> 
     chosen, remark = device.choose(machine)
     prepared = require(workspace.prepare.folder, PREPARE, PREPARED)
     learners, notes = finished_learners(workspace, ("model.safetensors",))
-    roster = require(workspace.calibrate.folder, CALIBRATE, ("roster.json",))
-    late = tuple(f"{name} was trained after the choice was made. Run: {CALIBRATE}" for name in newcomers(workspace))
+    roster = require_choice(workspace)
     groups = sorted(read_json(workspace.calibrate.roster)["groups"])
     members = {
         group: require(workspace.finetune(group).folder, finetune_command(group), ("model.safetensors",))
@@ -91,10 +90,10 @@ def run(workspace: Workspace, *, machine: Machine, wish: Wish, watch: Watch) -> 
                 {name: answers[f"train/{name}"] for name in learners},
                 {name: answers[f"finetune/{name}"] for name in members},
             )
-            _write(workspace, predictions, list(learners), groups)
-        scores = pd.read_csv(folder.scores)
+            _write(workspace, predictions, list(learners), groups, device_name=device.Place(chosen, "fp32").name)
+        scores = read_frame(folder.scores)
     models = tuple(models_of(list(learners)))
-    return Evaluated(plan.action is Action.SKIP, scores, models, folder.report, notes + late)
+    return Evaluated(plan.action is Action.SKIP, scores, models, folder.report, notes)
 
 
 def _consumed(
@@ -133,7 +132,9 @@ def _ask(workspace: Workspace, nets: Sequence[Net], chosen: torch.device, watch:
     return answers
 
 
-def _write(workspace: Workspace, predictions: pd.DataFrame, learners: list[str], groups: list[str]) -> None:
+def _write(
+    workspace: Workspace, predictions: pd.DataFrame, learners: list[str], groups: list[str], *, device_name: str
+) -> None:
     """The files of the step, and its record last."""
     folder, models = workspace.evaluate, models_of(learners)
     extra = [name for name in predictions.columns if name not in COLUMNS and name not in models]
@@ -150,7 +151,8 @@ def _write(workspace: Workspace, predictions: pd.DataFrame, learners: list[str],
     write_text(folder.report, render(page))
     names = ["predictions.csv", "scores.csv", "roc.csv", *(f"figures/{name}" for name in drawings), "report.html"]
     studies = int(table["study"].nunique())
-    commit(folder.folder, names, info={"models": models, "images": len(table), "studies": studies})
+    info = {"models": models, "images": len(table), "studies": studies}
+    commit(folder.folder, names, device=device_name, info=info)
     for path in folder.partial.glob("*.npy"):
         path.unlink()
 

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
 from murace import device, session
-from murace.checkpoint import load_model, save_model
+from murace.chain import require_choice
+from murace.checkpoint import load_model, recorded_precision, save_model
 from murace.config import FinetuneConfig, Machine, Recipe, params
 from murace.data.batches import Images
 from murace.data.store import open_pixels, read_index, write_frame
@@ -76,7 +78,7 @@ def run(
         MachineError, WorkspaceError, Interrupted: see their classes.
     """
     chosen, remark = device.choose(machine)
-    require(workspace.calibrate.folder, "murace calibrate", ("roster.json",))
+    require_choice(workspace)
     entries = read_json(workspace.calibrate.roster)["groups"]
     for group in groups:
         if group not in entries:
@@ -115,7 +117,7 @@ def _finetune(workspace: Workspace, order: Order, circumstances: Circumstances) 
     with writing(folder.folder):
         name = f"finetune/{order.group}"
         wish, scratch = circumstances.wish, folder.checkpoint
-        plan = take_up(folder.folder, name, order.params, order.consumed, wish=wish, watch=watch, scratch=scratch)
+        plan = take_up(folder.folder, name, order.params, order.consumed, wish=wish, watch=watch, states=scratch)
         if plan.action is Action.SKIP:
             done = read(folder.folder)
             assert done is not None
@@ -144,9 +146,10 @@ def _setting(workspace: Workspace, order: Order, circumstances: Circumstances) -
     weights = group_weights(train["group"], train["label"])
     if validation.empty:
         circumstances.watch.warn(f"{order.group} has no validation images: its unspecialised weights are kept")
-    precision = device.resolve_precision(order.recipe.precision, circumstances.device)
+    recorded = recorded_precision(workspace.finetune(order.group).checkpoint)
+    precision = device.resolve_precision(order.recipe.precision, circumstances.device, recorded)
     place = device.Place(circumstances.device, precision)
-    rows = pd.concat([train, validation])["row"].to_numpy()
+    rows = np.array(pd.concat([train, validation])["row"], dtype=np.int64)
     images = Images(open_pixels(workspace.prepare.pixels), rows, place.device)
     parts = part_of(train, weights), part_of(validation, weights)
     return Setting(*parts, images, order.recipe, place, circumstances.watch)

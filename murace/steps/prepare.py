@@ -11,7 +11,7 @@ from murace.config import MAX_REJECTED_FRACTION, PrepareConfig, params
 from murace.data import changes, counts, duplicates, reading, rejects, split, store
 from murace.data.chunks import Outcome
 from murace.data.decode import RESIZER
-from murace.data.listing import Listing
+from murace.data.listing import COLUMNS, Listing
 from murace.data.pool import cores
 from murace.data.source import read_source
 from murace.errors import DataError, UsageError
@@ -141,7 +141,9 @@ def _refuse(rejected: int, listed: int, place: PrepareFolder, accepted: int | No
 def _cut(listing: Listing, outcomes: list[Outcome], seed: int) -> pd.DataFrame:
     """The usable images with their sizes, digests and final splits; `position` is their row in the array as read."""
     seen = pd.DataFrame([(o.reason, o.width, o.height, o.sha256) for o in outcomes], columns=_SEEN)
-    images = listing.images.join(seen)
+    images = listing.images[COLUMNS].join(
+        seen
+    )  # the manifest's own columns may have any name: they come back in `_index`
     images["position"] = range(len(images))
     images = images[images["reason"] == ""].reset_index(drop=True)
     duplicates.refuse_across(images)  # after the cuts below there are none: their sides never part identical images
@@ -156,8 +158,8 @@ _SEEN = ["reason", "width", "height", "sha256"]
 
 
 def _index(images: pd.DataFrame, listing: Listing) -> pd.DataFrame:
-    extra = [name for name in listing.images.columns if name not in store.COLUMNS]
-    return images.assign(row=range(len(images)))[[*store.COLUMNS, *extra]]
+    extra = listing.images.drop(columns=COLUMNS).iloc[images["position"]].reset_index(drop=True)
+    return images.assign(row=range(len(images)))[store.COLUMNS].join(extra)
 
 
 def _info(
@@ -190,4 +192,4 @@ def _summary(place: PrepareFolder, *, skipped: bool) -> Prepared:
     record = read(place.folder)
     assert record is not None, "a summary of nothing"
     info = {key: record.info[key] for key in ("images", "studies", "patients", "rejected", "ignored", "notes")}
-    return Prepared(skipped=skipped, counts=pd.read_csv(place.counts), **info)
+    return Prepared(skipped=skipped, counts=store.read_frame(place.counts), **info)

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
 from murace import device, session
-from murace.checkpoint import save_model
+from murace.checkpoint import recorded_precision, save_model
 from murace.config import Machine, TrainConfig, params
 from murace.data.batches import Images
 from murace.data.store import open_pixels, read_index, write_frame
@@ -21,7 +22,7 @@ from murace.watch import Watch
 from murace.workspace import FitFolder, Workspace
 
 PREPARED = ("index.csv", "pixels.npy")
-IDS = ["row", "path", "patient", "study", "group", "label"]
+IDS = ["row", "patient", "study", "group", "label"]
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,15 @@ def run(workspace: Workspace, config: TrainConfig, *, machine: Machine, wish: Wi
         digests = prepared.digests("prepare")
         consumed = {f"prepare/{part}": digests[f"prepare/{part}"] for part in PREPARED}
         scratch = folder.checkpoint
-        plan = take_up(folder.folder, name, params(config), consumed, wish=wish, watch=watch, scratch=scratch)
+        plan = take_up(folder.folder, name, params(config), consumed, wish=wish, watch=watch, states=scratch)
         if plan.action is Action.SKIP:
             done = read(folder.folder)
             assert done is not None
             return Trained(config.learner, skipped=True, info=done.info)
         if remark:
             watch.say(remark)
-        place = device.Place(chosen, device.resolve_precision(config.recipe.precision, chosen))
+        recorded = recorded_precision(folder.checkpoint)
+        place = device.Place(chosen, device.resolve_precision(config.recipe.precision, chosen, recorded))
         setting, index = _setting(workspace, config, place, watch)
         facts = {"learner": config.learner, "width": config.width, "head": config.head, "size": size}
         _announce(config, net, setting)
@@ -86,7 +88,7 @@ def _setting(
     validation = index[index["split"] == Split.VALIDATION]
     weights = group_weights(train["group"], train["label"])
     parts = part_of(train, weights), part_of(validation, weights)
-    rows = pd.concat([train, validation])["row"].to_numpy()
+    rows = np.array(pd.concat([train, validation])["row"], dtype=np.int64)
     images = Images(open_pixels(workspace.prepare.pixels), rows, place.device)
     return Setting(*parts, images, config.recipe, place, watch), validation
 

@@ -127,3 +127,13 @@ def test_an_image_of_the_test_split_gets_the_probability_that_evaluate_gave_it(
     cv2.imwrite(str(folder / "a.png"), np.array(open_pixels(finished.prepare.pixels)[int(row["row"])]))
     (done,) = run(finished, folder, out=tmp_path / "out", group=row["group"])
     assert done.content["probability"] == pytest.approx(row["calibrated"], abs=1e-5)
+
+
+@pytest.mark.parametrize("content", ["[1]", "{", '{"mine": 1}'])
+def test_a_foreign_record_is_refused(finished: Workspace, tmp_path: Path, content: str) -> None:
+    record = tmp_path / "out" / "elbow-patient00001-study1" / "study.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(content)
+    with pytest.raises(UsageError, match="was not written by murace cam"):
+        run(finished, study(tmp_path), out=tmp_path / "out")
+    assert record.read_text() == content

@@ -11,7 +11,7 @@ from murace.record import State, Wish, begin, examine, read
 from murace.steps import evaluate
 from murace.watch import Watch
 from murace.workspace import Workspace
-from tests.workshop import CPU
+from tests.workshop import CPU, tiny_chain, tiny_workspace
 
 MODELS = ["convnet", "resnet", "densenet", "resnet+densenet", "calibrated"]
 FORCE = Wish(force=True)
@@ -25,7 +25,7 @@ def test_the_promised_files_and_columns(finished: Workspace) -> None:
     assert run(finished).skipped
     folder = finished.evaluate
     predictions = pd.read_csv(folder.predictions)
-    assert list(predictions.columns) == ["row", "path", "patient", "study", "group", "label", *MODELS]
+    assert list(predictions.columns) == ["row", "patient", "study", "group", "label", *MODELS]
     scores = pd.read_csv(folder.scores)
     assert list(scores.columns) == ["level", "model", "group", "metric", "value", "low", "high", "change"]
     assert len(scores) == 2 * 5 * 3 * 5
@@ -143,3 +143,18 @@ def test_an_unfinished_run_of_a_learner_is_said(finished: Workspace) -> None:
     done = run(finished)
     assert "densenet is left out: its training is unfinished" in done.notes[0]
     assert "densenet" not in pd.read_csv(finished.evaluate.predictions).columns
+
+
+def test_groups_may_be_called_null(tmp_path: Path) -> None:
+    workspace = tiny_workspace(tmp_path / "w", groups=("null", "nan"))
+    tiny_chain(workspace)
+    scores = pd.read_csv(workspace.evaluate.scores, keep_default_na=False, na_values=[""])
+    assert set(scores["group"]) == {"overall", "null", "nan"}
+    assert scores["value"].notna().any()
+
+
+def test_a_learner_trained_since_the_choice_is_refused(finished: Workspace) -> None:
+    record = finished.calibrate.folder / "step.json"
+    record.write_text(record.read_text().replace('"densenet"\n', '"resnet"\n', 1))
+    with pytest.raises(WorkspaceError, match=r"calibrate is stale \(densenet trained since\). Run: murace calibrate"):
+        run(finished)

@@ -1,3 +1,4 @@
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -148,13 +149,23 @@ def test_a_damaged_checkpoint_is_refused_and_never_a_silent_new_start(prepared: 
     assert examine(prepared.train("convnet").folder)[0] is State.DONE
 
 
-def test_a_resume_in_another_precision_is_refused(prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("murace.device.resolve_precision", lambda asked, device: "fp32")
+def test_auto_means_on_a_resume_what_it_meant_at_the_start(
+    prepared: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("murace.device._cpu_flags", lambda: set())
     with pytest.raises(Interrupted):
         run(prepared, tiny_config(precision="auto"), watch=StopAfter(9))
-    monkeypatch.setattr("murace.device.resolve_precision", lambda asked, device: "bf16")
-    with pytest.raises(WorkspaceError, match="go on with --precision fp32"):
-        run(prepared, tiny_config(precision="auto"))
+    monkeypatch.setattr("murace.device._cpu_flags", lambda: {"avx512_bf16"})
+    assert run(prepared, tiny_config(precision="auto")).info["precision"] == "fp32"
+    assert run(prepared, tiny_config(precision="auto", epochs=3)).info["precision"] == "fp32"
+
+
+def test_more_epochs_without_a_checkpoint_are_refused_and_the_old_run_stays(prepared: Workspace) -> None:
+    run(prepared, tiny_config())
+    shutil.rmtree(prepared.train("convnet").checkpoint)
+    with pytest.raises(WorkspaceError, match=r"no saved state in .* to go on from; start over with --fresh"):
+        run(prepared, tiny_config(epochs=3))
+    assert run(prepared, tiny_config()).skipped
 
 
 def test_the_weights_file_depends_on_data_and_settings_only(tmp_path: Path) -> None:
