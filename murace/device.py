@@ -56,7 +56,8 @@ def choose(machine: Machine) -> tuple[torch.device, str | None]:
     if wish is None:
         if torch.cuda.is_available():
             return torch.device("cuda:0"), None
-        return torch.device("cpu"), f"no GPU found: running on the CPU with {_threads_asked(machine)} threads"
+        threads = _threads_asked(machine)
+        return torch.device("cpu"), f"no GPU found: running on the CPU with {threads} thread{'s' * (threads > 1)}"
     if not wish.isdecimal():
         raise UsageError(f"--gpu takes the number of one GPU, or cpu; not '{wish}'")
     if not torch.cuda.is_available():

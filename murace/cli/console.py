@@ -136,8 +136,10 @@ def _failure(error: Exception, message: str, exit_code: int) -> dict[str, Any]:
 
 def _machine_error(error: Exception) -> MachineError | None:
     """What the machine is to blame for though nobody foresaw it there."""
-    if isinstance(error, MemoryError):
-        return MachineError(f"out of memory ({error}): close other programs, or use smaller images or batches")
+    text = (str(error).splitlines() or [""])[0]
+    # torch is not loaded here, and its errors are known by their names: on a GPU, and from its allocator on the CPU.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text:
+        return MachineError(f"out of memory ({text}): close other programs, or use smaller images or batches")
     if isinstance(error, OSError) and error.errno in DISK:
         return disk_error(error, Path(error.filename or "a temporary file"))
     return None

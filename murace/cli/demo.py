@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from murace.cli import options
-from murace.cli.console import Voice, running
+from murace.cli.console import Voice, option, running
 from murace.config import (
     CalibrateConfig,
     FinetuneConfig,
@@ -43,16 +43,20 @@ def demo(
 
     Example: murace demo
     """
-    with running(quiet=quiet, as_json=as_json) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=folder / "workspace") as voice:
         began = time.monotonic()
         voice.say(
             f"Demo: synthetic radiographs (drawings), nets at {WIDTH:g} of the paper's width, {SIZE} pixels, "
             "few epochs. "
             "It shows how murace works, not how well nets read radiographs."
         )
+        machine = Machine(gpu=gpu, threads=threads)
+        from murace.device import choose
         from murace.workspace import Workspace
 
-        machine, space = Machine(gpu=gpu, threads=threads), Workspace(folder / "workspace")
+        SampleConfig(studies=STUDIES, seed=seed)  # a bad seed or GPU is refused before anything is drawn
+        choose(machine)
+        space = Workspace(folder / "workspace")
         report = _chain(voice, folder, space, machine, seed)
         overlays = _draw(voice, folder, space, machine)
         minutes = (time.monotonic() - began) / 60
@@ -111,4 +115,5 @@ def _draw(voice: Voice, folder: Path, space: "Workspace", machine: Machine) -> P
 
 
 def _title(voice: Voice, command: str) -> None:
-    voice.say(f"\n$ {command}")
+    """The command that does the same; all but the sample's need to be told the workspace."""
+    voice.say(f"\n$ {command}{'' if command.startswith('murace sample ') else option(voice.workspace)}")

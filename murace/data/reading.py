@@ -51,6 +51,23 @@ class Scratch:
         return self.folder / PIXELS
 
 
+def require_space(request: Request, scratch: Scratch) -> None:
+    """Make sure that the array will fit on the disk, before anything is written.
+
+    Raises:
+        MachineError: it will not; the message says what is needed and what there is.
+    """
+    if scratch.pixels.is_file():
+        return  # an unfinished run's: its room is taken already
+    place = scratch.folder.parent
+    free, need = shutil.disk_usage(place).free, len(request.paths) * request.size**2
+    if need > free:
+        raise MachineError(
+            f"the images need {need / 1e6:,.0f} MB in {place} and {free / 1e6:,.0f} MB are free: "
+            "make room, choose another --workspace, or a smaller --size"
+        )
+
+
 def read_all(request: Request, scratch: Scratch, *, jobs: int, watch: Watch) -> list[Outcome]:
     """Decode what is not decoded yet; one outcome per path.
 
@@ -100,18 +117,11 @@ def _found(job: Job, scratch: Scratch, chunks: Sequence[Chunk], count: int) -> D
 
 
 def _clear(request: Request, scratch: Scratch) -> None:
-    """An empty array of the right length, after making sure that it will fit; the note about it is written last."""
+    """An empty array of the right length; the note about it is written last."""
     shutil.rmtree(scratch.folder, ignore_errors=True)
     try:
         scratch.folder.mkdir(parents=True)
-        free = shutil.disk_usage(scratch.folder).free
     except OSError as error:
         raise disk_error(error, scratch.folder) from error
-    need = len(request.paths) * request.size**2
-    if need > free:
-        raise MachineError(
-            f"the images need {need / 1e6:,.0f} MB in {scratch.folder.parent} and {free / 1e6:,.0f} MB are free: "
-            "make room, choose another --workspace, or a smaller --size"
-        )
     pixelfile.create(scratch.pixels, len(request.paths), request.size)
     write_json(scratch.folder / ABOUT, scratch.about)

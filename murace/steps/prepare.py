@@ -107,9 +107,10 @@ def _prepare(
     scratch = reading.Scratch(place.partial, place.pixels, about)
     if afresh:
         forget(place.folder, place.partial)
+    request = reading.Request(listing.root, listing.images["path"].tolist(), config.size, config.fit)
+    reading.require_space(request, scratch)
     begin(place.folder, STEP, params(config), {"source": listing.digest})
     try:
-        request = reading.Request(listing.root, listing.images["path"].tolist(), config.size, config.fit)
         outcomes = reading.read_all(request, scratch, jobs=operation.jobs or cores(), watch=watch)
         rejected = rejects.tabulate(listing, outcomes)
         store.write_frame(place.rejected, rejected, private=True)
