@@ -14,8 +14,9 @@ def finish(voice: Voice, workspace: Workspace, values: dict[str, Any]) -> None:
         command = next_command(links(workspace))
     except MuraceError:
         command = "murace status"
-    if command is not None:
-        command = f"{command}{option(workspace.root)}"
-        if not voice.as_json:
-            voice.say(f"next: {command}")
+    here = option(workspace.root)
+    command = command and f"{command}{here}"
+    if not voice.as_json:
+        done = f"everything is done; to read studies: murace cam STUDY_DIR --out overlays{here}"
+        voice.say(f"next: {command}" if command else done)
     voice.result({**values, "workspace": str(workspace.root), "next": command})

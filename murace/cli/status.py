@@ -26,7 +26,7 @@ def status(
 
         space = Workspace(workspace)
         chain = links(space)
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
         for name in ("step", "state", "why"):
             table.add_column(name)
         for link in chain:

@@ -19,7 +19,7 @@ UNDEFINED = "-"
 
 def _table() -> Table:
     """Narrow enough for five models in 80 columns."""
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
 
 
 def titled(title: str, table: Table) -> Group:
@@ -59,25 +59,25 @@ def scores_table(
     for model in models:
         table.add_column(model.replace("+", "+\n"), justify="right", no_wrap=True)
     groups = list(dict.fromkeys(scores["group"]))
+    room = 6 if "change" in scores else 0
     cells = {(row["metric"], row["group"], row["model"]): row for row in scores.to_dict("records")}
     for metric in metrics:
         for position, group in enumerate(groups):
             row = [cells[metric, group, model] for model in models]
             best = max((item["value"] for item in row if not math.isnan(item["value"])), default=None)
-            shown = [_cell(item, is_best=len(models) > 1 and item["value"] == best) for item in row]
+            shown = [_cell(item, is_best=len(models) > 1 and item["value"] == best, room=room) for item in row]
             last = position == len(groups) - 1
             table.add_row(metric if not position else "", group, *shown, end_section=last)
     return titled(title, table)
 
 
-def _cell(item: Mapping[Any, Any], *, is_best: bool) -> Text:
-    """`0.912`, and `+5%` where there is a change to tell."""
+def _cell(item: Mapping[Any, Any], *, is_best: bool, room: int) -> Text:
+    """`0.912`, and `+5%` in the room beside it where there is a change to tell."""
     value, change = item["value"], item.get("change", math.nan)
-    if math.isnan(value):
-        return Text(UNDEFINED, style="dim")
-    text = Text(f"{value:.3f}", style="bold" if is_best else "")
-    if item["model"] != BASELINE and not math.isnan(change):
-        text.append(f" {change:+4.0%}", style="dim not bold")
+    text = Text(UNDEFINED if math.isnan(value) else f"{value:.3f}", style="bold" if is_best else "")
+    if item["model"] != BASELINE:
+        is_silent = math.isnan(value) or math.isnan(change)
+        text.append(f"{'' if is_silent else f'{change:+.0%}':>{room}}", style="dim not bold")
     return text
 
 

@@ -27,6 +27,9 @@ class Study:
 def gather(paths: Sequence[Path], *, out: Path, group: str | None, known: Sequence[str]) -> list[Study]:
     """Turn what was typed into studies, and refuse before anything is drawn.
 
+    A folder is a study. Files are views of one study where they lie in one study folder of MURA's form; elsewhere each
+    file is its own, since nothing says that they show the same patient.
+
     Raises:
         UsageError: a group is neither given nor in the path, or unknown; or two studies would share a folder.
         DataError: a path does not exist or holds no view.
@@ -41,7 +44,8 @@ def gather(paths: Sequence[Path], *, out: Path, group: str | None, known: Sequen
                 raise DataError(f"{path} holds no PNG or JPEG: name a study folder or image files")
             views.setdefault(path, []).extend(found)
         elif path.is_file():
-            views.setdefault(path.parent, []).append(path)
+            is_mura = MURA_PLACE.search(path.parent.resolve().as_posix())
+            views.setdefault(path.parent if is_mura else path, []).append(path)
         else:
             raise DataError(f"no such file or folder: {path}")
     studies = []

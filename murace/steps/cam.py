@@ -61,7 +61,7 @@ def run(
     watch: Watch,
     force: bool = False,
 ) -> list[Reading]:
-    """Draw every view of every study in `paths` (study folders, or image files: files of one folder are one study).
+    """Draw every view of every study in `paths` (study folders, or image files).
 
     Raises:
         UsageError: a group is neither given nor in the path, or unknown; or the nets have no map.
@@ -96,7 +96,7 @@ def run(
                 reader = Reader(nets[study.group], members[study.group], place, str(prepared.params["fit"]))
                 readings.append(_read_study(study, reader, force=force))
             except ImageError as error:
-                bad.append(f"{study.views[0].parent}: {error}")
+                bad.append(str(error))
             bar.advance(note=study.group)
     if bad:
         raise DataError(f"{len(bad)} of {len(studies)} studies could not be read: {'; '.join(bad)}")
@@ -117,12 +117,25 @@ def _read_study(study: Study, reader: Reader, *, force: bool) -> Reading:
             return Reading(study.folder, skipped=True, content=old)
     else:
         _refuse_foreign(study.folder, names, old)
-    pictures = [read(view) for view in study.views]  # before anything is written: a view may be unreadable
+    pictures = _open(study.views)  # before anything is written: a view may be unreadable
     write_json(study.folder / BEGUN, {"files": names})
     content = {**_draw(study, pictures, reader, names), **identity}
     write_json(record, content)
     (study.folder / BEGUN).unlink()
     return Reading(study.folder, skipped=False, content=content)
+
+
+def _open(views: Sequence[Path]) -> list[Radiograph]:
+    """Read all views, or say of each that cannot be read why."""
+    pictures, bad = [], []
+    for view in views:
+        try:
+            pictures.append(read(view))
+        except ImageError as error:
+            bad.append(f"{view}: {error}")
+    if bad:
+        raise ImageError("; ".join(bad))
+    return pictures
 
 
 def _recorded(path: Path) -> dict[str, Any]:

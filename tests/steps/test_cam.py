@@ -89,6 +89,15 @@ def test_image_files_of_one_folder_are_one_study(finished: Workspace, tmp_path: 
     assert len(done.content["views"]) == 2
 
 
+def test_image_files_elsewhere_are_each_their_own(finished: Workspace, tmp_path: Path) -> None:
+    folder = study(tmp_path, name="pictures")
+    done = run(finished, folder / "image1.png", folder / "image2.png", out=tmp_path / "out", group="wrist")
+    assert [len(item.content["views"]) for item in done] == [1, 1]
+    assert done[0].folder != done[1].folder
+    (again,) = run(finished, folder / "image2.png", out=tmp_path / "out", group="wrist")
+    assert again.skipped
+
+
 def test_bad_paths_and_bad_views_are_data_errors(finished: Workspace, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file or folder"):
         run(finished, tmp_path / "nowhere", out=tmp_path / "out")
@@ -98,7 +107,7 @@ def test_bad_paths_and_bad_views_are_data_errors(finished: Workspace, tmp_path: 
         run(finished, empty, out=tmp_path / "out")
     (empty / "image1.png").write_bytes(b"<html>")
     good = study(tmp_path)
-    with pytest.raises(DataError, match="1 of 2 studies could not be read"):
+    with pytest.raises(DataError, match=r"1 of 2 studies could not be read: .*image1.png: "):
         run(finished, empty, good, out=tmp_path / "out")
     assert (tmp_path / "out" / "elbow-patient00001-study1" / "study.json").is_file()
     assert not (tmp_path / "out" / "elbow-patient00009-study1").exists()
