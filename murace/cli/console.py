@@ -70,6 +70,7 @@ class Voice(Watch):
         """The one JSON object, with --json."""
         if self.as_json:
             sys.stdout.write(json.dumps({"schema": 1, **values}, allow_nan=False) + "\n")
+            sys.stdout.flush()  # a full disk shows here, not after the last line of the program
 
     @contextmanager
     def bar(self, title: str, total: int, *, start: int = 0, lines: bool = False) -> Iterator[Bar]:
@@ -126,7 +127,11 @@ def refuse(voice: Voice, error: MuraceError) -> int:
     else:
         message = voice.complete(printable(str(error)))
         voice.err.print(f"error: {message}")
-    voice.result(_failure(error, message, error.exit_code))
+    try:
+        voice.result(_failure(error, message, error.exit_code))
+        sys.stdout.flush()
+    except OSError:  # stdout goes to a full disk: nothing more is to be tried there at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return error.exit_code
 
 

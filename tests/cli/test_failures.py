@@ -1,0 +1,55 @@
+"""What nobody foresaw: the machine's fault is one line with exit code 5, a bug is a traceback with exit code 1."""
+
+import errno
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from murace.workspace import Workspace
+from tests.cli.typed import PYTHON, environment, refused, typed
+
+
+def fail_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("murace.steps.calibrate.run", run)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk(number: int, prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(OSError(number, os.strerror(number), "scores.csv"), monkeypatch)
+    message = refused(5, "calibrate", "-w", prepared.root)
+    assert message == "disk full while writing scores.csv: free some space and run the same command again"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("as_json", [True, False])
+def test_results_that_go_to_a_full_disk(as_json: bool, prepared: Workspace) -> None:
+    command = [*PYTHON, "status", "-w", str(prepared.root), *(["--json"] if as_json else [])]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment(), check=False)
+    assert ended.returncode == 5
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: disk full")
+
+
+def test_too_little_memory(prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(MemoryError("Unable to allocate 9 TiB"), monkeypatch)
+    assert refused(5, "calibrate", "-w", prepared.root).startswith("out of memory (Unable to allocate 9 TiB)")
+
+
+@pytest.mark.parametrize("error", [KeyError("auc"), FileNotFoundError(errno.ENOENT, "No such file", "x")])
+def test_a_bug_keeps_its_traceback(error: Exception, prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(error, monkeypatch)
+    result = typed("calibrate", "--json", "-w", prepared.root)
+    assert result.exit_code == 1
+    assert result.exception is error
+    assert json.loads(result.stdout)["error"] == {
+        "kind": type(error).__name__,
+        "message": str(error),
+        "exit_code": 1,
+    }

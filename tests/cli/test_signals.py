@@ -1,0 +1,92 @@
+"""Ctrl-C and SIGTERM, sent to real processes; and what a real terminal sees."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from murace.workspace import Workspace
+from tests.cli.terminal import CTRL_C, Terminal, plain
+from tests.cli.typed import NARROW, PYTHON, answered, environment, typed
+
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+STOPPING = "stopping at the next safe point (again to stop at once)"
+ENDLESS = ("--epochs", "100000", "--patience", "100000")
+SETTINGS = ("--arch", "convnet", *NARROW)
+
+
+def start(*words: str, root: Path) -> subprocess.Popen[str]:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [*PYTHON, "train", *SETTINGS, *words, "-w", str(root)]
+    return subprocess.Popen(command, env=environment(), text=True, **pipes)
+
+
+def wait_for(process: subprocess.Popen[str], beginning: str) -> list[str]:
+    """The lines on stderr up to the first that begins so."""
+    lines: list[str] = []
+    while not lines or not lines[-1].startswith(beginning):
+        line = process.stderr.readline()
+        assert line, "".join(lines)
+        lines.append(line)
+    return lines
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_the_same_command_goes_on(number: signal.Signals, code: int, prepared: Workspace) -> None:
+    words = ("--epochs", "12", "--patience", "12", *(["--json"] if number is signal.SIGTERM else []))
+    with start(*words, "--fresh", root=prepared.root) as process:
+        wait_for(process, "epoch 1/12 ")
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == code
+    command = shlex.join(["murace", "train", *SETTINGS, *words, "-w", str(prepared.root)])
+    said = f"interrupted by {number.name}; what was done is saved. To go on: {command}"
+    assert f"{STOPPING}\n" in stderr
+    assert stderr.endswith(f"{said}\n")
+    assert "Traceback" not in stderr
+    error = {"kind": "Interrupted", "message": said, "exit_code": code}
+    assert stdout == "" if number is signal.SIGINT else json.loads(stdout)["error"] == error
+    assert answered("status", "-w", prepared.root)["steps"][1]["state"] == "partial"
+    again = typed(*shlex.split(command)[1:])
+    assert again.exit_code == 0
+    assert "resuming after epoch" in again.stderr
+    assert "epoch 1/12 " not in again.stderr
+    assert "epoch 12/12 " in again.stderr
+    assert list(pd.read_csv(prepared.train("convnet").history)["epoch"]) == list(range(1, 13))
+
+
+def test_a_second_signal_ends_at_once(prepared: Workspace) -> None:
+    with start(*ENDLESS, root=prepared.root) as process:
+        wait_for(process, "epoch 1/100000")
+        os.kill(process.pid, signal.SIGSTOP)  # so that both are there before it can look
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        os.kill(process.pid, signal.SIGCONT)
+        began = time.monotonic()
+        process.communicate(timeout=60)
+    assert process.returncode in (-signal.SIGINT, -signal.SIGTERM)
+    assert time.monotonic() - began < 10
+    assert answered("status", "-w", prepared.root)["steps"][1]["state"] == "partial"
+
+
+def test_a_terminal_sees_bars_and_gets_its_cursor_back(prepared: Workspace, tmp_path: Path) -> None:
+    command = [*PYTHON, "train", *SETTINGS, *ENDLESS, "-w", str(prepared.root)]
+    with Terminal(command, cwd=tmp_path, env=environment(TERM="xterm-256color")) as terminal:
+        terminal.read_until(lambda shown: "best auc" in shown and "images/s" in shown)
+        terminal.type(CTRL_C)
+        shown = terminal.read_until(lambda shown: "To go on:" in shown and shown.endswith("\n"))
+        assert terminal.process.wait(30) == 130
+    assert HIDE_CURSOR in shown
+    assert shown.rindex(SHOW_CURSOR) > shown.rindex(HIDE_CURSOR)
+    text = plain(shown)
+    assert "━" in text
+    assert "epochs" in text
+    assert "/100000" in text
+    assert "\nepoch 1/100000  train loss" not in text  # those are for logs
+    assert "interrupted by SIGINT; what was done is saved" in text

@@ -1,0 +1,69 @@
+"""Help and Tab are answered at once: nothing heavy is imported before a command runs."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from murace import __version__
+from tests.cli.typed import environment, typed
+
+HEAVY = ("torch", "torchvision", "numpy", "pandas", "sklearn", "cv2", "matplotlib", "scipy", "safetensors", "PIL")
+COMMANDS = ("prepare", "train", "calibrate", "finetune", "evaluate", "cam", "status", "sample", "demo")
+RUN = "import contextlib\nfrom murace.__main__ import main\nwith contextlib.suppress(SystemExit): main()"
+
+
+def heavy_after(code: str, **variables: str) -> list[str]:
+    program = f"import sys, json\n{code}\nsys.stderr.write(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment(**variables), check=True)
+    return json.loads(ended.stderr.splitlines()[-1])
+
+
+@pytest.mark.parametrize("words", ["", "train --arch ", "finetune --groups ", "calibrate --val-metrics auc,"])
+def test_a_tab_imports_nothing_heavy(words: str) -> None:
+    line = f"murace {words}"
+    place = str(line.count(" "))
+    assert heavy_after(RUN, _MURACE_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=place) == []
+
+
+def test_the_command_line_and_its_help_import_nothing_heavy() -> None:
+    assert heavy_after("import murace.cli") == []
+    assert heavy_after(f"sys.argv = ['murace', 'train', '--help']\n{RUN}") == []
+    assert heavy_after(f"sys.argv = ['murace', 'train', '--arch', 'resnt']\n{RUN}") == []
+
+
+def test_the_measure_itself_sees_an_import() -> None:
+    assert "numpy" in heavy_after("import numpy")
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_help_has_an_example(command: str, flag: str) -> None:
+    result = typed(*command.split(), flag)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert f"Example: murace {command}".rstrip() in result.stdout
+
+
+def test_the_help_names_every_command_and_every_exit_code() -> None:
+    words = typed("--help").stdout.split()
+    assert set(COMMANDS) <= set(words)
+    assert {"0", "1", "2", "3", "4", "5", "130", "143"} <= {word.strip(",.") for word in words}
+
+
+def test_calibrate_says_first_what_it_does_not_do() -> None:
+    first = " ".join(typed("calibrate", "--help").stdout.split("Example:")[0].split())
+    assert "not calibrate probabilities" in first.split(".")[0]
+
+
+def test_without_a_command_the_help_is_shown() -> None:
+    result = typed()
+    assert result.exit_code == 2
+    assert "Usage: murace" in result.output
+
+
+def test_the_version() -> None:
+    result = typed("--version")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, f"murace {__version__}\n", "")

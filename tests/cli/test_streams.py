@@ -1,0 +1,188 @@
+"""Results go to stdout and talk to stderr; --json leaves one object on stdout, --quiet nothing on stderr."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from murace.cli.console import printable
+from murace.workspace import Workspace
+from tests.cli.typed import CPU, MEMBER, NARROW, answered, done, files_in, typed
+from tests.data.files import make_mura, picture, png
+
+ESCAPE = "\x1b"
+EPOCH = (
+    r"epoch {}/{}  train loss \d\.\d{{4}}  validation loss \d\.\d{{4}}  best auc \d\.\d{{4}} \(epoch \d\)  .*images/s"
+)
+TRAIN = ("train", "--arch", "all", *NARROW, "--epochs", "2")
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    folder = tmp_path / "XR_ELBOW" / "patient00001" / "study1_positive"
+    folder.mkdir(parents=True)
+    for view in (1, 2):
+        (folder / f"image{view}.png").write_bytes(png(picture(view, 90, 70)))
+    return folder
+
+
+@pytest.fixture
+def commands(finished: Workspace, study: Path, tmp_path: Path) -> dict[str, tuple[object, ...]]:
+    """Every command that needs a finished chain, with settings that have been run already; and one that has not."""
+    here = ("-w", finished.root)
+    return {
+        "train": (*TRAIN, *here),
+        "calibrate": ("calibrate", *here),
+        "finetune": ("finetune", *MEMBER, *here),
+        "evaluate": ("evaluate", *CPU, *here),
+        "cam": ("cam", study, "--out", tmp_path / "overlays", *CPU, *here),
+        "status": ("status", *here),
+    }
+
+
+def test_prepare_tells_the_table_and_the_talk_apart(tmp_path: Path) -> None:
+    words = ("prepare", make_mura(tmp_path / "MURA"), "--size", "16", "--jobs", "1", "-w", tmp_path / "work")
+    result = done(*words)
+    assert re.search(r"Table 1.*elbow.*wrist.*overall", result.stdout, re.DOTALL)
+    assert "32 patients" in result.stderr
+    assert f"next: murace train --arch all -w {tmp_path / 'work'}\n" in result.stderr
+    again = done(*words)
+    assert again.stdout == result.stdout
+    assert "up to date" in again.stderr
+    told = answered(*words)
+    assert (told["command"], told["skipped"], told["images"], told["patients"]) == ("prepare", True, 64, 32)
+    assert {row["group"] for row in told["counts"]} == {"elbow", "wrist", "overall"}
+
+
+def test_train_says_a_line_per_epoch(prepared: Workspace) -> None:
+    words = ("train", "--arch", "convnet", *NARROW, "-w", prepared.root, "--epochs")
+    result = done(*words, 2)
+    assert re.fullmatch(r"convnet is trained: best epoch \d of 2, validation score \d\.\d{4}\n", result.stdout)
+    lines = result.stderr.splitlines()
+    assert re.match(
+        r"convnet: [\d,]+ parameters .* 64 training and 32 validation images, batch 8, fp32 on cpu", lines[0]
+    )
+    assert re.fullmatch(EPOCH.format(1, 2), lines[1])
+    assert re.fullmatch(EPOCH.format(2, 2), lines[2])
+    assert lines[3] == f"next: murace calibrate -w {prepared.root}" or lines[3].startswith("next: murace train")
+    assert "convnet is up to date: nothing has changed" in done(*words, 2).stdout
+    more = done(*words, 3)
+    assert "--epochs 2 -> 3" in more.stderr
+    assert "resuming after epoch 2" in more.stderr
+    assert "epoch 3/3" in more.stderr
+    assert "epoch 2/3" not in more.stderr
+    told = answered(*words, 3)
+    assert told["learners"][0]["learner"] == "convnet"
+    assert told["learners"][0]["skipped"]
+
+
+UP_TO_DATE = {
+    "train": "densenet is up to date",
+    "calibrate": "calibrate is up to date",
+    "finetune": "up to date",
+    "evaluate": "evaluate is up to date",
+}
+
+
+@pytest.mark.parametrize("command", UP_TO_DATE)
+def test_run_twice_it_is_up_to_date(command: str, commands: dict, finished: Workspace) -> None:
+    before = files_in(finished.root)
+    assert UP_TO_DATE[command] in done(*commands[command]).output
+    assert files_in(finished.root) == before
+
+
+def test_cam_says_what_it_read_and_reads_it_once(commands: dict, tmp_path: Path) -> None:
+    folder = tmp_path / "overlays" / "elbow-patient00001-study1"
+    line = rf"{folder}: (ab)?normal, p = 0\.\d{{3}} \(elbow, \w+, 2 views\)"
+    assert re.fullmatch(f"{line}\n", done(*commands["cam"]).stdout)
+    assert re.fullmatch(f"{line}; up to date\n", done(*commands["cam"]).stdout)
+    (told,) = answered(*commands["cam"])["studies"]
+    assert told["skipped"]
+    assert told["folder"] == str(folder)
+    assert len(told["views"]) == 2
+
+
+@pytest.mark.parametrize("command", ["train", "calibrate", "finetune", "evaluate", "cam", "status"])
+def test_json_is_one_object_and_quiet_is_silent(command: str, commands: dict) -> None:
+    quiet = done(*commands[command], "--quiet")
+    assert quiet.stdout.strip()
+    assert quiet.stderr == ""
+    result = done(*commands[command], "--json", "-q")
+    assert result.stderr == ""
+    assert result.stdout.count("\n") == 1
+    told = json.loads(result.stdout)
+    assert (told["schema"], told["command"]) == (1, command)
+    assert command == "cam" or told["next"] is None
+    assert ESCAPE not in quiet.output + result.output
+
+
+def test_json_holds_what_the_tables_show(commands: dict, finished: Workspace) -> None:
+    roster = json.loads(finished.calibrate.roster.read_text())
+    assert roster.items() <= answered(*commands["calibrate"]).items()
+    told = answered(*commands["evaluate"])
+    assert told["report"] == str(finished.evaluate.report)
+    row = next(r for r in told["scores"] if (r["model"], r["metric"], r["group"]) == ("calibrated", "auc", "overall"))
+    assert 0 <= row["value"] <= 1
+    assert row["low"] is None
+    assert {item["group"] for item in answered(*commands["finetune"])["members"]} == {"elbow", "wrist"}
+
+
+def test_the_tables(commands: dict) -> None:
+    chosen = done(*commands["calibrate"]).stdout
+    assert "Validation scores by study (Table 5)\n" in chosen
+    assert re.search(r"elbow +\w+ ", chosen.partition("Designated learners (Table 5)\n")[2])
+    test = done(*commands["evaluate"]).stdout
+    for title in ("Test scores by study (Table 3)", "Test scores by image (Table 3)"):
+        assert title in test
+    for name in ("auc", "accuracy", "precision", "recall", "kappa", "overall", "densenet", "calibrated"):
+        assert name in test
+    assert "report: " in test
+
+
+def test_sample_draws_and_says_what_comes_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = done("sample", "my drawings", "--studies", 10)
+    images = len(list(tmp_path.glob("my drawings/*/*/*/*/*.png")))
+    assert f"{images} synthetic images in my drawings" in result.stdout
+    assert result.stderr == "next: murace prepare 'my drawings'\n"
+    again = typed("sample", "my drawings", "--studies", 10)
+    assert again.exit_code == 2
+    assert "my drawings is not empty" in again.stderr
+    monkeypatch.setattr("murace.sample.layout.draw_sample", lambda *_: ["a finding"])
+    told = answered("sample", "my drawings")
+    assert (told["command"], told["images"], told["findings"]) == ("sample", images, 1)
+    assert told["next"] == "murace prepare 'my drawings'"
+
+
+def test_the_workspace_may_stand_in_the_environment(prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MURACE_WORKSPACE", str(prepared.root))
+    told = answered("status")
+    assert told["workspace"] == str(prepared.root)
+    assert told["steps"][0] == {"step": "prepare", "state": "done", "reasons": []}
+    assert answered("status", "-w", "elsewhere")["workspace"] == "elsewhere"
+
+
+def test_a_name_is_shown_as_it_is_and_cannot_steer_the_terminal(finished: Workspace, tmp_path: Path) -> None:
+    folder = tmp_path / "[bold]:smile:\x1b[31m"
+    folder.mkdir()
+    (folder / "image1.png").write_bytes(png(picture()))
+    out = tmp_path / "[/red]"
+    result = done("cam", folder, "--group", "elbow", "--out", out, *CPU, "-w", finished.root)
+    assert str(out) in result.stdout
+    lost = typed("cam", folder / "lost\nerror: two lines", "--group", "elbow", *CPU, "-w", finished.root)
+    assert ESCAPE not in lost.output
+    assert len(lost.stderr.splitlines()) == 1
+    assert done("status", "-w", tmp_path / "\x1b[31m").stderr.endswith(r"\x1b[31m'" + "\n")
+    assert r"[bold]:smile:\x1b[31m/lost\nerror: two lines" in lost.stderr
+
+
+def test_control_characters_are_spelled_out() -> None:
+    assert printable("a\nb\x1b[1m\udc80") == r"a\nb\x1b[1m\udc80"
+    assert printable("a\nb", keep="\n") == "a\nb"
+
+
+def test_a_long_path_is_not_broken(finished: Workspace, study: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a folder with a name " / ("x" * 200)
+    result = done("cam", study, "--out", out, *CPU, "-w", finished.root)
+    assert str(out / "elbow-patient00001-study1") in result.stdout.splitlines()[0]

@@ -1,0 +1,77 @@
+"""Tables for people: what is best is bold, what must be said is said, and nothing needs 160 columns to be read."""
+
+import io
+import re
+
+import pandas as pd
+import pytest
+from rich.console import Console, RenderableType
+
+from murace.cli.tables import counts_table, roster_table, scores_table
+
+MODELS = ["convnet", "resnet", "densenet", "resnet+densenet", "calibrated"]
+GROUPS = ["overall", "elbow", "finger", "forearm", "hand", "humerus", "shoulder", "wrist"]
+
+
+def shown(item: RenderableType, width: int = 80, *, colours: bool = False) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system="standard" if colours else None)
+    console.print(item)
+    return console.file.getvalue()
+
+
+@pytest.fixture
+def scores() -> pd.DataFrame:
+    rows = [
+        ("auc", group, model, 0.8 + 0.01 * place, 0.4 * place) for group in GROUPS for place, model in enumerate(MODELS)
+    ]
+    return pd.DataFrame(rows, columns=["metric", "group", "model", "value", "change"])
+
+
+def test_five_models_fit_eighty_columns(scores: pd.DataFrame) -> None:
+    text = shown(scores_table(scores, MODELS, title="Test scores by study", metrics=["auc"]))
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "…" not in text
+    assert len([line for line in text.splitlines() if line.strip()]) == len(GROUPS) + 4  # nothing is folded
+    (row,) = [line.split() for line in text.splitlines() if "elbow" in line]
+    assert row == ["elbow", "0.800", "0.810", "+40%", "0.820", "+80%", "0.830", "+120%", "0.840", "+160%"]
+
+
+def test_only_the_best_is_bold(scores: pd.DataFrame) -> None:
+    scores.loc[scores["group"] == "elbow", "value"] = [0.9, 0.8, 0.9, float("nan"), 0.7]
+    text = shown(scores_table(scores, MODELS, title="", metrics=["auc"]), colours=True)
+    (row,) = [line for line in text.splitlines() if "elbow" in line]
+    assert len(re.findall(r"\x1b\[1m *0\.900\x1b", row)) == 2
+    assert row.count("\x1b[1m") == 2
+    assert " -" in row  # the undefined one
+
+
+def test_ties_and_missing_votes_are_said() -> None:
+    groups = {
+        "elbow": {"learner": "densenet", "votes": {"densenet": 3, "resnet": 0}, "shared": [], "tie": False},
+        "hand": {"learner": "resnet", "votes": {"densenet": 1, "resnet": 1}, "shared": ["auc"], "tie": True},
+        "wrist": {"learner": "resnet", "votes": {"densenet": 1, "resnet": 3}, "shared": ["kappa"], "tie": False},
+        "finger": {"learner": "convnet", "votes": {"convnet": 0}, "shared": [], "tie": False},
+    }
+    lines = {
+        line.split()[0]: " ".join(line.split())
+        for line in shown(roster_table({"groups": groups}), 120).splitlines()
+        if line.split()
+    }
+    assert lines["elbow"] == "elbow densenet densenet 3"
+    assert "tie, settled by mean rank; shared top in auc" in lines["hand"]
+    assert lines["wrist"].endswith("shared top in kappa")
+    assert "tie" not in lines["wrist"]
+    assert "no validation score is defined" in lines["finger"]
+
+
+def test_the_counts_fit_eighty_columns() -> None:
+    columns = [f"{split}_{side}" for split in ("train", "validation", "test") for side in ("positive", "negative")]
+    counts = pd.DataFrame([{"group": name, **dict.fromkeys(columns, 12345)} for name in GROUPS])
+    text = shown(counts_table(counts))
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert text.count("12,345") == len(GROUPS) * len(columns)
+
+
+def test_a_title_is_not_folded_to_a_narrow_table(scores: pd.DataFrame) -> None:
+    title = "Test scores by study (Table 3); beside them the change over convnet"
+    assert f"{title}\n" in shown(scores_table(scores, ["convnet"], title=title, metrics=["auc"]))
