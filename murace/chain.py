@@ -46,14 +46,18 @@ def links(workspace: Workspace) -> list[Link]:
 
 
 def _link(name: str, folder: Path, command: str) -> Link:
-    state, reasons = examine(folder)
+    """A step; one whose own record, or a parent's, cannot be read is damaged, and only --fresh mends that."""
+    try:
+        state, reasons = examine(folder)
+    except WorkspaceError as error:
+        return Link(name, State.DAMAGED, (str(error),), f"{command} --fresh")
     return Link(name, state, tuple(reasons), command)
 
 
 def _with_newcomers(workspace: Workspace, link: Link) -> Link:
     """A finished choice is stale when a learner has been trained since."""
-    late = newcomers(workspace)
-    if link.state is not State.DONE or not late:
+    late = newcomers(workspace) if link.state is State.DONE else []
+    if not late:
         return link
     return Link(link.name, State.STALE, tuple(f"{name} was trained since" for name in late), link.command)
 
@@ -62,12 +66,16 @@ def newcomers(workspace: Workspace) -> list[str]:
     """Finished learners that the roster has not compared."""
     record = read(workspace.calibrate.folder)
     known = record.info["learners"] if record else []
-    return [name for name in LEARNERS if name not in known and examine(workspace.train(name).folder)[0] is State.DONE]
+    links_now = [_link(name, workspace.train(name).folder, train_command(name)) for name in LEARNERS]
+    return [link.name for link in links_now if link.name not in known and link.state is State.DONE]
 
 
 def _groups(workspace: Workspace) -> list[str]:
     roster = workspace.calibrate.roster
-    return sorted(read_json(roster)["groups"]) if roster.is_file() else []
+    try:
+        return sorted(read_json(roster)["groups"]) if roster.is_file() else []
+    except WorkspaceError:
+        return []  # `calibrate` is shown as damaged
 
 
 def next_command(chain: list[Link]) -> str | None:

@@ -50,3 +50,12 @@ def test_an_unfinished_member_is_partial_and_a_lost_file_is_damage(finished: Wor
     assert found["finetune/wrist"] is State.PARTIAL
     assert found["train/resnet"] is State.DAMAGED
     assert next_command(links(finished)) == "murace train --arch resnet"
+
+
+def test_a_record_that_cannot_be_read_is_damage_with_the_way_out(finished: Workspace) -> None:
+    (finished.train("resnet").folder / "step.json").write_text('{"schema": ')
+    finished.calibrate.roster.write_text("{")
+    (link,) = [link for link in links(finished) if link.name == "train/resnet"]
+    assert link.state is State.DAMAGED
+    assert link.command == "murace train --arch resnet --fresh"
+    assert "is damaged" in link.reasons[0]

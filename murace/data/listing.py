@@ -50,7 +50,7 @@ class Listing:
         return len(self.images) + len(self.rejected)
 
 
-def settle(images: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+def settle(images: pd.DataFrame, notes: list[str], *, source: Path) -> pd.DataFrame:
     """Sort by path, drop rows that say the same twice, and stop at contradictions.
 
     Raises:
@@ -58,7 +58,7 @@ def settle(images: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
             splits.
     """
     if images.empty:
-        raise DataError("the source lists no image")
+        raise DataError(f"{source} lists no image")
     unique = images.drop_duplicates()
     if len(unique) < len(images):
         notes.append(f"{len(images) - len(unique)} rows list an image twice and were counted once")

@@ -38,7 +38,7 @@ def list_manifest(path: Path) -> Listing:
     return Listing(
         form="manifest",
         root=path.parent.resolve(),
-        images=settle(images, notes),
+        images=settle(images, notes, source=path),
         cuts=cuts,
         ignored=int(sidecars.sum()),
         notes=notes,

@@ -42,7 +42,7 @@ def list_mura(folder: Path) -> Listing:
         ignored += sidecars
         _sort_out(matches, labels, STUDIES.format(part), rows, rejected)
     notes: list[str] = []
-    images = settle(pd.DataFrame(rows, columns=COLUMNS), notes)
+    images = settle(pd.DataFrame(rows, columns=COLUMNS), notes, source=folder)
     on_disk, unlisted = _look(folder, {*images["path"], *(path for path, _ in rejected)})
     if unlisted:
         notes.append(f"{unlisted} files in train/ and valid/ are not listed in the csv and were left out")
