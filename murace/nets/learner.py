@@ -1,17 +1,19 @@
 """What the three learners have in common."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
 
-class Learner(nn.Module):
+class Learner(nn.Module, ABC):
     """A net with a feature map and a linear head: logits = head(mean over the map)."""
 
     head: nn.Module
 
+    @abstractmethod
     def features(self, x: Tensor) -> Tensor:
         """The last feature map, [B, C, h, w], of images [B, 1, H, W] scaled to 0..1."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [B, 2] for normal and abnormal."""
