@@ -1,6 +1,10 @@
 """OpenCV, loaded once and kept quiet; every module of murace takes `cv2` from here."""
 
+import os
+
 from murace.errors import MachineError
+
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # a bad file is reported once, by murace; read when OpenCV loads
 
 try:
     import cv2
@@ -13,6 +17,5 @@ except ImportError as error:
     raise MachineError(f"OpenCV cannot be loaded ({error}): pip install --force-reinstall opencv-python") from error
 
 cv2.setNumThreads(0)  # processes share the cores; threads inside each would only fight over them
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a bad file is reported once, by murace
 
 __all__ = ["cv2"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from murace.config import BATCH_SIZES, Recipe
 from murace.data.store import read_frame, read_index
 from murace.files import read_json
 from murace.record import Record, read
@@ -62,8 +63,22 @@ def notes(prepared: Record, trained: Sequence[Record]) -> list[str]:
     if widths != [1.0]:
         shown = ", ".join(f"{width:g}" for width in widths)
         found.append(f"The nets are not the paper's size: their channels are scaled by {shown}.")
+    found += recipe_notes(trained)
     if prepared.info.get("rejected"):
         found.append(f"{prepared.info['rejected']:,} image files could not be used; prepare/rejected.csv lists them.")
+    return found
+
+
+def recipe_notes(trained: Sequence[Record]) -> list[str]:
+    """Where the learners were not trained as in the paper's Table 2."""
+    epochs = max(int(record.params["epochs"]) for record in trained)
+    batches = {str(record.params["learner"]): int(record.params["batch_size"]) for record in trained}
+    found = []
+    if epochs < Recipe().epochs:
+        found.append(f"The learners were trained for at most {epochs} epochs; the paper allows {Recipe().epochs}.")
+    if any(batches[name] != BATCH_SIZES[name] for name in batches):
+        shown = ", ".join(f"{name} {size}" for name, size in batches.items())
+        found.append(f"The batches are not the paper's: {shown}.")
     return found
 
 

@@ -1,6 +1,7 @@
 """Every model on the test split: probabilities, Table 3, the ROC figure and the report."""
 
 import io
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,8 +154,7 @@ def _write(
     studies = int(table["study"].nunique())
     info = {"models": models, "images": len(table), "studies": studies}
     commit(folder.folder, names, device=device_name, info=info)
-    for path in folder.partial.glob("*.npy"):
-        path.unlink()
+    shutil.rmtree(folder.partial)
 
 
 def _maps(workspace: Workspace, predictions: pd.DataFrame) -> list[Picture]:
