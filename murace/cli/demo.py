@@ -71,27 +71,28 @@ def _chain(voice: Voice, folder: Path, space: "Workspace", machine: Machine, see
     """From the sample to the report; what is done already is skipped."""
     from murace.cli.tables import counts_table, roster_table, scores_table
     from murace.record import Wish
-    from murace.sample.layout import draw_sample
+    from murace.sample.layout import draw_sample, is_drawn
     from murace.steps import calibrate, evaluate, finetune, prepare, train
 
     sample, wish = folder / "sample", Wish()
-    if not sample.is_dir():
-        _title(voice, f"murace sample {sample} --studies {STUDIES}")
+    chance = f" --seed {seed}" if seed else ""
+    if not is_drawn(sample):
+        _title(voice, f"murace sample {sample} --studies {STUDIES}{chance}")
         draw_sample(sample, SampleConfig(studies=STUDIES, seed=seed), voice)
-    _title(voice, f"murace prepare {sample} --size {SIZE}")
+    _title(voice, f"murace prepare {sample} --size {SIZE}{chance}")
     squares = PrepareConfig(size=SIZE, seed=seed)
     prepared = prepare.run(sample, space, squares, operation=prepare.Operation(), wish=wish, watch=voice)
     voice.show(counts_table(prepared.counts))
     for learner in LEARNERS:
         epochs, batch_size, lr = RECIPES[learner]
         recipe = Recipe(epochs=epochs, batch_size=batch_size, lr=lr, seed=seed)
-        options_shown = f"--width {WIDTH:g} --epochs {epochs} --batch-size {batch_size} --lr {lr:g}"
+        options_shown = f"--width {WIDTH:g} --epochs {epochs} --batch-size {batch_size} --lr {lr:g}{chance}"
         _title(voice, f"murace train --arch {learner} {options_shown}")
         config = TrainConfig(learner=learner, width=WIDTH, recipe=recipe)
         train.run(space, config, machine=machine, wish=wish, watch=voice)
     _title(voice, "murace calibrate")
     voice.show(roster_table(calibrate.run(space, CalibrateConfig(), wish=wish, watch=voice).roster))
-    _title(voice, f"murace finetune --epochs {MEMBER_EPOCHS} --batch-size {MEMBER_BATCH}")
+    _title(voice, f"murace finetune --epochs {MEMBER_EPOCHS} --batch-size {MEMBER_BATCH}{chance}")
     members = FinetuneConfig(
         recipe=replace(FinetuneConfig().recipe, epochs=MEMBER_EPOCHS, seed=seed), batch_size=MEMBER_BATCH
     )

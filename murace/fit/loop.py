@@ -101,8 +101,8 @@ def _refuse_bad_loss(losses: Tensor, epoch: int) -> None:
     bad = (~torch.isfinite(losses)).nonzero().flatten()
     if len(bad):
         raise UsageError(
-            f"the loss is not finite at epoch {epoch}, step {int(bad[0]) + 1}: try a lower --lr or --precision fp32, "
-            "with --fresh. The weights of the epochs before are still there"
+            f"the loss is not finite at epoch {epoch}, step {int(bad[0]) + 1}: start over with --fresh "
+            "and a lower --lr, or --precision fp32"
         )
 
 

@@ -30,6 +30,11 @@ The layout is that of MURA-v1.1; truth.csv holds the box of each finding, in pix
 Row = Sequence[str | int]
 
 
+def is_drawn(folder: Path) -> bool:
+    """Whether a sample stands here whole: a drawing that was killed has left its folder of unfinished work."""
+    return (folder / "truth.csv").is_file() and not (folder / UNFINISHED).exists()
+
+
 def draw_sample(folder: Path, config: SampleConfig, watch: Watch) -> pd.DataFrame:
     """Draw `config.studies` studies of each of the seven regions into `folder`, as MURA-v1.1 lays them out.
 

@@ -9,6 +9,9 @@ import pandas as pd
 import pytest
 
 from murace.cli import demo
+from murace.cli.console import Voice
+from murace.config import Machine
+from murace.workspace import Workspace
 from tests.cli.typed import CPU, PYTHON, answered, done, environment, refused
 
 STEPS = ["sample", "prepare", "train", "train", "train", "calibrate", "finetune", "evaluate", "cam"]
@@ -40,6 +43,29 @@ def test_a_small_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(list((tmp_path / "a demo" / "overlays").glob("*/study.json"))) == demo.SHOWN
     again = answered("demo", tmp_path / "a demo", *CPU)
     assert Path(again["report"]).is_file()
+
+
+def test_a_demo_killed_while_it_draws_draws_again_and_shows_its_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Enough(Exception):  # noqa: N818
+        """Nothing after the drawing matters here."""
+
+    def stop(*rest: object, **more: object) -> None:
+        raise Enough
+
+    monkeypatch.setattr(demo, "STUDIES", 10)
+    monkeypatch.setattr("murace.steps.prepare.run", stop)
+    sample = tmp_path / "demo" / "sample"
+    (sample / ".unfinished" / "train").mkdir(parents=True)
+    voice = Voice(quiet=False, as_json=False)
+    with pytest.raises(Enough):
+        demo._chain(voice, tmp_path / "demo", Workspace(tmp_path / "demo" / "workspace"), Machine(gpu="cpu"), seed=3)
+    assert (sample / "truth.csv").is_file()
+    assert not (sample / ".unfinished").exists()
+    typed = [line for line in capsys.readouterr().err.splitlines() if line.startswith("$ ")]
+    assert len(typed) == 2
+    assert all("--seed 3" in line for line in typed)
 
 
 @pytest.mark.slow
