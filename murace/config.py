@@ -106,11 +106,36 @@ class FinetuneConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Bootstrap:
+    """How many times the patients are drawn anew, and from which seed."""
+
+    resamples: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least("--resamples", self.resamples, 100)
+        _seed(self.seed)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluateConfig:
+    """How sure the scores are, and in which slices they are looked at besides the groups."""
+
+    bootstrap: Bootstrap = field(default_factory=Bootstrap)
+    slices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(set(self.slices)) < len(self.slices):
+            raise UsageError(f"--slice names a column twice: {', '.join(self.slices)}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CalibrateConfig:
-    """Which validation scores vote, and about what."""
+    """Which validation scores vote, and about what; and how the stability of the choice is measured."""
 
     metrics: tuple[Metric, ...] = (Metric.AUC, Metric.ACCURACY, Metric.KAPPA)
     level: Level = Level.STUDY
+    bootstrap: Bootstrap = field(default_factory=Bootstrap)
 
     def __post_init__(self) -> None:
         metrics = tuple(metric(name) for name in self.metrics)
@@ -135,7 +160,7 @@ class SampleConfig:
         _seed(self.seed)
 
 
-Config = PrepareConfig | TrainConfig | CalibrateConfig | Recipe
+Config = PrepareConfig | TrainConfig | CalibrateConfig | EvaluateConfig | Recipe
 
 
 def metric(name: str) -> Metric:

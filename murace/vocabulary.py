@@ -42,6 +42,8 @@ class Metric(StrEnum):
 
 
 METRIC_ALIASES = {"acc": Metric.ACCURACY}
+MEASURES = (*map(str, Metric), "specificity", "npv", "f1", "mcc", "average_precision", "brier", "ece")
+LOWER_IS_BETTER = ("brier", "ece")
 
 
 def is_group(name: str) -> bool:

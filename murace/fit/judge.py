@@ -41,8 +41,8 @@ def close_epoch(training: Training, setting: Setting, *, epoch: int) -> Moment:
     return Moment(is_best=is_best, validation=chance)
 
 
-def study_scores(part: Part, chance: Probabilities) -> dict[Metric, float]:
-    """The five metrics of the studies' mean probabilities; NaN where one is undefined."""
+def study_scores(part: Part, chance: Probabilities) -> dict[str, float]:
+    """The measures of the studies' mean probabilities; NaN where one is undefined."""
     count = np.bincount(part.studies)
     labels = np.zeros(len(count), dtype=np.int64)
     labels[part.studies] = part.labels

@@ -1,90 +1,134 @@
-"""The five measures of the paper ("Evaluation metrics") at the threshold 0.5; NaN where one is undefined, never 0."""
+"""The measures of decisions and probabilities, at the threshold 0.5; NaN where one is undefined, never 0.
 
-from dataclasses import dataclass
+Shapes: N cases, M models, R sets of weights (how often each case counts: ones for the data as they are, a bootstrap's
+draws for its resamples). Sums of weights are whole numbers, so that R = 1 gives the same bits alone or among thousands.
+"""
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import roc_auc_score
 
-from murace.vocabulary import Metric
+from murace.metrics.reliability import BINS, bins_of
+from murace.vocabulary import MEASURES
 
 THRESHOLD = 0.5
 NAN = float("nan")
 Labels = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
+Weights = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float64]  # [R, M]
 
 
-@dataclass(frozen=True)
-class Confusion:
-    """Counts of decisions against labels."""
+def score(labels: Labels, probabilities: Probabilities) -> dict[str, float]:
+    """All measures of one model's probabilities [N] against labels 0/1 [N].
 
-    true_positive: int
-    false_positive: int
-    false_negative: int
-    true_negative: int
-
-    @classmethod
-    def of(cls, labels: Labels, probabilities: Probabilities) -> "Confusion":
-        """Count; abnormal is decided at p >= 0.5."""
-        decided = probabilities >= THRESHOLD
-        truth = labels == 1
-        return cls(
-            int((decided & truth).sum()),
-            int((decided & ~truth).sum()),
-            int((~decided & truth).sum()),
-            int((~decided & ~truth).sum()),
-        )
-
-    @property
-    def total(self) -> int:
-        """Number of decisions."""
-        return self.true_positive + self.false_positive + self.false_negative + self.true_negative
-
-    @property
-    def accuracy(self) -> float:
-        """Share of right decisions."""
-        return _ratio(self.true_positive + self.true_negative, self.total)
-
-    @property
-    def precision(self) -> float:
-        """Share of abnormal among those decided abnormal; undefined where none is."""
-        return _ratio(self.true_positive, self.true_positive + self.false_positive)
-
-    @property
-    def recall(self) -> float:
-        """Share of the abnormal that is decided abnormal (sensitivity)."""
-        return _ratio(self.true_positive, self.true_positive + self.false_negative)
-
-    @property
-    def kappa(self) -> float:
-        """Cohen's kappa, (p_o - p_e) / (1 - p_e); undefined where the labels have one class."""
-        abnormal = self.true_positive + self.false_negative
-        normal = self.total - abnormal
-        if not abnormal or not normal:
-            return NAN
-        decided = self.true_positive + self.false_positive
-        chance = (abnormal * decided + normal * (self.total - decided)) / self.total**2
-        return (self.accuracy - chance) / (1 - chance)
+    Raises:
+        ValueError: a probability is not finite.
+    """
+    values = measure(labels, probabilities[:, None], np.ones((1, len(labels))))
+    return {name: float(value[0, 0]) for name, value in values.items()}
 
 
-def score(labels: Labels, probabilities: Probabilities) -> dict[Metric, float]:
-    """All five metrics of probabilities [N] against labels 0/1 [N].
+def measure(labels: Labels, probabilities: Probabilities, weights: Weights) -> dict[str, Values]:
+    """All measures for every set of weights.
+
+    The paper's five ("Evaluation metrics") and, of the same 2x2 table, specificity, negative predictive value, F1 and
+    Matthews' correlation; the area under the ROC curve and average precision of the ranking; Brier's score (1950) and
+    the expected calibration error over ten bins of equal mass, whose edges stay those of the cases as they are.
+
+    Args:
+        labels: 0 or 1, [N].
+        probabilities: of the abnormal, [N, M].
+        weights: whole numbers, [R, N].
+
+    Returns:
+        A name of `MEASURES` -> [R, M].
 
     Raises:
         ValueError: a probability is not finite.
     """
     if not np.isfinite(probabilities).all():
         raise ValueError("a probability is not a finite number")
-    confusion = Confusion.of(labels, probabilities)
-    both = 0 < int(labels.sum()) < len(labels)
+    if not len(labels):
+        return {name: np.full((len(weights), probabilities.shape[1]), NAN) for name in MEASURES}
+    found = _of_decisions(counts(labels, probabilities, weights))
+    total = weights.sum(axis=1, keepdims=True)
+    found["brier"] = ratio(weights @ (probabilities - labels[:, None]) ** 2, total)
+    found["ece"] = ratio(_calibration_gap(labels, probabilities, weights), total)
+    rankings = [_of_ranking(labels, column, weights) for column in probabilities.T]
+    found["auc"], found["average_precision"] = (np.stack(values, axis=1) for values in zip(*rankings, strict=True))
+    return {name: found[name] for name in MEASURES}
+
+
+def counts(labels: Labels, probabilities: Probabilities, weights: Weights) -> tuple[Values, Values, Values, Values]:
+    """Weighted true and false positives, false and true negatives, each [R, M]; abnormal is p >= 0.5."""
+    decided = probabilities >= THRESHOLD
+    truth = (labels == 1)[:, None]
+    abnormal = weights @ truth.astype(np.float64)
+    normal = weights.sum(axis=1, keepdims=True) - abnormal
+    hits, alarms = (weights @ (decided & side).astype(np.float64) for side in (truth, ~truth))
+    return hits, alarms, abnormal - hits, normal - alarms
+
+
+def ratio(part: Values, whole: Values) -> Values:
+    """`part / whole`; NaN where the whole is 0."""
+    part, whole = np.broadcast_arrays(part, whole)
+    divided: Values = np.divide(part, whole, out=np.full(part.shape, NAN), where=whole != 0)
+    return divided
+
+
+def _of_decisions(table: tuple[Values, Values, Values, Values]) -> dict[str, Values]:
+    hits, alarms, misses, rejections = table
+    abnormal, normal, positive, negative = hits + misses, alarms + rejections, hits + alarms, misses + rejections
+    total = abnormal + normal
+    chance = (abnormal * positive + normal * negative) / total**2
+    agreement = (hits + rejections) / total
+    has_both = (abnormal > 0) & (normal > 0)
     return {
-        Metric.AUC: float(roc_auc_score(labels, probabilities)) if both else NAN,
-        Metric.ACCURACY: confusion.accuracy,
-        Metric.PRECISION: confusion.precision,
-        Metric.RECALL: confusion.recall,
-        Metric.KAPPA: confusion.kappa,
+        "accuracy": agreement,
+        "precision": ratio(hits, positive),
+        "recall": ratio(hits, abnormal),
+        "kappa": ratio(agreement - chance, np.where(has_both, 1 - chance, 0)),
+        "specificity": ratio(rejections, normal),
+        "npv": ratio(rejections, negative),
+        "f1": ratio(2 * hits, 2 * hits + alarms + misses),
+        "mcc": ratio(hits * rejections - alarms * misses, np.sqrt(abnormal * normal * positive * negative)),
     }
 
 
-def _ratio(part: int, whole: int) -> float:
-    return part / whole if whole else NAN
+def _calibration_gap(labels: Labels, probabilities: Probabilities, weights: Weights) -> Values:
+    """Summed over the bins, how far the weighted sum of probabilities is from that of the labels, [R, M]."""
+    gaps = []
+    for column in probabilities.T:
+        spread = np.zeros((len(labels), BINS))
+        spread[np.arange(len(labels)), bins_of(column)] = column - labels
+        gaps.append(np.abs(weights @ spread).sum(axis=1))
+    return np.stack(gaps, axis=1)
+
+
+def _of_ranking(labels: Labels, column: Probabilities, weights: Weights) -> tuple[Values, Values]:
+    """Area under the ROC curve (ties count half) and average precision of one model, each [R].
+
+    Average precision is the sum over distinct thresholds of precision times the recall gained there.
+    """
+    order = np.argsort(column, kind="stable")
+    starts = np.flatnonzero(np.diff(column[order], prepend=-np.inf))
+    ranked = weights[:, order]
+    abnormal = _by_value(ranked * labels[order], starts)
+    everyone = _by_value(ranked, starts)
+    normal = everyone - abnormal
+    below, below_abnormal = np.cumsum(normal, axis=1), np.cumsum(abnormal, axis=1)
+    positives, negatives = below_abnormal[:, -1:], below[:, -1:]
+    wins = np.einsum("rk,rk->r", abnormal, below - normal / 2)
+    area = ratio(wins, (positives * negatives)[:, 0])
+    true = positives - below_abnormal + abnormal  # decided abnormal from this value on
+    precision = ratio(true, true + negatives - below + normal)
+    gained = np.einsum("rk,rk->r", abnormal, np.where(abnormal > 0, precision, 0))
+    return area, ratio(gained, np.where(negatives > 0, positives, 0)[:, 0])
+
+
+def _by_value(ranked: Values, starts: npt.NDArray[np.intp]) -> Values:
+    """Weights summed over equal probabilities."""
+    if len(starts) == ranked.shape[1]:
+        return ranked
+    summed: Values = np.add.reduceat(ranked, starts, axis=1)
+    return summed

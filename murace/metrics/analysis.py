@@ -1,0 +1,163 @@
+"""Everything that can be said about models from their probabilities alone: what `evaluate` and `score` share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from murace.config import Bootstrap
+from murace.metrics.benefit import net_benefit
+from murace.metrics.calibration import calibration_table, reliability_table, stages_of
+from murace.metrics.comparison import comparison_table
+from murace.metrics.resampling import Estimate, estimate, interval
+from murace.metrics.slices import is_small, with_slices
+from murace.metrics.table import KEYS, at_level, confusion_table, parts_of, roc_points, with_change
+from murace.vocabulary import Level
+
+SCORES = [*KEYS, "value", "low", "high", "change"]
+Estimates = dict[tuple[str, str], Estimate]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Analysis:
+    """Tables, in the columns that `murace.report.contents.Contents` names for them."""
+
+    scores: pd.DataFrame
+    support: pd.DataFrame
+    intervals: pd.DataFrame
+    comparisons: pd.DataFrame
+    calibration: pd.DataFrame
+    reliability: pd.DataFrame
+    benefit: pd.DataFrame
+    confusion: pd.DataFrame
+    slices: pd.DataFrame
+    roc: pd.DataFrame
+
+
+def analyse(
+    images: pd.DataFrame,
+    models: Sequence[str],
+    *,
+    groups: Sequence[str],
+    slices: Sequence[str] = (),
+    calibrated: Mapping[str, str] | None = None,
+    bootstrap: Bootstrap,
+) -> Analysis:
+    """Analyse probabilities of images against labels.
+
+    Args:
+        images: a row per image: patient, study, group (text), label (0 or 1), a probability column per model, and the
+            columns named by `slices` and `calibrated`; width and height where they are known.
+        models: the probability columns, in the order of the tables.
+        groups: the groups, in the order of the tables.
+        slices: text columns to slice by, besides the number of views and the image size.
+        calibrated: model -> the column of its calibrated probability, which is the same on all images of a study.
+        bootstrap: how the intervals are made.
+
+    Raises:
+        UsageError: a slice is no column, or has too many values.
+    """
+    models = list(models)
+    stages = stages_of(models, calibrated or {})
+    images, names = with_slices(images, slices)
+    columns = list(dict.fromkeys(column for _, _, column in stages))
+    keep = ["patient", "group", "label", *names]
+    frames = {level: at_level(images, columns, level, keep) for level in (Level.STUDY, Level.IMAGE)}
+    estimates = {
+        (str(level), group): estimate(part, models, bootstrap)
+        for level, frame in frames.items()
+        for group, part in parts_of(frame, groups)
+    }
+    studies = frames[Level.STUDY]
+    best = [column for stage, model, column in stages if stage != "raw" or model not in (calibrated or {})]
+    return Analysis(
+        scores=_scores(estimates, models),
+        support=_support(frames, groups),
+        intervals=_intervals(estimates, models, bootstrap),
+        comparisons=comparison_table(estimates, models, groups),
+        calibration=calibration_table(studies, stages, groups=groups, bootstrap=bootstrap),
+        reliability=reliability_table(studies, stages),
+        benefit=net_benefit(
+            studies["label"].to_numpy(dtype=np.int64), studies[best].to_numpy(dtype=np.float64), models
+        ),
+        confusion=confusion_table(images, models, groups),
+        slices=_slices(frames, models, names, bootstrap),
+        roc=pd.concat([roc_points(images, models, level) for level in frames], ignore_index=True),
+    )
+
+
+def _lines(estimate: Estimate, models: Sequence[str]) -> list[tuple[str, str, float, float, float, int]]:
+    """model, metric, value, low, high, undefined; the order of the tables."""
+    bounds = {metric: interval(drawn) for metric, drawn in estimate.resampled.items()}
+    return [
+        (model, metric, float(values[place]), float(low[place]), float(high[place]), int(undefined[place]))
+        for place, model in enumerate(models)
+        for metric, values in estimate.value.items()
+        for low, high, undefined in [bounds[metric]]
+    ]
+
+
+def _scores(estimates: Estimates, models: Sequence[str]) -> pd.DataFrame:
+    """Table 3, long: the order is level, model, group, metric."""
+    rows = [
+        (level, model, group, metric, value, low, high)
+        for (level, group), estimate in estimates.items()
+        for model, metric, value, low, high, _ in _lines(estimate, models)
+    ]
+    return with_change(_in_order(pd.DataFrame(rows, columns=SCORES[:-1]), models))
+
+
+def _intervals(estimates: Estimates, models: Sequence[str], bootstrap: Bootstrap) -> pd.DataFrame:
+    """In how many resamples each score was undefined; none is drawn from a single patient."""
+    rows = [
+        (level, model, group, metric, len(estimate.resampled[metric]), undefined)
+        for (level, group), estimate in estimates.items()
+        for model, metric, _, _, _, undefined in _lines(estimate, models)
+    ]
+    return _in_order(pd.DataFrame(rows, columns=[*KEYS, "resamples", "undefined"]), models)
+
+
+def _in_order(frame: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
+    """Sort by level and model; groups and metrics keep their order."""
+    order = {name: place for place, name in enumerate((*map(str, (Level.STUDY, Level.IMAGE)), *models))}
+    return frame.sort_values(["level", "model"], key=lambda column: column.map(order), kind="stable", ignore_index=True)
+
+
+def _support(frames: Mapping[Level, pd.DataFrame], groups: Sequence[str]) -> pd.DataFrame:
+    rows = [
+        (str(level), group, part["patient"].nunique(), len(part), int(part["label"].sum()))
+        for level, frame in frames.items()
+        for group, part in parts_of(frame, groups)
+    ]
+    frame = pd.DataFrame(rows, columns=["level", "group", "patients", "cases", "abnormal"])
+    return frame.assign(
+        small=[is_small(cases, abnormal) for cases, abnormal in zip(frame["cases"], frame["abnormal"], strict=True)]
+    )
+
+
+def _slices(
+    frames: Mapping[Level, pd.DataFrame], models: Sequence[str], names: Sequence[str], bootstrap: Bootstrap
+) -> pd.DataFrame:
+    rows: list[tuple[object, ...]] = []
+    for name in names:
+        for level, frame in frames.items():
+            for part, cases in frame.groupby(name, sort=True, observed=True):
+                size = len(cases), int(cases["label"].sum()), cases["patient"].nunique()
+                found = _lines(estimate(cases, models, bootstrap), models)
+                rows += [(name, str(part), str(level), *line[:-1], *size, is_small(*size[:2])) for line in found]
+    fixed = [
+        "slice",
+        "part",
+        "level",
+        "model",
+        "metric",
+        "value",
+        "low",
+        "high",
+        "cases",
+        "abnormal",
+        "patients",
+        "small",
+    ]
+    return pd.DataFrame(rows, columns=fixed)

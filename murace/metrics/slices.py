@@ -1,0 +1,71 @@
+"""Slices: the parts of the data, other than its groups, in which a model may be better or worse than overall."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from murace.errors import UsageError
+
+VIEWS, SIZE = "views", "image size"
+MOST_VIEWS = 4
+MOST_PARTS = 20
+MOST_NUMBERS = 8  # distinct numbers that are still names; more are cut into thirds
+MIXED, NOTHING = "mixed", "(none)"
+SMALL_CASES, SMALL_CLASS = 30, 10
+MEGAPIXEL = 1e6
+
+
+def is_small(cases: int, abnormal: int) -> bool:
+    """Whether a part is too small to say much: under 30 cases, or under 10 of a class."""
+    return cases < SMALL_CASES or min(abnormal, cases - abnormal) < SMALL_CLASS
+
+
+def with_slices(images: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Give every image its part in every slice, as text; a study's images share theirs.
+
+    The number of views and, with columns width and height, the size of the study's largest image are slices by
+    themselves, where they part the data at all. A study whose images differ in a named column is `mixed`.
+
+    Args:
+        images: column study and those of `names`; width and height where they are known.
+        names: text columns.
+
+    Returns:
+        The images with the slices' columns, and the slices' names.
+
+    Raises:
+        UsageError: a name is no column, or has too many values.
+    """
+    columns = {name: _of_column(images, name) for name in names}
+    counts = images.groupby("study")["study"].transform("size")
+    derived = {VIEWS: counts.map(lambda count: str(count) if count < MOST_VIEWS else f"{MOST_VIEWS} or more")}
+    if {"width", "height"} <= set(images.columns):
+        pixels = (images["width"] * images["height"]).groupby(images["study"]).transform("max") / MEGAPIXEL
+        derived[SIZE] = _thirds(pixels, images["study"], " megapixels")
+    columns |= {name: values for name, values in derived.items() if name not in columns and values.nunique() > 1}
+    return images.assign(**columns), list(columns)
+
+
+def _of_column(images: pd.DataFrame, name: str) -> "pd.Series[str]":
+    if name not in images.columns:
+        raise UsageError(f"--slice: the data have no column '{name}'")
+    values = images[name].astype(str).replace("", NOTHING)
+    numbers = pd.to_numeric(values, errors="coerce")
+    if numbers.notna().all() and values.nunique() > MOST_NUMBERS:
+        return _thirds(numbers.groupby(images["study"]).transform("max"), images["study"], "")
+    by_study = values.groupby(images["study"])
+    found = values.where(by_study.transform("nunique") == 1, MIXED)
+    if found.nunique() > MOST_PARTS:
+        raise UsageError(f"--slice {name}: {found.nunique()} different values; a slice has at most {MOST_PARTS}")
+    return found
+
+
+def _thirds(numbers: "pd.Series[float]", studies: "pd.Series[str]", unit: str) -> "pd.Series[str]":
+    """Name the third of the studies that a number lies in: `up to 0.15`, `0.15 to 0.2`, `over 0.2`."""
+    each = numbers.groupby(studies).first()
+    low, high = (float(each.quantile(share)) for share in (1 / 3, 2 / 3))
+    names = [f"up to {low:.3g}{unit}", f"{low:.3g} to {high:.3g}{unit}", f"over {high:.3g}{unit}"]
+    if low == high:
+        names = [names[0], names[2], ""]
+    thirds = ((numbers > low).astype(int) + ((numbers > high) & (high > low)).astype(int)).tolist()
+    return pd.Series(pd.Categorical.from_codes(thirds, names, ordered=True), index=numbers.index)
