@@ -3,12 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from murace.errors import DataError
 from murace.vocabulary import METRIC_ALIASES, OVERALL
 
 DIGITS = 12  # equal to this many digits is equal
+NEAR_TIE = 0.6  # a choice that fewer resamples repeat
+Grids = npt.NDArray[np.float64]  # [R, L, K]: scores of L learners, in the alphabet's order, by K metrics, R times
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,16 @@ class Choice:
     votes: Mapping[str, int]
     shared: tuple[str, ...]
     tie: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Verdicts:
+    """The rule's answer to R grids: the chosen learner's place [R], the votes [R, L], shared tops [R, K], ties [R]."""
+
+    chosen: npt.NDArray[np.intp]
+    votes: npt.NDArray[np.int64]
+    shared: npt.NDArray[np.bool_]
+    tie: npt.NDArray[np.bool_]
 
 
 def choose(scores: pd.DataFrame, metrics: Sequence[str]) -> dict[str, Choice]:
@@ -39,35 +53,61 @@ def choose(scores: pd.DataFrame, metrics: Sequence[str]) -> dict[str, Choice]:
     missing = sorted(set(names) - set(scores["metric"].astype(str)))
     if missing or not names:
         raise DataError(f"no validation scores for {', '.join(missing) or 'any metric'}; run: murace calibrate")
-    overall = _mean_ranks(_grid(scores, OVERALL, names))
-    groups = sorted(set(scores["group"]) - {OVERALL})
-    return {group: _choose_one(_grid(scores, group, names), overall) for group in groups}
+    learners = sorted(set(scores["learner"]))
+    overall = _grid(scores, OVERALL, learners, names)
+    found = {}
+    for group in sorted(set(scores["group"]) - {OVERALL}):
+        verdict = decide(_grid(scores, group, learners, names), overall)
+        votes = dict(zip(learners, verdict.votes[0].tolist(), strict=True))
+        shared = tuple(name for name, is_shared in zip(names, verdict.shared[0], strict=True) if is_shared)
+        found[group] = Choice(learners[verdict.chosen[0]], votes, shared, tie=bool(verdict.tie[0]))
+    return found
 
 
-def _grid(scores: pd.DataFrame, group: str, metrics: Sequence[str]) -> pd.DataFrame:
-    """Learners x metrics of one group, rounded so that equal means equal."""
+def decide(grids: Grids, overall: Grids) -> Verdicts:
+    """Apply the rule of `choose` to R grids of a group's scores, each with the overall scores that settle its ties."""
+    grids, overall = grids.round(DIGITS), overall.round(DIGITS)
+    top = np.where(np.isnan(grids), -np.inf, grids).max(axis=1, keepdims=True)
+    at_top = grids == top
+    votes = at_top.sum(axis=2)
+    most = votes.max(axis=1)
+    is_clear = ((votes == most[:, None]).sum(axis=1) == 1) & (2 * most > grids.shape[2])
+    # The last key of lexsort is the first to be looked at; learners are in the alphabet's order already.
+    ranked = np.lexsort((_mean_ranks(overall), _mean_ranks(grids)), axis=1)[:, 0]
+    chosen = np.where(is_clear, votes.argmax(axis=1), ranked)
+    return Verdicts(chosen, votes, at_top.sum(axis=1) > 1, ~is_clear)
+
+
+def stability(grids: Grids, overall: Grids, learners: Sequence[str]) -> dict[str, float]:
+    """The share of R resamples in which the rule designates each learner; empty where nothing was resampled.
+
+    Args:
+        grids: one group's scores in every resample, [R, L, K].
+        overall: the scores over all groups, [R, L, K].
+        learners: their names, in the alphabet's order.
+    """
+    if not len(grids):
+        return {}
+    found = np.bincount(decide(grids, overall).chosen, minlength=len(learners)) / len(grids)
+    return dict(zip(learners, found.tolist(), strict=True))
+
+
+def _grid(scores: pd.DataFrame, group: str, learners: Sequence[str], metrics: Sequence[str]) -> Grids:
+    """Learners x metrics of one group, [1, L, K]."""
     part = scores[scores["group"] == group]
-    grid = part.pivot(index="learner", columns="metric", values="value").reindex(columns=list(metrics))
-    return grid.reindex(sorted(set(scores["learner"]))).astype("float64").round(DIGITS)
+    grid = part.pivot(index="learner", columns="metric", values="value").reindex(
+        index=list(learners), columns=list(metrics)
+    )
+    return grid.to_numpy(dtype=np.float64)[None]
 
 
-def _choose_one(grid: pd.DataFrame, overall: Mapping[str, float]) -> Choice:
-    at_top = grid.eq(grid.max(axis=0), axis=1)
-    votes = {learner: int(at_top.loc[learner].sum()) for learner in grid.index}
-    shared = tuple(metric for metric in grid.columns if at_top[metric].sum() > 1)
-    most = max(votes.values())
-    leaders = [learner for learner, count in votes.items() if count == most]
-    if len(leaders) == 1 and 2 * most > len(grid.columns):
-        return Choice(leaders[0], votes, shared, tie=False)
-    ranks = _mean_ranks(grid)
-    first = min(grid.index, key=lambda learner: (ranks[learner], overall[learner], learner))
-    return Choice(first, votes, shared, tie=True)
-
-
-def _mean_ranks(grid: pd.DataFrame) -> dict[str, float]:
-    """Each learner's mean rank (1 is best) over the metrics with any score; 0 for all where there is none."""
-    defined = grid.dropna(axis=1, how="all")
-    if defined.columns.empty:
-        return dict.fromkeys(grid.index, 0.0)
-    ranks = defined.rank(axis=0, ascending=False, method="average", na_option="bottom").mean(axis=1)
-    return {str(learner): float(rank) for learner, rank in ranks.items()}
+def _mean_ranks(grids: Grids) -> npt.NDArray[np.float64]:
+    """Each learner's mean rank [R, L] (1 is best, equals share theirs) over the metrics with any score; 0 without."""
+    values = np.where(np.isnan(grids), -np.inf, grids)
+    better = (values[:, None] > values[:, :, None]).sum(axis=2)
+    equal = (values[:, None] == values[:, :, None]).sum(axis=2)
+    ranks = better + (equal + 1) / 2
+    counted = ~np.isnan(grids).all(axis=1, keepdims=True)
+    total = counted.sum(axis=2)
+    summed = (ranks * counted).sum(axis=2)
+    return np.asarray(np.divide(summed, total, out=np.zeros(ranks.shape[:2]), where=total > 0))

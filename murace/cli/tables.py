@@ -9,7 +9,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from murace.vocabulary import BASELINE, OVERALL, Metric
+from murace.cli.columns import Column, Columns, heading, words
+from murace.vocabulary import OVERALL, Metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,59 +45,89 @@ def counts_table(counts: "pd.DataFrame") -> Group:
 
 def scores_table(
     scores: "pd.DataFrame", models: Sequence[str], *, title: str, metrics: Sequence[str] = tuple(Metric)
-) -> Group:
-    """Scores with a row per metric and group and a column per model; the best in bold, the change over convnet beside.
+) -> Columns:
+    """Scores with a row per metric and group and a column per model; the best in bold, its 95 % interval beside it.
+
+    Five models fit 100 columns with intervals and 80 without.
 
     Args:
-        scores: columns model, group, metric, value and, where there is a baseline, change; one level.
+        scores: columns model, group, metric, value and, where they are known, low and high; one level.
         models: the columns, in order.
         title: the table's.
         metrics: the blocks of rows, in order.
     """
-    table = _table()
-    table.add_column("metric", no_wrap=True)
-    table.add_column("group", overflow="fold")
-    for model in models:
-        table.add_column(model.replace("+", "+\n"), justify="right", no_wrap=True)
     groups = list(dict.fromkeys(scores["group"]))
-    room = 6 if "change" in scores else 0
     cells = {(row["metric"], row["group"], row["model"]): row for row in scores.to_dict("records")}
-    for metric in metrics:
-        for position, group in enumerate(groups):
-            row = [cells[metric, group, model] for model in models]
-            best = max((item["value"] for item in row if not math.isnan(item["value"])), default=None)
-            shown = [_cell(item, is_best=len(models) > 1 and item["value"] == best, room=room) for item in row]
-            last = position == len(groups) - 1
-            table.add_row(metric if not position else "", group, *shown, end_section=last)
-    return titled(title, table)
+    rows = [(metric, group) for metric in metrics for group in groups]
+    best = {row: _best([cells[*row, model]["value"] for model in models]) for row in rows}
+    names = [metric if group == groups[0] else "" for metric, group in rows]
+    return Columns(
+        title=title,
+        words=[
+            Column(heading=Text("metric"), cells=[words(name) for name in names]),
+            Column(heading=Text("group"), cells=[words(group) for _, group in rows]),
+        ],
+        numbers=[
+            Column(
+                heading=heading(model), cells=_cells([cells[*row, model] for row in rows], [best[row] for row in rows])
+            )
+            for model in models
+        ],
+        sections=range(len(groups) - 1, len(rows), len(groups)) if len(groups) > 1 else (),
+    )
 
 
-def _cell(item: Mapping[Any, Any], *, is_best: bool, room: int) -> Text:
-    """`0.912`, and `+5%` in the room beside it where there is a change to tell."""
-    value, change = item["value"], item.get("change", math.nan)
-    text = Text(UNDEFINED if math.isnan(value) else f"{value:.3f}", style="bold" if is_best else "")
-    if item["model"] != BASELINE:
-        is_silent = math.isnan(value) or math.isnan(change)
-        text.append(f"{'' if is_silent else f'{change:+.0%}':>{room}}", style="dim not bold")
-    return text
+def _best(values: Sequence[float]) -> float:
+    """The highest of several models' values; undefined for one model, which beats nobody."""
+    return max((value for value in values if not math.isnan(value)), default=math.nan) if len(values) > 1 else math.nan
+
+
+def _cells(items: Sequence[Mapping[Any, Any]], best: Sequence[float]) -> list[Text]:
+    """`0.912 .87-.95`: the values of a model, each with its interval where it has one, one below the other."""
+    bounds = [_bounds(item) for item in items]
+    room = max(map(len, bounds))
+    shown = []
+    for item, bound, top in zip(items, bounds, best, strict=True):
+        value = item["value"]
+        text = Text(UNDEFINED if math.isnan(value) else f"{value:.3f}", style="bold" if value == top else "")
+        shown.append(text.append(f" {bound:<{room}}" if room else "", style="dim not bold"))
+    return shown
+
+
+def _bounds(item: Mapping[Any, Any]) -> str:
+    low, high = (item.get(name, math.nan) for name in ("low", "high"))
+    return "" if any(map(math.isnan, (item["value"], low, high))) else f"{_short(low)}-{_short(high)}"
+
+
+def _short(value: float) -> str:
+    """`.87`, `-.05`, `1.00`."""
+    return f"{value:.2f}".replace("0.", ".", 1)
 
 
 def roster_table(roster: Mapping[str, Any]) -> Group:
-    """Who serves which group, by how many votes."""
+    """Who serves which group, by how many votes, and how often other patients would have chosen so."""
     table = _table()
-    for name in ("group", "learner", "votes", "remark"):
-        table.add_column(name)
+    for name in ("group", "learner", "votes", "stability", "remark"):
+        table.add_column(name, justify="right" if name == "stability" else "left")
     for group, entry in roster["groups"].items():
         votes = ", ".join(f"{learner} {count}" for learner, count in entry["votes"].items() if count)
-        table.add_row(group, Text(entry["learner"], style="bold"), votes or UNDEFINED, remark(entry))
-    return titled("Designated learners (Table 5)", table)
+        share = entry["stability"].get(entry["learner"])
+        stable = UNDEFINED if share is None else f"{math.floor(100 * share)}%"  # 59.9 % is no 60 %
+        table.add_row(group, Text(entry["learner"], style="bold"), votes or UNDEFINED, stable, remark(entry))
+    title = f"Designated learners (Table 5); stability over {roster['resamples']:,} resamples of the patients"
+    return titled(title, table)
 
 
 def remark(entry: Mapping[str, Any]) -> str:
-    """What must be said about a choice: a tie, a shared top, or no vote at all."""
+    """What must be said about a choice: a near-tie, a tie, a shared top, or no vote at all."""
     if not any(entry["votes"].values()):
         return "no validation score is defined: the best learner overall"
-    shared = f"shared top in {', '.join(entry['shared'])}" if entry["shared"] else ""
-    if entry["tie"]:
-        return f"tie, settled by mean rank{'; ' + shared if shared else ''}"
-    return shared
+    return "; ".join(
+        said
+        for said, applies in (
+            ("near-tie", entry["near_tie"]),
+            ("tie, settled by mean rank", entry["tie"]),
+            (f"shared top in {', '.join(entry['shared'])}", entry["shared"]),
+        )
+        if applies
+    )

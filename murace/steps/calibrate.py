@@ -1,8 +1,10 @@
-"""Score every trained learner on validation and designate one for each group."""
+"""Score every trained learner on validation, designate one for each group, and ask how stable that choice is."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from murace.chain import finished_learners
@@ -10,9 +12,10 @@ from murace.config import CalibrateConfig, params
 from murace.data.store import read_frame, read_index, write_frame
 from murace.errors import WorkspaceError
 from murace.files import digest_of, read_json, write_json
-from murace.metrics.table import score_table
+from murace.metrics.resampling import estimate
+from murace.metrics.table import at_level, parts_of, score_table
 from murace.record import Action, Wish, commit, require, take_up, writing
-from murace.selection import Choice, choose
+from murace.selection import NEAR_TIE, Choice, choose, stability
 from murace.vocabulary import OVERALL
 from murace.watch import Watch
 from murace.workspace import Workspace
@@ -46,21 +49,23 @@ def run(workspace: Workspace, config: CalibrateConfig, *, wish: Wish, watch: Wat
             consumed |= {f"train/{learner}/{name}": digests[f"train/{learner}/{name}"] for name in CONSUMED}
         plan = take_up(folder.folder, "calibrate", params(config), consumed, wish=wish, watch=watch)
         if plan.action is not Action.SKIP:
-            _choose(workspace, config, list(trained))
+            _choose(workspace, config, list(trained), watch)
         scores, roster = read_frame(folder.scores), read_json(folder.roster)
     return Calibrated(plan.action is Action.SKIP, scores, roster, notes)
 
 
-def _choose(workspace: Workspace, config: CalibrateConfig, learners: list[str]) -> None:
+def _choose(workspace: Workspace, config: CalibrateConfig, learners: list[str], watch: Watch) -> None:
     """Write the scores and the roster."""
     images = _validation(workspace, learners)
     groups = sorted(set(read_index(workspace.prepare.index)["group"]))
     scores = score_table(images, learners, groups).rename(columns={"model": "learner"})
     choices = choose(scores[scores["level"] == str(config.level)], config.metrics)
+    shares = _stabilities(images, config, groups, sorted(learners), watch)
     roster = {
         "metrics": [str(name) for name in config.metrics],
         "level": str(config.level),
-        "groups": {group: _entry(choice) for group, choice in choices.items()},
+        "resamples": config.bootstrap.resamples,
+        "groups": {group: _entry(choice, shares[group]) for group, choice in choices.items()},
     }
     folder = workspace.calibrate
     write_frame(folder.scores, scores)
@@ -71,13 +76,30 @@ def _choose(workspace: Workspace, config: CalibrateConfig, learners: list[str]) 
     commit(folder.folder, ["scores.csv", "roster.json"], info=info, parts=parts)
 
 
-def _entry(choice: Choice) -> dict[str, Any]:
+def _entry(choice: Choice, shares: Mapping[str, float]) -> dict[str, Any]:
     return {
         "learner": choice.learner,
         "votes": dict(choice.votes),
         "shared": list(choice.shared),
         "tie": choice.tie,
+        "stability": dict(shares),
+        "near_tie": shares.get(choice.learner, 0.0) < NEAR_TIE,
     }
+
+
+def _stabilities(
+    images: pd.DataFrame, config: CalibrateConfig, groups: Sequence[str], learners: Sequence[str], watch: Watch
+) -> dict[str, dict[str, float]]:
+    """How often each learner would be designated, had other validation patients come: group -> learner -> share."""
+    frame = at_level(images, learners, config.level, ("patient", "group", "label"))
+    grids = {}
+    with watch.bar("resamples", len(groups) + 1) as bar:
+        for group, part in parts_of(frame, groups):
+            watch.check()
+            drawn = estimate(part, learners, config.bootstrap).resampled
+            grids[group] = np.stack([drawn[name] for name in config.metrics], axis=2)
+            bar.advance(note=group)
+    return {group: stability(grids[group], grids[OVERALL], learners) for group in groups}
 
 
 def _validation(workspace: Workspace, learners: list[str]) -> pd.DataFrame:

@@ -8,12 +8,13 @@ import pytest
 from rich.console import Console, RenderableType
 
 from murace.cli.tables import counts_table, roster_table, scores_table
+from murace.vocabulary import Metric
 
 MODELS = ["convnet", "resnet", "densenet", "resnet+densenet", "calibrated"]
 GROUPS = ["overall", "elbow", "finger", "forearm", "hand", "humerus", "shoulder", "wrist"]
 
 
-def shown(item: RenderableType, width: int = 80, *, colours: bool = False) -> str:
+def shown(item: RenderableType, width: int = 100, *, colours: bool = False) -> str:
     console = Console(file=io.StringIO(), width=width, color_system="standard" if colours else None)
     console.print(item)
     return console.file.getvalue()
@@ -22,21 +23,33 @@ def shown(item: RenderableType, width: int = 80, *, colours: bool = False) -> st
 @pytest.fixture
 def scores() -> pd.DataFrame:
     rows = [
-        ("auc", group, model, 0.8 + 0.01 * place, 0.4 * place) for group in GROUPS for place, model in enumerate(MODELS)
+        (metric, group, model, 0.8 + 0.01 * place, -0.05 + 0.2 * place, 1.0)
+        for metric in Metric
+        for group in GROUPS
+        for place, model in enumerate(MODELS)
     ]
-    return pd.DataFrame(rows, columns=["metric", "group", "model", "value", "change"])
+    return pd.DataFrame(rows, columns=["metric", "group", "model", "value", "low", "high"])
 
 
-def test_five_models_fit_eighty_columns(scores: pd.DataFrame) -> None:
+def test_five_models_with_intervals_fit_a_hundred_columns(scores: pd.DataFrame) -> None:
+    whole = shown(scores_table(scores, MODELS, title="Test scores by study"))
+    assert max(len(line) for line in whole.splitlines()) <= 100
     text = shown(scores_table(scores, MODELS, title="Test scores by study", metrics=["auc"]))
-    assert max(len(line) for line in text.splitlines()) <= 80
     assert "…" not in text
     assert len([line for line in text.splitlines() if line.strip()]) == len(GROUPS) + 4  # nothing is folded
     (row,) = [line.split() for line in text.splitlines() if "elbow" in line]
-    assert row == ["elbow", "0.800", "0.810", "+40%", "0.820", "+80%", "0.830", "+120%", "0.840", "+160%"]
+    intervals = ["-.05-1.00", ".15-1.00", ".35-1.00", ".55-1.00", ".75-1.00"]
+    values = ["0.800", "0.810", "0.820", "0.830", "0.840"]
+    assert row == ["elbow", *(word for pair in zip(values, intervals, strict=True) for word in pair)]
+
+
+def test_without_intervals_eighty_are_enough(scores: pd.DataFrame) -> None:
+    bare = scores.drop(columns=["low", "high"])
+    assert max(map(len, shown(scores_table(bare, MODELS, title="Scores"), 80).splitlines())) <= 80
 
 
 def test_only_the_best_is_bold(scores: pd.DataFrame) -> None:
+    scores = scores[scores["metric"] == "auc"].copy()
     scores.loc[scores["group"] == "elbow", "value"] = [0.9, 0.8, 0.9, float("nan"), 0.7]
     text = shown(scores_table(scores, MODELS, title="", metrics=["auc"]), colours=True)
     (row,) = [line for line in text.splitlines() if "elbow" in line]
@@ -52,13 +65,17 @@ def test_ties_and_missing_votes_are_said() -> None:
         "wrist": {"learner": "resnet", "votes": {"densenet": 1, "resnet": 3}, "shared": ["kappa"], "tie": False},
         "finger": {"learner": "convnet", "votes": {"convnet": 0}, "shared": [], "tie": False},
     }
+    shares = {"elbow": 0.97, "hand": 0.41, "wrist": 0.63}
+    for group, entry in groups.items():
+        entry["stability"] = {entry["learner"]: shares[group]} if group in shares else {}
+        entry["near_tie"] = shares.get(group, 0) < 0.6
     lines = {
         line.split()[0]: " ".join(line.split())
-        for line in shown(roster_table({"groups": groups}), 120).splitlines()
+        for line in shown(roster_table({"groups": groups, "resamples": 2000}), 120).splitlines()
         if line.split()
     }
-    assert lines["elbow"] == "elbow densenet densenet 3"
-    assert "tie, settled by mean rank; shared top in auc" in lines["hand"]
+    assert lines["elbow"] == "elbow densenet densenet 3 97%"
+    assert lines["hand"].endswith("41% near-tie; tie, settled by mean rank; shared top in auc")
     assert lines["wrist"].endswith("shared top in kappa")
     assert "tie" not in lines["wrist"]
     assert "no validation score is defined" in lines["finger"]

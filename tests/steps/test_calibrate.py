@@ -1,11 +1,14 @@
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from murace.config import CalibrateConfig
+from murace.config import Bootstrap, CalibrateConfig
 from murace.errors import WorkspaceError
-from murace.record import Wish, begin
+from murace.metrics.resampling import resamples
+from murace.metrics.table import by_study, score_table
+from murace.record import State, Wish, begin, examine
 from murace.selection import choose
 from murace.steps import calibrate, train
 from murace.vocabulary import Level
@@ -31,8 +34,41 @@ def test_the_roster_is_the_rule_applied_to_the_scores(finished: Workspace) -> No
     assert {group: entry["learner"] for group, entry in roster["groups"].items()} == {
         group: choice.learner for group, choice in expected.items()
     }
+    assert roster["resamples"] == 2000
     for entry in roster["groups"].values():
-        assert {"learner", "votes", "tie"} <= set(entry)
+        assert set(entry["stability"]) == {"convnet", "resnet", "densenet"}
+        assert sum(entry["stability"].values()) == pytest.approx(1)
+        assert entry["near_tie"] == (entry["stability"][entry["learner"]] < 0.6)
+
+
+def test_the_stability_is_the_rule_applied_to_resampled_patients(finished: Workspace) -> None:
+    frames = {name: pd.read_csv(finished.train(name).predictions) for name in ("convnet", "densenet", "resnet")}
+    images = frames["convnet"].assign(**{name: frame[name] for name, frame in frames.items()})
+    bootstrap, counts = Bootstrap(resamples=100), {"convnet": 0, "resnet": 0, "densenet": 0}
+    drawn = {}
+    for group in ("overall", "wrist"):
+        studies = by_study(
+            images if group == "overall" else images[images["group"] == group],
+            list(frames),
+            ["patient", "group", "label"],
+        )
+        weights = np.concatenate(list(resamples(studies["patient"], bootstrap))).astype(int)
+        drawn[group] = [studies.loc[studies.index.repeat(row)].assign(study=range(row.sum())) for row in weights]
+    for overall, wrist in zip(drawn["overall"], drawn["wrist"], strict=True):
+        parts = [
+            score_table(part, list(frames), [], [Level.IMAGE]).assign(group=group)
+            for group, part in (("overall", overall), ("wrist", wrist))
+        ]
+        scores = pd.concat(parts).rename(columns={"model": "learner"})
+        counts[choose(scores, ["auc", "acc", "kappa"])["wrist"].learner] += 1
+    entry = run(finished, bootstrap=bootstrap).roster["groups"]["wrist"]
+    assert entry["stability"] == {name: count / 100 for name, count in counts.items()}
+
+
+def test_other_resamples_choose_again_but_leave_the_members_current(finished: Workspace) -> None:
+    done = calibrate.run(finished, CalibrateConfig(bootstrap=Bootstrap(resamples=150)), wish=Wish(), watch=Watch())
+    assert not done.skipped
+    assert examine(finished.finetune("wrist").folder)[0] is State.DONE
 
 
 def test_scores_are_those_of_the_validation_predictions(finished: Workspace) -> None:
