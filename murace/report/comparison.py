@@ -9,7 +9,7 @@ import pandas as pd
 from murace.report import formats
 from murace.report.grid import Block, Cell, Column, Row, best_of
 from murace.report.paper import paper_values
-from murace.vocabulary import BASELINE, OVERALL
+from murace.vocabulary import BASELINE, LOWER_IS_BETTER, OVERALL
 
 BOLD = "Bold: the best of its column within the metric, before rounding; equals are all bold."
 Key = tuple[str, ...]
@@ -32,7 +32,11 @@ class Comparison:
 
     def block(self, metric: str) -> Block:
         """One metric: a row per model, a cell per group."""
-        best = {group: best_of([self.value(model, group, metric) for model in self.models]) for group in self.groups}
+        lowest = metric in LOWER_IS_BETTER
+        best = {
+            group: best_of([self.value(model, group, metric) for model in self.models], lowest=lowest)
+            for group in self.groups
+        }
         rows = [
             Row(
                 name=formats.model_name(model),
@@ -40,28 +44,30 @@ class Comparison:
             )
             for place, model in enumerate(self.models)
         ]
-        return Block(name=formats.metric_name(metric), rows=rows)
+        return Block(name=formats.metric_name(metric) + (" (lower is better)" if lowest else ""), rows=rows)
 
     @property
     def has_paper(self) -> bool:
         """Whether the paper has a number for any of these scores."""
         return not self.paper.keys().isdisjoint(self.lines)
 
-    def columns(self, details: Mapping[str, str]) -> list[Column]:
-        """The groups as headings, each with its detail."""
-        return [Column(name=formats.group_name(group), detail=details.get(group, "")) for group in self.groups]
+    def columns(self, details: Mapping[str, str], marks: Mapping[str, str] | None = None) -> list[Column]:
+        """The groups as headings, each with its detail and its warning."""
+        marks = marks or {}
+        return [
+            Column(name=formats.group_name(group), detail=details.get(group, ""), mark=marks.get(group, ""))
+            for group in self.groups
+        ]
 
     def _cell(self, key: Key, *, best: bool) -> Cell:
         model, group, _ = key
         line = self.lines.get(key, {})
-        low, high = line.get("low"), line.get("high")
-        known = not (formats.is_missing(low) or formats.is_missing(high))
         return Cell(
             text=formats.score(self.value(*key)),
             best=best,
             chosen=self.chosen.get(group) == model,
             change="" if model == BASELINE else formats.change(line.get("change")),
-            detail=f"{formats.score(low)} to {formats.score(high)}" if known else "",
+            detail=formats.interval(line.get("low"), line.get("high")),
             paper=formats.score(self.paper[key], 2) if key in self.paper else "",
         )
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Picture:
-    """A PNG with the sentence that stands under it (and for it, where it cannot be seen)."""
+    """A PNG or JPEG file with the sentence that stands under it (and for it, where it cannot be seen)."""
 
     caption: str
     png: bytes
@@ -38,6 +38,24 @@ class Contents:
         studies: test studies per group, with `overall`; may be empty.
         best_epochs: the epoch whose weights were kept, under the keys of `histories`; may be empty (the learners'
             are in `learners`).
+        support: `level, group, patients, cases, abnormal, small`: what the scores of a group rest on.
+        intervals: `level, model, group, metric, resamples, undefined`: in how many bootstrap resamples a score was
+            undefined; one row per row of `scores`.
+        comparisons: `level, group, model, reference, metric, test, difference, low, high, p, p_holm`; metric is auc
+            (test delong), accuracy (mcnemar) or kappa (bootstrap); p_holm is NaN for the group `overall`.
+        calibration: `model, group, stage, metric, value, low, high`, per study; stage is raw or calibrated, metric is
+            temperature, slope, intercept, brier or ece.
+        reliability: `model, stage, bin, cases, mean, observed, low, high`, per study, all groups together.
+        benefit: `model, threshold, net_benefit`, per study; `model` is also `all` and `none`.
+        confusion: `level, model, group, true_positive, false_positive, false_negative, true_negative`, at 0.5.
+        operating: `model, point, threshold, split, metric, value, low, high`, per study; point is half, youden,
+            sensitivity_90 or sensitivity_95, split is validation or test, metric is recall, specificity, precision,
+            npv or accuracy.
+        slices: `slice, part, level, model, metric, value, low, high, cases, abnormal, patients, small`.
+        flow: `split, group, patients, studies, images, abnormal_studies` with `overall` rows.
+        rejected: reason -> number of image files that could not be used.
+        errors: the most confident wrong decisions of the calibrated ensemble, with their maps.
+        augmentation: Figure 1; None where there is none.
     """
 
     counts: pd.DataFrame
@@ -53,3 +71,16 @@ class Contents:
     facts: Mapping[str, Any] = field(default_factory=dict)
     studies: Mapping[str, int] = field(default_factory=dict)
     best_epochs: Mapping[str, int] = field(default_factory=dict)
+    support: pd.DataFrame = field(default_factory=pd.DataFrame)
+    intervals: pd.DataFrame = field(default_factory=pd.DataFrame)
+    comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
+    calibration: pd.DataFrame = field(default_factory=pd.DataFrame)
+    reliability: pd.DataFrame = field(default_factory=pd.DataFrame)
+    benefit: pd.DataFrame = field(default_factory=pd.DataFrame)
+    confusion: pd.DataFrame = field(default_factory=pd.DataFrame)
+    operating: pd.DataFrame = field(default_factory=pd.DataFrame)
+    slices: pd.DataFrame = field(default_factory=pd.DataFrame)
+    flow: pd.DataFrame = field(default_factory=pd.DataFrame)
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    errors: Sequence[Picture] = ()
+    augmentation: Picture | None = None

@@ -22,7 +22,16 @@ METRIC_NAMES = {
     "precision": "Precision",
     "recall": "Recall",
     "kappa": "Cohen's kappa",
+    "specificity": "Specificity",
+    "npv": "Negative predictive value",
+    "f1": "F1 score",
+    "mcc": "Matthews correlation",
+    "average_precision": "Average precision",
+    "brier": "Brier score",
+    "ece": "Expected calibration error",
 }
+PROPER = ("AUC", "Brier", "Cohen", "F1", "Matthews")
+SPLIT_NAMES = {"train": "Training", "validation": "Validation", "test": "Test"}
 
 
 def model_name(name: str) -> str:
@@ -33,6 +42,17 @@ def model_name(name: str) -> str:
 def metric_name(name: str) -> str:
     """A metric as the paper's tables write it."""
     return METRIC_NAMES.get(name, name)
+
+
+def split_name(name: str) -> str:
+    """A split as a heading."""
+    return SPLIT_NAMES.get(name, name)
+
+
+def metric_inside(name: str) -> str:
+    """A metric's name within a sentence; proper names keep their capital."""
+    text = metric_name(name)
+    return text if text.startswith(PROPER) else text[:1].lower() + text[1:]
 
 
 def group_name(name: str) -> str:
@@ -47,7 +67,39 @@ def is_missing(value: Any) -> bool:
 
 def score(value: float | None, digits: int = 3) -> str:
     """A score with a true minus sign; a dash where it is undefined."""
-    return DASH if value is None or is_missing(value) else f"{value:.{digits}f}".replace("-", MINUS)
+    if value is None or is_missing(value):
+        return DASH
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", MINUS)
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """The two ends of an interval; empty where one of them is missing."""
+    return "" if is_missing(low) or is_missing(high) else f"{score(low)} to {score(high)}"
+
+
+def difference(value: float | None) -> str:
+    """A difference of two scores, always with its sign; a dash where it is undefined."""
+    if value is None or is_missing(value):
+        return DASH
+    text = f"{value:+.3f}"
+    return "±0.000" if text[1:] == "0.000" else text.replace("-", MINUS)
+
+
+def p_value(value: float | None) -> str:
+    """A p-value as text, such as ``p = 0.042``; empty where there is none."""
+    if value is None or is_missing(value):
+        return ""
+    if value < 0.001:
+        return "p < 0.001"
+    return "p > 0.999" if value > 0.999 else f"p = {value:.3f}"
+
+
+def share(value: float | None) -> str:
+    """A share as a whole percentage; less than one half of a percent is not 0%."""
+    if value is None or is_missing(value):
+        return DASH
+    return "<1%" if 0 < value < 0.005 else f"{value * 100:.0f}%"
 
 
 def signed(value: float) -> str:

@@ -10,23 +10,25 @@ DIGITS = 12  # equal to this many digits is equal: the rule of `murace.selection
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
-    """One value with what stands beside it (the change, the paper's number) and under it (an interval, a remark)."""
+    """One value with what stands beside it (the change, the paper's number) and under it (an interval, a p-value)."""
 
     text: str
     best: bool = False
     chosen: bool = False
     change: str = ""
     detail: str = ""
+    remark: str = ""
     paper: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """A named line of cells; `total` sets it apart from the lines above."""
+    """A named line of cells; `total` sets it apart from the lines above, `mark` is a warning under its name."""
 
     name: str
     cells: Sequence[Cell]
     total: bool = False
+    mark: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,10 +41,11 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Column:
-    """A column's heading, with a small second line."""
+    """A column's heading, with a small second line and a warning."""
 
     name: str
     detail: str = ""
+    mark: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,12 +62,18 @@ class Table:
     notes: Sequence[str] = ()
 
     @property
+    def length(self) -> int:
+        """How many lines of values it has."""
+        return sum(len(block.rows) for block in self.blocks)
+
+    @property
     def has_undefined(self) -> bool:
         """Whether a value is a dash."""
         return any(cell.text == DASH for block in self.blocks for row in block.rows for cell in row.cells)
 
 
-def best_of(values: Sequence[float]) -> set[int]:
-    """The places of the largest values, all of them where several are equal; undefined values never win."""
+def best_of(values: Sequence[float], *, lowest: bool = False) -> set[int]:
+    """The places of the largest (or lowest) values, all where several are equal; undefined values never win."""
     rounded = {place: round(value, DIGITS) for place, value in enumerate(values) if not is_missing(value)}
-    return {place for place, value in rounded.items() if value == max(rounded.values())}
+    best = min if lowest else max
+    return {place for place, value in rounded.items() if value == best(rounded.values())}

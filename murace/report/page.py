@@ -1,52 +1,65 @@
 """The page: one HTML file with everything inside, for a browser, a phone and a printer; no script, no network."""
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
-from murace.report import curves, roc, summary, svg
+from murace.report import summary, support
+from murace.report.calibration import calibration_table
+from murace.report.checklist import checklist_table
 from murace.report.choice import choice_table
+from murace.report.confusion import confusion_table
 from murace.report.contents import Contents, Picture
+from murace.report.differences import differences_table
+from murace.report.figures import figures, insets
+from murace.report.flow import diagram, flow_table
 from murace.report.formats import plain
+from murace.report.grid import Table
+from murace.report.limits import limits
+from murace.report.operating import operating_table
 from murace.report.paper import CITATION
-from murace.report.results import results_table
+from murace.report.results import further_table, results_table
+from murace.report.slices import slices_table
 from murace.report.tables import counts_table, learners_table
 from murace.vocabulary import DISCLAIMER, Level
 
-__all__ = ["Contents", "Picture", "figures", "render"]
+__all__ = ["Contents", "Picture", "figures", "render", "tables"]
 
 TITLE = "Abnormality detection in musculoskeletal radiographs"
-PARTS = ("train", "finetune")
+PNG = b"\x89PNG\r\n\x1a\n"
+JPEG = b"\xff\xd8\xff"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inset:
-    """A drawing ready to be set into the page, with what it shows in words."""
+def tables(contents: Contents) -> dict[str, Table]:
+    """Every table of the page by its key, in the order of the page; those without numbers are left out."""
+    made = [
+        flow_table(contents),
+        counts_table(contents),
+        learners_table(contents),
+        choice_table(contents),
+        *(results_table(contents, level) for level in (Level.STUDY, Level.IMAGE)),
+        *(further_table(contents, level) for level in (Level.STUDY, Level.IMAGE)),
+        confusion_table(contents),
+        differences_table(contents),
+        calibration_table(contents),
+        operating_table(contents),
+        slices_table(contents),
+        checklist_table(contents),
+    ]
+    return {table.key: table for table in made if table is not None}
 
-    image: Markup
-    alt: str
 
+def render(contents: Contents, drawings: Mapping[str, bytes]) -> str:
+    """Write the page. The same contents give the same text.
 
-def figures(contents: Contents) -> dict[str, bytes]:
-    """Draw every figure of the page as an SVG file.
+    Args:
+        contents: what it shows.
+        drawings: what `figures` returned for these contents.
 
-    Returns:
-        File name -> bytes: ``roc.svg`` where a curve exists, ``train-<learner>.svg``, ``finetune-<group>.svg``. The
-        same contents give the same bytes.
+    Raises:
+        ValueError: a picture is neither PNG nor JPEG.
     """
-    curve = roc.draw(contents)
-    files = {} if curve is None else {"roc.svg": curve}
-    for part in PARTS:
-        for name, drawn in curves.draw(contents, part).items():
-            files[f"{part}-{svg.slug(name)}.svg"] = drawn
-    return files
-
-
-def render(contents: Contents) -> str:
-    """Write the page. The same contents give the same text."""
     environment = Environment(
         loader=PackageLoader("murace.report", "templates"),
         autoescape=True,
@@ -55,36 +68,34 @@ def render(contents: Contents) -> str:
         lstrip_blocks=True,
     )
     environment.filters["plain"] = plain
-    files = figures(contents)
     return environment.get_template("page.html").render(
         title=TITLE,
         disclaimer=DISCLAIMER,
         citation=CITATION,
         contents=contents,
         summary=summary,
-        counts=counts_table(contents),
-        learners=learners_table(contents),
-        choice=choice_table(contents),
-        results=[results_table(contents, level) for level in (Level.STUDY, Level.IMAGE)],
-        roc=_inset(files["roc.svg"], roc.describe(contents)) if "roc.svg" in files else None,
-        training=_insets(contents, "train", files),
-        finetuning=_insets(contents, "finetune", files),
-        pictures=_pictures(contents.maps),
+        limits=limits(contents),
+        resamples=support.resamples(contents),
+        has_intervals=support.has_intervals(contents.scores),
+        flow=diagram(contents),
+        tables=tables(contents),
+        insets=insets(contents, drawings),
+        maps=_pictures(contents.maps),
+        errors=_pictures(contents.errors),
+        augmentation=_pictures([contents.augmentation] if contents.augmentation else []),
     )
 
 
-def _inset(drawing: bytes, alt: str) -> Inset:
-    # Safe as it stands: our own SVG, in which matplotlib has escaped every text.
-    return Inset(image=Markup(svg.inline(drawing)), alt=alt)
-
-
-def _insets(contents: Contents, part: str, files: dict[str, bytes]) -> list[Inset]:
-    return [
-        _inset(files[f"{part}-{svg.slug(name)}.svg"], curves.describe(contents, part, name))
-        for name in curves.of_part(contents, part)
-    ]
-
-
-def _pictures(maps: Sequence[Picture]) -> list[tuple[str, str]]:
+def _pictures(pictures: Sequence[Picture]) -> list[tuple[str, str]]:
     """Each picture's data address and caption."""
-    return [(f"data:image/png;base64,{base64.b64encode(each.png).decode()}", each.caption) for each in maps]
+    return [(_address(each.png), each.caption) for each in pictures]
+
+
+def _address(data: bytes) -> str:
+    if data.startswith(PNG):
+        kind = "png"
+    elif data.startswith(JPEG):
+        kind = "jpeg"
+    else:
+        raise ValueError("a picture of the report is neither PNG nor JPEG")
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

@@ -9,22 +9,21 @@ from murace.report.grid import Block, Cell, Column, Row, Table
 from murace.report.paper import paper_table
 from murace.vocabulary import OVERALL
 
-SPLITS = {"train": "Training", "validation": "Validation", "test": "Test"}
 GREY = "Grey: the paper's numbers, for MURA."
-COUNTS = tuple(f"{split}_{side}" for split in SPLITS for side in ("positive", "negative"))
+COUNTS = tuple(f"{split}_{side}" for split in formats.SPLIT_NAMES for side in ("positive", "negative"))
 
 
 def counts_table(contents: Contents) -> Table:
     """Table 1: images per group, split and class."""
     paper = {line["group"]: line for line in paper_table(1).to_dict("records")}
     rows = [_counts_row(line, paper.get(line["group"], {})) for line in contents.counts.to_dict("records")]
-    sides = [Column(name="Abnormal"), Column(name="Normal")] * len(SPLITS)
+    sides = [Column(name="Abnormal"), Column(name="Normal")] * len(formats.SPLIT_NAMES)
     return Table(
         key="table-1",
         number="Table 1",
         caption="Images in each group, split and class.",
         corner="Group",
-        spans=[(name, 2) for name in SPLITS.values()],
+        spans=[(name, 2) for name in formats.SPLIT_NAMES.values()],
         columns=[*sides, Column(name="Total")],
         blocks=[Block(name="", rows=rows)],
         notes=[GREY] if any(cell.paper for row in rows for cell in row.cells) else [],

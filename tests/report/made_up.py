@@ -1,18 +1,23 @@
 """Contents with made-up numbers: plausible at a glance, measured on nothing."""
 
+import dataclasses
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from murace.report.page import Contents, Picture
+from murace.vocabulary import MEASURES
+from tests.report import made_up_analysis
 
 REGIONS = ("elbow", "finger", "forearm", "hand", "humerus", "shoulder", "wrist")
 LEARNERS = ("convnet", "resnet", "densenet")
 METRICS = ("auc", "accuracy", "precision", "recall", "kappa")
-BASE = {"auc": 0.87, "accuracy": 0.81, "precision": 0.84, "recall": 0.74, "kappa": 0.62}
+BASE = {"auc": 0.87, "accuracy": 0.81, "precision": 0.84, "recall": 0.74, "kappa": 0.62, "specificity": 0.85,
+        "npv": 0.78, "f1": 0.79, "mcc": 0.63, "average_precision": 0.88, "brier": 0.12, "ece": 0.07}  # fmt: skip
 GAIN = {"convnet": 0, "resnet": 0.03, "densenet": 0.025, "resnet+densenet": 0.04, "calibrated": 0.045}
 SIZES = {"convnet": 18_894_578, "resnet": 21_170_050, "densenet": 12_639_938}
 
@@ -38,6 +43,34 @@ def contents(groups: Sequence[str] = REGIONS, learners: Sequence[str] = LEARNERS
         studies=dict.fromkeys(groups, 170) | {"overall": 170 * len(groups)},
         best_epochs={f"finetune/{group}": 3 for group in groups},
     )
+
+
+def whole(groups: Sequence[str] = REGIONS, learners: Sequence[str] = LEARNERS) -> Contents:
+    """The same with everything that an evaluation adds: twelve measures, intervals, tests, slices, pictures."""
+    plain = contents(groups, learners)
+    rng = np.random.default_rng(1)
+    models = list(dict.fromkeys(plain.scores["model"]))
+    measured = made_up_analysis.bounded(rng, scores(rng, models, groups, MEASURES))
+    return dataclasses.replace(
+        plain,
+        scores=measured,
+        roster=stable(plain.roster, learners),
+        studies={**plain.studies, groups[-1]: made_up_analysis.SMALL[0]} if len(groups) > 1 else plain.studies,
+        flow=made_up_analysis.flow(plain.counts),
+        intervals=made_up_analysis.intervals(measured),
+        **made_up_analysis.analysis(rng, models, groups),
+    )
+
+
+def stable(roster: Mapping[str, Any], learners: Sequence[str]) -> dict[str, Any]:
+    """The roster with shares of resamples: the designated learner has 58% (a near-tie) in the last group, else 81%."""
+    groups = {}
+    for place, (group, choice) in enumerate(roster["groups"].items()):
+        near = place == len(roster["groups"]) - 1
+        mine, others = (0.58, 0.42) if near else (0.81, 0.19)
+        shares = dict.fromkeys(learners, others / max(1, len(learners) - 1)) | {choice["learner"]: mine}
+        groups[group] = {**choice, "stability": shares, "near_tie": near}
+    return {**roster, "groups": groups, "resamples": made_up_analysis.RESAMPLES}
 
 
 def counts(groups: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
@@ -67,7 +100,13 @@ def roster(groups: Sequence[str], learners: Sequence[str]) -> dict[str, object]:
     return {"metrics": ["auc", "accuracy", "kappa"], "level": "study", "groups": chosen}
 
 
-def _scores(rng: np.random.Generator, column: str, models: Sequence[str], groups: Sequence[str]) -> pd.DataFrame:
+def _scores(
+    rng: np.random.Generator,
+    column: str,
+    models: Sequence[str],
+    groups: Sequence[str],
+    metrics: Sequence[str] = METRICS,
+) -> pd.DataFrame:
     rows = [
         {
             "level": level,
@@ -79,14 +118,16 @@ def _scores(rng: np.random.Generator, column: str, models: Sequence[str], groups
         for level in ("study", "image")
         for model in models
         for group in ("overall", *groups)
-        for metric in METRICS
+        for metric in metrics
     ]
     return pd.DataFrame(rows)
 
 
-def scores(rng: np.random.Generator, models: Sequence[str], groups: Sequence[str]) -> pd.DataFrame:
-    """Table 3, without intervals, as `evaluate` writes it."""
-    frame = _scores(rng, "model", models, groups)
+def scores(
+    rng: np.random.Generator, models: Sequence[str], groups: Sequence[str], metrics: Sequence[str] = METRICS
+) -> pd.DataFrame:
+    """Table 3, without intervals."""
+    frame = _scores(rng, "model", models, groups, metrics)
     keys = ["level", "group", "metric"]
     baseline = frame[frame["model"] == models[0]].set_index(keys)["value"]
     reference = baseline.reindex(pd.MultiIndex.from_frame(frame[keys])).to_numpy()

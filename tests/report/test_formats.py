@@ -7,7 +7,14 @@ NAN = float("nan")
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.9251, "0.925"), (-0.04, f"{formats.MINUS}0.040"), (0.0, "0.000"), (NAN, formats.DASH), (None, formats.DASH)],
+    [
+        (0.9251, "0.925"),
+        (-0.04, f"{formats.MINUS}0.040"),
+        (0.0, "0.000"),
+        (-0.0001, "0.000"),
+        (NAN, formats.DASH),
+        (None, formats.DASH),
+    ],
 )
 def test_score(value: float, text: str) -> None:
     assert formats.score(value) == text
@@ -54,3 +61,34 @@ def test_plain(value: object, text: str) -> None:
 def test_listing() -> None:
     assert formats.listing(["a"]) == "a"
     assert formats.listing(["a", "b", "c"]) == "a, b and c"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0121, "+0.012"), (-0.0121, f"{formats.MINUS}0.012"), (-0.0001, "±0.000"), (NAN, formats.DASH)],
+)
+def test_difference(value: float, text: str) -> None:
+    assert formats.difference(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0421, "p = 0.042"), (0.0004, "p < 0.001"), (0.9999, "p > 0.999"), (1.0, "p > 0.999"), (NAN, ""), (None, "")],
+)
+def test_p_value(value: float, text: str) -> None:
+    assert formats.p_value(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.58, "58%"), (0.0, "0%"), (0.001, "<1%"), (1.0, "100%"), (NAN, "–")])  # noqa: RUF001
+def test_share(value: float, text: str) -> None:
+    assert formats.share(value) == text
+
+
+@pytest.mark.parametrize(("low", "high", "text"), [(0.8, 0.9, "0.800 to 0.900"), (NAN, 0.9, ""), (0.8, None, "")])
+def test_interval(low: float, high: float, text: str) -> None:
+    assert formats.interval(low, high) == text
+
+
+def test_metric_names_within_a_sentence() -> None:
+    assert [formats.metric_inside(name) for name in ("auc", "kappa", "accuracy", "brier", "ece")] == [
+        "AUC", "Cohen's kappa", "accuracy", "Brier score", "expected calibration error"]  # fmt: skip

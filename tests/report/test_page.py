@@ -7,12 +7,18 @@ import pandas as pd
 import pytest
 
 from murace.report.formats import DASH, MINUS
-from murace.report.page import Contents, Picture, figures, render
+from murace.report.page import Contents, Picture, figures
+from murace.report.page import render as render_drawn
 from murace.report.paper import paper_table
 from murace.vocabulary import DISCLAIMER
 from tests.report import made_up
+from tests.report.reading import rows, table
 
 HOSTILE = "<script>alert(1)</script>\"'&amp;<img src=http://x onerror=a>$x$"
+
+
+def render(contents: Contents) -> str:
+    return render_drawn(contents, figures(contents))
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +27,8 @@ def contents() -> Contents:
 
 
 @pytest.fixture(scope="module")
-def page(contents: Contents) -> str:
-    return render(contents)
+def page(contents: Contents, drawn: dict[str, bytes]) -> str:
+    return render_drawn(contents, drawn)
 
 
 @pytest.fixture(scope="module")
@@ -38,19 +44,6 @@ def plain(contents: Contents) -> Contents:
 
 def small(**changes: object) -> Contents:
     return dataclasses.replace(made_up.contents(("all",), ("convnet",), maps=0), **changes)
-
-
-def table(page: str, key: str) -> str:
-    return re.search(rf'<table id="{key}".*?</table>', page, re.DOTALL)[0]
-
-
-def rows(page: str, key: str) -> list[list[str]]:
-    body = re.findall(r"<tbody>.*?</tbody>", table(page, key), re.DOTALL)
-    return [
-        re.findall(r"<td.*?</td>", row, re.DOTALL)
-        for part in body
-        for row in re.findall(r"<tr.*?</tr>", part, re.DOTALL)
-    ]
 
 
 def test_page_is_self_contained(page: str) -> None:
@@ -167,7 +160,7 @@ def test_intervals_are_shown_where_given(plain: Contents) -> None:
     assert "95%" not in render(plain)
     page = render(dataclasses.replace(plain, scores=plain.scores.assign(low=0.81, high=0.93)))
     assert "0.810 to 0.930" in table(page, "table-3-study")
-    assert "95% confidence interval" in page
+    assert "its 95% interval" in page
     assert "No confidence intervals" not in page
 
 

@@ -1,0 +1,65 @@
+"""What temperature does to the probabilities: slope, intercept, Brier score and ECE before and after."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from murace.report import formats
+from murace.report.comparison import overall_first
+from murace.report.contents import Contents
+from murace.report.grid import Block, Cell, Column, Row, Table
+from murace.report.results import ECE
+from murace.vocabulary import CALIBRATED, OVERALL
+
+METRICS = {"slope": "Slope", "intercept": "Intercept", "brier": "Brier score", "ece": "ECE"}
+TEMPERATURE = "temperature"
+STAGES = {"raw": "before", "calibrated": "after"}
+NOTES = [
+    "Temperature T: a number fitted on the validation studies alone; the probability p becomes "
+    "sigmoid(logit(p) / T). Over 1 it makes a model less sure of itself, under 1 surer; decisions at 0.5 stay.",
+    "Slope: of a logistic regression of the labels on logit(p); 1 is perfect, under 1 the model is too sure of itself. "
+    "Intercept: of such a regression with the slope held at 1 (calibration in the large); 0 is perfect, under 0 the "
+    "probabilities are too high on the whole. Temperature mends the slope alone; the intercept is not corrected.",
+    "Brier score and ECE (expected calibration error): lower is better.",
+    ECE,
+]
+BY_GROUP = (
+    "The calibrated ensemble has a temperature for each group, drawn towards the overall one where the group is small."
+)
+Key = tuple[str, str, str, str]
+
+
+def calibration_table(contents: Contents) -> Table | None:
+    """A row per model, then one per group of the calibrated ensemble; None where nothing was fitted."""
+    frame = contents.calibration
+    if frame.empty:
+        return None
+    lines: dict[Key, Mapping[Any, Any]] = {
+        (line["model"], line["group"], line["stage"], line["metric"]): line for line in frame.to_dict("records")
+    }
+    models = dict.fromkeys(frame.loc[frame["group"] == OVERALL, "model"])
+    ours = frame[(frame["model"] == CALIBRATED) & (frame["group"] != OVERALL)]
+    blocks = [Block(name="All groups together", rows=[_row(lines, model, OVERALL) for model in models])]
+    if len(ours):
+        rows = [_row(lines, CALIBRATED, group) for group in overall_first(ours["group"])]
+        blocks.append(Block(name="Calibrated ensemble, by group", rows=rows))
+    return Table(
+        key="table-s5",
+        number="Table S5",
+        caption="Probabilities on the test studies, before and after temperature scaling.",
+        corner="Model",
+        spans=[(name, len(STAGES)) for name in METRICS.values()],
+        columns=[*(Column(name=name) for _ in METRICS for name in STAGES.values()), Column(name="Temperature")],
+        blocks=blocks,
+        notes=[*NOTES, *([BY_GROUP] if len(ours) else []), "Data: evaluate/calibration.csv."],
+    )
+
+
+def _row(lines: Mapping[Key, Mapping[Any, Any]], model: str, group: str) -> Row:
+    cells = [_cell(lines.get((model, group, stage, metric), {})) for metric in METRICS for stage in STAGES]
+    fitted = next((lines[key] for stage in STAGES if (key := (model, group, stage, TEMPERATURE)) in lines), {})
+    name = formats.model_name(model) if group == OVERALL else formats.group_name(group)
+    return Row(name=name, cells=[*cells, _cell(fitted)])
+
+
+def _cell(line: Mapping[Any, Any]) -> Cell:
+    return Cell(text=formats.score(line.get("value"), 3), detail=formats.interval(line.get("low"), line.get("high")))

@@ -1,0 +1,61 @@
+"""MODEL_CARD.md: what the model is, what it was measured to do, and what it must not be used for.
+
+After M. Mitchell and others, "Model cards for model reporting", 2019.
+"""
+
+import re
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from murace.report import card_sheets, escape, support
+from murace.report.choice import near_ties, stability_note, ties
+from murace.report.contents import Contents
+from murace.report.limits import limits
+from murace.report.paper import CITATION
+from murace.vocabulary import DISCLAIMER
+
+
+def model_card(contents: Contents) -> str:
+    """Write the model card in Markdown.
+
+    Every text that comes from the contents is escaped: no markup, no HTML and no link of theirs passes. The same
+    contents give the same text.
+    """
+    environment = Environment(
+        loader=PackageLoader("murace.report", "templates"),
+        autoescape=True,
+        finalize=_harmless,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    card = environment.get_template("card.md").render(
+        contents=contents,
+        disclaimer=DISCLAIMER,
+        citation=CITATION,
+        version=contents.facts.get("murace"),
+        has_intervals=support.has_intervals(contents.scores),
+        sheets=card_sheets.sheets(contents),
+        choices=_choices(contents),
+        limits=limits(contents),
+    )
+    tidy = "\n".join(line.rstrip() for line in card.splitlines())
+    return re.sub("\n{3,}", "\n\n", tidy) + "\n"
+
+
+def _harmless(value: Any) -> Markup:
+    """Markdown instead of HTML escaping; what a macro has set is escaped already."""
+    return value if isinstance(value, Markup) else Markup(escape.markdown(str(value)))
+
+
+def _choices(contents: Contents) -> list[str]:
+    """What is to be known about the choice: ties, near-ties, and what the shares mean."""
+    groups = contents.roster["groups"]
+    known = any(choice.get("stability") for choice in groups.values())
+    return [
+        *ties(groups),
+        *near_ties(groups),
+        *([stability_note(contents.roster.get("resamples"))] if known else []),
+    ]

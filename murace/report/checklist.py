@@ -1,0 +1,100 @@
+"""Which items of CLAIM, TRIPOD+AI and STARD-AI the report speaks to, and what only the authors can add."""
+
+import csv
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from itertools import groupby
+
+from murace.report import support
+from murace.report.contents import Contents
+from murace.report.grid import Block, Cell, Column, Row, Table
+
+BLANK = "to be filled in by the authors: "
+NO_PROOF = (
+    "Presence of a topic is no proof of compliance: the table says where to look, and whoever reports a study checks "
+    "the guidelines' own words."
+)
+NUMBERING = (
+    "Item numbers: CLAIM 2024 update (44 items; Radiology: Artificial Intelligence 2024), TRIPOD+AI (27 items; BMJ "
+    "2024;385:e078378), STARD-AI (40 items; Nature Medicine 2025;31:3283). STARD-AI extends STARD 2015 and counts anew."
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """A part of the report: the heading under which it stands, and whether these contents hold it."""
+
+    section: str
+    held: Callable[[Contents], bool]
+
+
+PARTS: Mapping[str, Part] = {
+    "summary": Part(section="Summary", held=lambda contents: len(contents.scores) > 0),
+    "counts": Part(section="Data", held=lambda contents: len(contents.counts) > 0),
+    "flow": Part(section="Data", held=lambda contents: len(contents.flow) > 0),
+    "learners": Part(section="Learners", held=lambda contents: len(contents.learners) > 0),
+    "curves": Part(section="Learners", held=lambda contents: _some(contents.histories, "train")),
+    "choice": Part(section="Choice of learners", held=lambda contents: bool(contents.roster["groups"])),
+    "stability": Part(section="Choice of learners", held=lambda contents: _is_stability_known(contents)),
+    "results": Part(section="Results on the test split", held=lambda contents: len(contents.scores) > 0),
+    "intervals": Part(section="Results on the test split", held=lambda found: support.has_intervals(found.scores)),
+    "confusion": Part(section="Results on the test split", held=lambda contents: len(contents.confusion) > 0),
+    "comparisons": Part(section="Comparisons", held=lambda contents: len(contents.comparisons) > 0),
+    "calibration": Part(section="Calibration", held=lambda contents: len(contents.calibration) > 0),
+    "operating": Part(section="Operating points", held=lambda contents: len(contents.operating) > 0),
+    "benefit": Part(section="Net benefit", held=lambda contents: len(contents.benefit) > 0),
+    "slices": Part(section="Slices", held=lambda contents: len(contents.slices) > 0),
+    "errors": Part(section="Errors", held=lambda contents: len(contents.errors) > 0),
+    "maps": Part(section="Activation maps", held=lambda contents: len(contents.maps) > 0),
+    "limits": Part(section="Limits", held=lambda contents: True),
+    "preparation": Part(section="Settings", held=lambda contents: _some(contents.settings, "prepare")),
+    "training": Part(section="Settings", held=lambda contents: _some(contents.settings, "train")),
+    "versions": Part(section="Settings", held=lambda contents: len(contents.facts) > 0),
+}
+
+
+def checklist_table(contents: Contents) -> Table:
+    """Map the report to the reporting guidelines.
+
+    Where the contents lack what an item asks for, and where no software can know it, the line holds a named blank.
+    """
+    blocks = [
+        Block(name=name, rows=[_row(topic, contents) for topic in topics])
+        for name, topics in groupby(_topics(), key=lambda topic: topic["block"])
+    ]
+    return Table(
+        key="checklist",
+        number="Reporting checklist",
+        caption="What reporting guidelines ask for: where it stands in this report, and what only the authors can add.",
+        corner="Topic",
+        columns=[Column(name=name) for name in ("CLAIM", "TRIPOD+AI", "STARD-AI", "In this report")],
+        blocks=blocks,
+        notes=[NO_PROOF, NUMBERING],
+    )
+
+
+def _topics() -> list[dict[str, str]]:
+    text = resources.files(__package__).joinpath("guidelines.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def _row(topic: Mapping[str, str], contents: Contents) -> Row:
+    items = [Cell(text=topic[guideline]) for guideline in ("claim", "tripod", "stard")]
+    return Row(name=topic["topic"], cells=[*items, _place(topic, contents)])
+
+
+def _place(topic: Mapping[str, str], contents: Contents) -> Cell:
+    """The section where the topic stands; else, or for what is left of it, a named blank."""
+    part = PARTS[topic["part"]] if topic["part"] else None
+    if part is None or not part.held(contents):
+        return Cell(text=f"{BLANK}{topic['blank']}")
+    return Cell(text=part.section, detail=f"{BLANK}{topic['rest']}" if topic["rest"] else "")
+
+
+def _some(names: Mapping[str, object], beginning: str) -> bool:
+    return any(name.startswith(beginning) for name in names)
+
+
+def _is_stability_known(contents: Contents) -> bool:
+    return any("stability" in choice for choice in contents.roster["groups"].values())

@@ -1,0 +1,101 @@
+"""Is the difference real? The calibrated ensemble against the models that it is made from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from murace.report import formats
+from murace.report.comparison import overall_first
+from murace.report.contents import Contents
+from murace.report.grid import Block, Cell, Column, Row, Table
+from murace.vocabulary import CALIBRATED, OVERALL, Level
+
+SIGNIFICANT = 0.05
+TESTS = {"delong": "DeLong's test", "mcnemar": "exact McNemar test", "bootstrap": "paired bootstrap over patients"}
+NOTES = [
+    "A positive difference is in favour of the calibrated ensemble. Under it: its 95% interval by the paired bootstrap "
+    "over patients, then p. Interval and p come by different ways and can disagree where p is near 0.05.",
+    "p: how often chance alone would give so large a difference if there were none. In the groups it is adjusted by "
+    "Holm's method for the number of groups, overall it is not adjusted. Bold: p < 0.05. A large p does not show that "
+    "two models are equal.",
+    "DeLong's and McNemar's tests take studies as independent, although some patients have several: their p may be a "
+    "little too small. The bootstrap draws whole patients.",
+    "Per study; the image level stands in the csv. Data: evaluate/comparisons.csv.",
+]
+
+
+def differences_table(contents: Contents) -> Table | None:
+    """Differences per study with intervals and p-values; None where nothing was compared."""
+    frame = _per_study(contents)
+    if frame.empty:
+        return None
+    groups = overall_first(frame["group"])
+    return Table(
+        key="table-s4",
+        number="Table S4",
+        caption="Is the difference real? The calibrated ensemble's score minus that of the model in the row.",
+        corner="Minus",
+        columns=[
+            Column(name=formats.group_name(group), detail="not adjusted" if group == OVERALL else "Holm")
+            for group in groups
+        ],
+        blocks=[_block(part, groups) for _, part in frame.groupby(["metric", "test"], sort=False)],
+        notes=NOTES,
+    )
+
+
+def sentence(contents: Contents) -> str:
+    """How many differences are more than chance; empty where nothing was compared."""
+    frame = _per_study(contents)
+    if frame.empty:
+        return ""
+    overall, grouped = frame[frame["group"] == OVERALL], frame[frame["group"] != OVERALL]
+    parts = []
+    if len(overall):
+        parts.append(f"over all groups together {_tally(overall)} have p < 0.05")
+    if len(grouped):
+        parts.append(f"within the groups {_tally(grouped)} remain after Holm's correction")
+    what = formats.listing([formats.metric_inside(metric) for metric in dict.fromkeys(frame["metric"])])
+    return f"Of the differences between the calibrated ensemble and the other models ({what}), {', and '.join(parts)}."
+
+
+def _per_study(contents: Contents) -> pd.DataFrame:
+    frame = contents.comparisons
+    return frame if frame.empty else frame[(frame["level"] == Level.STUDY) & (frame["model"] == CALIBRATED)]
+
+
+def _tally(frame: pd.DataFrame) -> str:
+    """``3 of 12``, and how many of them are in the ensemble's disfavour."""
+    real = [line for line in frame.to_dict("records") if _decisive(line)]
+    against = sum(line["difference"] < 0 for line in real)
+    return f"{len(real)} of {len(frame)}" + (f" ({against} of these against it)" if against else "")
+
+
+def _block(part: pd.DataFrame, groups: list[str]) -> Block:
+    """One metric: a row per reference model, a cell per group."""
+    lines = {(str(line["reference"]), str(line["group"])): line for line in part.to_dict("records")}
+    metric, test = part["metric"].iloc[0], part["test"].iloc[0]
+    rows = [
+        Row(name=formats.model_name(model), cells=[_cell(lines.get((model, group), {})) for group in groups])
+        for model in dict.fromkeys(part["reference"])
+    ]
+    return Block(name=f"{formats.metric_name(metric)}, {TESTS.get(test, test)}", rows=rows)
+
+
+def _cell(line: Mapping[Any, Any]) -> Cell:
+    return Cell(
+        text=formats.difference(line.get("difference")),
+        best=_decisive(line),
+        detail=formats.interval(line.get("low"), line.get("high")),
+        remark=formats.p_value(_p(line)),
+    )
+
+
+def _p(line: Mapping[Any, Any]) -> float | None:
+    return line.get("p") if line.get("group") == OVERALL else line.get("p_holm")
+
+
+def _decisive(line: Mapping[Any, Any]) -> bool:
+    p = _p(line)
+    return p is not None and p < SIGNIFICANT

@@ -1,0 +1,103 @@
+"""From files to test studies: what came in, what could not be used, and where the patients went."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from murace.report import formats
+from murace.report.comparison import overall_first
+from murace.report.contents import Contents
+from murace.report.grid import Block, Cell, Column, Row, Table
+from murace.vocabulary import OVERALL, Split
+
+UNITS = {"patients": "Patients", "studies": "Studies", "abnormal_studies": "Abnormal", "images": "Images"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Box:
+    """One box of the diagram: a heading with lines of (what, how many)."""
+
+    name: str
+    lines: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flow:
+    """The diagram: a box of what came in, at its side what was left out, below it the splits."""
+
+    found: Box
+    left_out: Box
+    splits: Sequence[Box]
+
+
+def diagram(contents: Contents) -> Flow | None:
+    """The diagram of the data; None where no numbers are given."""
+    totals = {line["split"]: line for line in _lines(contents) if line["group"] == OVERALL}
+    if not totals:
+        return None
+    used = sum(int(line["images"]) for line in totals.values())
+    refused = sum(contents.rejected.values())
+    reasons = [(reason, formats.count(number)) for reason, number in contents.rejected.items()]
+    return Flow(
+        found=Box(name="Image files with a label", lines=[("found", formats.count(used + refused))]),
+        left_out=Box(
+            name="Could not be used",
+            lines=[*reasons, ("in all", formats.count(refused))] if reasons else [("", "none")],
+        ),
+        splits=[_box(split, totals[split]) for split in Split if split in totals],
+    )
+
+
+def _box(split: str, line: Mapping[Any, Any]) -> Box:
+    return Box(
+        name=formats.split_name(split),
+        lines=[
+            ("patients", formats.count(line["patients"])),
+            ("studies", formats.count(line["studies"])),
+            ("of these abnormal", _part(line["abnormal_studies"], line["studies"])),
+            ("images", formats.count(line["images"])),
+        ],
+    )
+
+
+def _part(part: int, whole: int) -> str:
+    return formats.count(part) + (f" ({formats.share(part / whole)})" if whole else "")
+
+
+def flow_table(contents: Contents) -> Table | None:
+    """Patients, studies and images of each group and split; None where no numbers are given."""
+    lines = {(str(line["group"]), str(line["split"])): line for line in _lines(contents)}
+    splits = [split for split in Split if any(split == key[1] for key in lines)]
+    if not lines:
+        return None
+    groups = overall_first(group for group, _ in lines)
+    groups = [*(group for group in groups if group != OVERALL), *(group for group in groups if group == OVERALL)]
+    rows = [
+        Row(
+            name=formats.group_name(group),
+            cells=[
+                Cell(text=formats.count(lines[group, split][unit]) if (group, split) in lines else formats.DASH)
+                for split in splits
+                for unit in UNITS
+            ],
+            total=group == OVERALL,
+        )
+        for group in groups
+    ]
+    return Table(
+        key="table-s1",
+        number="Table S1",
+        caption="Patients, studies and images in each group and split.",
+        corner="Group",
+        spans=[(formats.split_name(split), len(UNITS)) for split in splits],
+        columns=[Column(name=name) for _ in splits for name in UNITS.values()],
+        blocks=[Block(name="", rows=rows)],
+        notes=[
+            "Abnormal: abnormal studies. A patient belongs to one split, but may have studies in several groups: the "
+            "groups' patients can add up to more than there are. Data: evaluate/flow.csv."
+        ],
+    )
+
+
+def _lines(contents: Contents) -> list[dict[Any, Any]]:
+    return contents.flow.to_dict("records")
