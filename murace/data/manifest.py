@@ -6,11 +6,12 @@ import pandas as pd
 
 from murace.config import TEST_FRACTION, VALIDATION_FRACTION
 from murace.data import listing, store
+from murace.data.cells import fault_of_group, fault_of_label
 from murace.data.listing import Listing, settle
 from murace.data.paths import fault_of_id, fault_of_path, is_sidecar, normal
 from murace.data.table import Table, ascii_safe, few, read_table, refuse
 from murace.errors import DataError
-from murace.vocabulary import CALIBRATED, LEARNERS, RESNET_DENSENET, Split, closest, is_group
+from murace.vocabulary import CALIBRATED, LEARNERS, RESNET_DENSENET, Split, closest
 
 REQUIRED = ("path", "label")
 OPTIONAL = ("group", "patient", "study", "split")
@@ -74,29 +75,12 @@ def _check(path: Path, frame: pd.DataFrame) -> None:
         return [(int(line), f"{fault}: '{ascii_safe(value)}'") for line, value in pairs if (fault := fault_of(value))]
 
     refuse(path, faults("path", fault_of_path), "a path that is not inside the source")
-    refuse(path, faults("label", _fault_of_label), "the label must be exactly 0 or 1")
-    for column, fault_of in (("group", _fault_of_group), ("split", _fault_of_split), ("study", fault_of_id)):
+    refuse(path, faults("label", fault_of_label), "the label must be exactly 0 or 1")
+    for column, fault_of in (("group", fault_of_group), ("split", _fault_of_split), ("study", fault_of_id)):
         if column in frame:
             refuse(path, faults(column, fault_of), f"column {column}")
     if "patient" in frame:
         refuse(path, faults("patient", _fault_of_patient), "column patient")
-
-
-def _fault_of_label(label: str) -> str | None:
-    if label in ("0", "1"):
-        return None
-    try:
-        number = float(label)
-    except ValueError:
-        return "empty" if not label.strip() else "not a number"
-    return f"write it as {int(number)}" if number in (0, 1) else "another number"
-
-
-def _fault_of_group(group: str) -> str | None:
-    if is_group(group):
-        return None
-    hint = group.strip().lower().replace(" ", "_")
-    return f"write it as '{hint}'" if is_group(hint) else "not a group's name (lower case letters, digits, - and _)"
 
 
 def _fault_of_split(split: str) -> str | None:

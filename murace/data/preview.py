@@ -22,17 +22,22 @@ Canvas = npt.NDArray[np.uint8]
 
 
 def draw_preview(path: Path, images: pd.DataFrame, pixels: Pixels, *, seed: int, synthetic: bool) -> None:
-    """Write the figure as PNG. No id stands in it: an image is named by its group and label.
+    """Write the figure as a PNG file; see `draw_figure`.
+
+    Raises:
+        MachineError: the file cannot be written.
+    """
+    write_bytes(path, cv2.imencode(".png", draw_figure(images, pixels, seed=seed, synthetic=synthetic))[1].tobytes())
+
+
+def draw_figure(images: pd.DataFrame, pixels: Pixels, *, seed: int, synthetic: bool) -> Canvas:
+    """Draw the figure, grey [h, w]. No id stands in it: an image is named by its group and label.
 
     Args:
-        path: the PNG file.
         images: the index; columns `row`, `split`, `group`, `label`.
         pixels: uint8 [N, size, size].
         seed: of the augmentation; what is shown is what epoch 1 of a training run with this seed sees.
         synthetic: whether to say that no patient was involved.
-
-    Raises:
-        MachineError: the file cannot be written.
     """
     chosen = choose(images, seed=seed)
     rows = torch.tensor(chosen["row"].tolist(), dtype=torch.int64)
@@ -48,8 +53,7 @@ def draw_preview(path: Path, images: pd.DataFrame, pixels: Pixels, *, seed: int,
         _words(flags, degrees)
         for flags, degrees in zip(operations.tolist(), torch.rad2deg(radians).tolist(), strict=True)
     ]
-    figure = np.vstack([_row("as prepared", originals, labels), _row("as training sees it", augmented, changes)])
-    write_bytes(path, cv2.imencode(".png", figure)[1].tobytes())
+    return np.vstack([_row("as prepared", originals, labels), _row("as training sees it", augmented, changes)])
 
 
 def choose(images: pd.DataFrame, *, seed: int) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from murace.errors import WorkspaceError
 from murace.files import PRIVATE, PUBLIC, write_text
 
 COLUMNS = ["row", "path", "split", "group", "patient", "study", "label", "width", "height", "sha256"]
+IDS = ["row", "patient", "study", "group", "label"]  # the columns of a table of predictions before its probabilities
 TEXT = ["path", "split", "group", "patient", "study", "sha256"]
 Pixels = npt.NDArray[np.uint8]
 

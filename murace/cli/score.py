@@ -1,0 +1,56 @@
+"""`murace score`."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from murace.cli import options
+from murace.cli.console import running
+from murace.config import Bootstrap, EvaluateConfig
+from murace.vocabulary import Level
+
+DEFAULT = Bootstrap()
+Table = Annotated[
+    Path,
+    typer.Argument(
+        metavar="PREDICTIONS",
+        help="Csv file with label, columns of probabilities and, as far as known, study, patient and group.",
+        show_default=False,
+    ),
+]
+
+
+def score(
+    predictions: Table,
+    models: options.Models = None,
+    slices: options.Slices = None,
+    resamples: options.Resamples = DEFAULT.resamples,
+    seed: options.Seed = DEFAULT.seed,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Score any table of predictions as evaluate scores its own: intervals, comparisons, calibration, slices.
+
+    Every column is a model but row, path, patient, study, group, label and the slices; a row is an image. No
+    workspace is read, and nothing is written.
+
+    Example: murace score predictions.csv --models mine,theirs --slice hardware
+    """
+    with running(quiet=quiet, as_json=as_json) as voice:
+        config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slices=tuple(slices or ()))
+        from murace.cli.evidence import evidence, records
+        from murace.cli.tables import scores_table
+        from murace.steps import score as step
+
+        done = step.run(predictions, models=models or (), slices=config.slices, bootstrap=config.bootstrap, watch=voice)
+        for note in done.notes:
+            voice.warn(note)
+        found = done.analysis
+        for level in (Level.STUDY, Level.IMAGE):
+            scores, title = found.scores[found.scores["level"] == str(level)], f"Scores by {level}, with 95 % intervals"
+            voice.show(scores_table(scores, done.models, title=title))
+        voice.show(*evidence(found, done.models))
+        tables = {item.name: records(getattr(found, item.name)) for item in fields(found)}
+        voice.result({"command": "score", "models": done.models, "notes": done.notes, **tables})

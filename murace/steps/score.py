@@ -1,0 +1,78 @@
+"""Any table of predictions: its scores with intervals, comparisons, calibration and slices; reads no workspace."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from murace.config import Bootstrap
+from murace.data.predictions import Predictions, read_predictions
+from murace.data.table import few
+from murace.metrics.analysis import Analysis, analyse
+from murace.metrics.slices import SMALL_CASES, SMALL_CLASS
+from murace.vocabulary import Level
+from murace.watch import Watch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Scored:
+    """What can be said about the models of a csv, and what must be said before it."""
+
+    analysis: Analysis
+    models: tuple[str, ...]
+    groups: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def run(
+    path: Path, *, models: Sequence[str] = (), slices: Sequence[str] = (), bootstrap: Bootstrap, watch: Watch
+) -> Scored:
+    """Score the models of a csv of predictions, as `evaluate` scores its own.
+
+    Args:
+        path: the csv file.
+        models: the columns to take as models; none: every column that is neither known nor a slice.
+        slices: the columns to slice by, besides the number of views and the image size.
+        bootstrap: how the intervals are made.
+        watch: who is told.
+
+    Raises:
+        DataError, UsageError, Interrupted: see their classes.
+    """
+    predictions = read_predictions(path, models=models, slices=slices)
+    watch.check()
+    watch.say(_size(predictions, bootstrap))
+    analysis = analyse(
+        predictions.images,
+        predictions.models,
+        groups=predictions.groups,
+        slices=slices,
+        calibrated=predictions.calibrated,
+        bootstrap=bootstrap,
+    )
+    watch.check()
+    return Scored(
+        analysis=analysis,
+        models=predictions.models,
+        groups=predictions.groups,
+        notes=(*predictions.notes, *_small(analysis)),
+    )
+
+
+def _size(predictions: Predictions, bootstrap: Bootstrap) -> str:
+    images = predictions.images
+    counted = {"image": len(images), "study": images["study"].nunique(), "patient": images["patient"].nunique()}
+    plurals = {"image": "images", "study": "studies", "patient": "patients"}
+    parts = ", ".join(f"{count:,} {name if count == 1 else plurals[name]}" for name, count in counted.items())
+    return f"{parts}; {bootstrap.resamples:,} resamples of the patients"
+
+
+def _small(analysis: Analysis) -> list[str]:
+    """A note on groups and slices that are too small to say much."""
+    studies = str(Level.STUDY)
+    support = analysis.support[(analysis.support["level"] == studies) & analysis.support["small"].astype(bool)]
+    slices = analysis.slices[(analysis.slices["level"] == studies) & analysis.slices["small"].astype(bool)]
+    parts = slices[["slice", "part"]].drop_duplicates()
+    names = [*support["group"], *(f"{name} {part}" for name, part in parts.itertuples(index=False))]
+    if not names:
+        return []
+    return [f"too small to say much (under {SMALL_CASES} studies, or under {SMALL_CLASS} of a class): {few(names)}"]
