@@ -1,15 +1,16 @@
 """What the workspace's records say, gathered as the contents of the report."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from murace.config import BATCH_SIZES, Recipe
+from murace.config import BATCH_SIZES, EvaluateConfig, Recipe, params
 from murace.data.store import read_frame, read_index
 from murace.files import read_json
 from murace.record import Record, read
-from murace.report.contents import Contents, Picture
+from murace.report.contents import Contents
 from murace.vocabulary import OVERALL, Split
 from murace.workspace import Workspace
 
@@ -24,9 +25,22 @@ NO_PATIENTS = (
 
 
 def contents(
-    workspace: Workspace, learners: Sequence[str], *, scores: pd.DataFrame, roc: pd.DataFrame, maps: Sequence[Picture]
+    workspace: Workspace,
+    learners: Sequence[str],
+    config: EvaluateConfig,
+    *,
+    tables: Mapping[str, Any],
+    pictures: Mapping[str, Any],
 ) -> Contents:
-    """The report of a workspace whose steps up to `finetune` are done."""
+    """The report of a workspace whose steps up to `finetune` are done.
+
+    Args:
+        workspace: where the records stand.
+        learners: those that were evaluated.
+        config: of the evaluation.
+        tables: the frames of `Contents` that an evaluation makes, by their names.
+        pictures: its pictures, by their names.
+    """
     roster = read_json(workspace.calibrate.roster)
     trained = {f"train/{name}": read(workspace.train(name).folder) for name in learners}
     members = {f"finetune/{group}": read(workspace.finetune(group).folder) for group in roster["groups"]}
@@ -40,16 +54,39 @@ def contents(
         learners=pd.DataFrame([_learner_row(name, records[f"train/{name}"]) for name in learners]),
         validation=read_frame(workspace.calibrate.scores),
         roster=roster,
-        scores=scores,
-        roc=roc,
         histories={name: read_frame(workspace.root / name / "history.csv") for name in records},
-        maps=maps,
-        settings=_settings({"prepare": prepared, "calibrate": chosen, **records}),
+        settings={**_settings({"prepare": prepared, "calibrate": chosen, **records}), "evaluate": params(config)},
         notes=notes(prepared, [record for name, record in records.items() if name.startswith("train/")]),
         facts=_facts(prepared, records),
         studies=_studies(index),
         best_epochs={name: int(record.info["best_epoch"]) for name, record in records.items()},
+        flow=flow(index),
+        rejected=_rejected(workspace),
+        **tables,
+        **pictures,
     )
+
+
+def flow(index: pd.DataFrame) -> pd.DataFrame:
+    """Patients, studies and images of each split, overall and per group."""
+    parts = [(OVERALL, index), *((str(group), part) for group, part in index.groupby("group", sort=True))]
+    rows = []
+    for split in Split:
+        for group, part in parts:
+            images = part[part["split"] == split]
+            abnormal = images[images["label"] == 1]
+            sizes = (images["patient"].nunique(), images["study"].nunique(), len(images), abnormal["study"].nunique())
+            rows.append((str(split), group, *sizes))
+    return pd.DataFrame(rows, columns=["split", "group", "patients", "studies", "images", "abnormal_studies"])
+
+
+def _rejected(workspace: Workspace) -> dict[str, int]:
+    """How many files could not be used, by the reason without its details."""
+    path = workspace.prepare.rejected
+    if not path.is_file():
+        return {}
+    reasons = Counter(str(reason).partition(":")[0] for reason in read_frame(path)["reason"])
+    return dict(sorted(reasons.items()))
 
 
 def notes(prepared: Record, trained: Sequence[Record]) -> list[str]:

@@ -106,10 +106,29 @@ class EvaluateFolder:
         """Table 3, long."""
         return self.folder / "scores.csv"
 
+    def table(self, name: str) -> Path:
+        """One of the tables of `murace.metrics.analysis`, or what the report's figures are drawn from."""
+        return self.folder / f"{name}.csv"
+
     @property
-    def roc(self) -> Path:
-        """The points of the ROC figure."""
-        return self.folder / "roc.csv"
+    def operating(self) -> Path:
+        """Temperatures and operating points, fitted on validation."""
+        return self.folder / "operating.json"
+
+    @property
+    def card(self) -> Path:
+        """The model card."""
+        return self.folder / "MODEL_CARD.md"
+
+    @property
+    def table_3(self) -> Path:
+        """The paper's Table 3, per study, as LaTeX."""
+        return self.tables / "table-3-study.tex"
+
+    @property
+    def tables(self) -> Path:
+        """The report's tables as LaTeX and csv."""
+        return self.folder / "tables"
 
     @property
     def report(self) -> Path:

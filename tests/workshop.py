@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from murace.config import CalibrateConfig, FinetuneConfig, Machine, Recipe, TrainConfig
+from murace.config import CalibrateConfig, EvaluateConfig, FinetuneConfig, Machine, Recipe, TrainConfig
 from murace.data.store import COLUMNS, write_frame
 from murace.files import atomic
 from murace.record import Wish, begin, commit, writing
@@ -82,4 +82,4 @@ def tiny_chain(workspace: Workspace) -> None:
         train.run(workspace, tiny_config(learner), machine=CPU, wish=Wish(), watch=Watch())
     calibrate.run(workspace, CalibrateConfig(), wish=Wish(), watch=Watch())
     finetune.run(workspace, tiny_members(), groups=[], machine=CPU, wish=Wish(), watch=Watch())
-    evaluate.run(workspace, machine=CPU, wish=Wish(), watch=Watch())
+    evaluate.run(workspace, EvaluateConfig(), machine=CPU, wish=Wish(), watch=Watch())

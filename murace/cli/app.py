@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from murace import __version__
-from murace.cli import calibrate, cam, demo, evaluate, finetune, prepare, sample, status, train
+from murace.cli import calibrate, cam, demo, evaluate, finetune, prepare, sample, score, status, train
 from murace.cli.usage import Commands
 from murace.vocabulary import DISCLAIMER
 
@@ -58,5 +58,6 @@ app.command("finetune", rich_help_panel=PIPELINE)(finetune.finetune)
 app.command("evaluate", rich_help_panel=PIPELINE)(evaluate.evaluate)
 app.command("cam", rich_help_panel=PIPELINE)(cam.cam)
 app.command("status", rich_help_panel=HELP)(status.status)
+app.command("score", rich_help_panel=HELP)(score.score)
 app.command("sample", rich_help_panel=HELP)(sample.sample)
 app.command("demo", rich_help_panel=HELP)(demo.demo)

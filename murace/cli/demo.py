@@ -11,6 +11,7 @@ from murace.cli import options
 from murace.cli.console import Voice, option, running
 from murace.config import (
     CalibrateConfig,
+    EvaluateConfig,
     FinetuneConfig,
     Machine,
     PrepareConfig,
@@ -98,8 +99,9 @@ def _chain(voice: Voice, folder: Path, space: "Workspace", machine: Machine, see
     )
     finetune.run(space, members, groups=[], machine=machine, wish=wish, watch=voice)
     _title(voice, "murace evaluate")
-    done = evaluate.run(space, machine=machine, wish=wish, watch=voice)
-    scores = done.scores[done.scores["level"] == "study"]
+    done = evaluate.run(space, EvaluateConfig(), machine=machine, wish=wish, watch=voice)
+    scores = done.tables["scores"]
+    scores = scores[scores["level"] == "study"]
     voice.show(scores_table(scores, done.models, title="Test scores by study (Table 3), synthetic data"))
     return done.report
 

@@ -2,12 +2,18 @@
 
 from murace.cli import options
 from murace.cli.console import running
-from murace.config import Machine
-from murace.vocabulary import Level
+from murace.config import Bootstrap, EvaluateConfig, Machine
+from murace.vocabulary import OVERALL, Level
+
+DEFAULT = Bootstrap()
 
 
 def evaluate(
     workspace: options.WorkspaceOption = options.WORKSPACE,
+    slices: options.Slices = None,
+    latex: options.Latex = False,
+    resamples: options.Resamples = DEFAULT.resamples,
+    seed: options.Seed = DEFAULT.seed,
     gpu: options.Gpu = None,
     threads: options.Threads = None,
     resume: options.Resume = None,
@@ -17,10 +23,15 @@ def evaluate(
 ) -> None:
     """Score every learner, the mean of resnet and densenet, and the calibrated ensemble on the test split.
 
+    Every score has a 95 % interval by bootstrap over patients; the report, a model card, and every table as csv and
+    LaTeX are written beside the predictions.
+
     Example: murace evaluate
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
         machine = Machine(gpu=gpu, threads=threads)
+        config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slices=tuple(slices or ()))
+        from murace.cli.evidence import calibration_table, comparisons_table, records
         from murace.cli.next import finish
         from murace.cli.tables import scores_table
         from murace.record import Wish
@@ -28,15 +39,25 @@ def evaluate(
         from murace.workspace import Workspace
 
         space = Workspace(workspace)
-        done = step.run(space, machine=machine, wish=Wish(resume, force), watch=voice)
+        done = step.run(space, config, machine=machine, wish=Wish(resume, force), watch=voice)
         if done.skipped:
             voice.say("evaluate is up to date: nothing has changed")
         for note in done.notes:
             voice.warn(note)
-        for level in (Level.STUDY, Level.IMAGE):
-            title = f"Test scores by {level} (Table 3); beside them the change over convnet"
-            voice.show(scores_table(done.scores[done.scores["level"] == str(level)], done.models, title=title))
-        voice.show(f"report: {done.report}")
-        scores = done.scores.astype(object).where(done.scores.notna(), None).to_dict("records")
-        values = {"command": "evaluate", "skipped": done.skipped, "scores": scores, "report": str(done.report)}
+        if latex:
+            voice.show(space.evaluate.table_3.read_text())
+        else:
+            scores = done.tables["scores"]
+            studies = scores[scores["level"] == str(Level.STUDY)]
+            images = scores[(scores["level"] == str(Level.IMAGE)) & (scores["group"] == OVERALL)]
+            title = "Test scores by study (Table 3), each with its 95 % interval"
+            voice.show(
+                scores_table(studies, done.models, title=title),
+                scores_table(images, done.models, title="Test scores by image, overall"),
+                *comparisons_table(done.tables["comparisons"]),
+                calibration_table(done.tables["calibration"]),
+                f"report: {done.report}",
+            )
+        tables = {name: records(table) for name, table in done.tables.items()}
+        values = {"command": "evaluate", "skipped": done.skipped, **tables, "report": str(done.report)}
         finish(voice, space, values)

@@ -138,6 +138,22 @@ ValMetrics = Annotated[
 LevelOption = Annotated[
     str, typer.Option("--level", help="What is scored: study or image.", autocompletion=_known(*Level))
 ]
+Resamples = Annotated[
+    int, typer.Option("--resamples", help="Times that the patients are drawn anew for the 95 % intervals.")
+]
+Slices = Annotated[
+    list[str] | None,
+    typer.Option("--slice", help="Another column of the data to slice the scores by. Repeatable.", show_default=False),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--models",
+        help="Columns that are models, separated by commas or repeated. [default: all that are not something else]",
+        show_default=False,
+    ),
+]
+Latex = Annotated[bool, typer.Option("--latex", help="Print Table 3 as LaTeX; all tables stand in evaluate/tables.")]
 Groups = Annotated[
     list[str] | None,
     typer.Option(

@@ -1,178 +1,211 @@
-"""Every model on the test split: probabilities, Table 3, the ROC figure and the report."""
+"""Every model on the test split: probabilities, what can be said about them and how surely, and the report."""
 
 import io
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from murace import device
-from murace.cam import activation_maps
-from murace.chain import PREPARE, finetune_command, finished_learners, require_choice
+from murace import device, operating
 from murace.checkpoint import load_model
-from murace.config import Machine
+from murace.config import EvaluateConfig, Machine, params
 from murace.data.batches import Images
-from murace.data.store import COLUMNS, open_pixels, read_frame, read_index, write_frame
-from murace.ensemble import combine, models_of
-from murace.errors import UsageError
-from murace.files import read_json, write_bytes, write_text
+from murace.data.store import COLUMNS, IDS, open_pixels, read_frame, read_index, write_frame
+from murace.ensemble import combine
+from murace.files import write_bytes, write_text
 from murace.forward import Probabilities, logits_of, probabilities
-from murace.metrics.table import roc_points, score_table, with_change
-from murace.opencv import cv2
-from murace.record import Action, Record, Wish, commit, require, take_up, writing
-from murace.report.contents import Picture
-from murace.report.overlay import triptych
-from murace.report.page import figures, render
-from murace.summary import contents
-from murace.vocabulary import CALIBRATED, Level, Split
+from murace.lineup import Lineup, require_lineup, validation
+from murace.metrics.analysis import Analysis, analyse
+from murace.metrics.decisions import operating_table
+from murace.metrics.slices import with_slices
+from murace.metrics.table import by_study
+from murace.pictures import pictures
+from murace.record import Action, Wish, begun, commit, damaged, read, take_up, writing
+from murace.report.card import model_card
+from murace.report.contents import Contents
+from murace.report.latex import latex, table_csv
+from murace.report.page import figures, render, tables
+from murace.summary import contents, flow
+from murace.vocabulary import Split
 from murace.watch import Watch
 from murace.workspace import Workspace
 
-PREPARED = ("index.csv", "pixels.npy")
-IDS = ["row", "patient", "study", "group", "label"]
+TABLES = (*(item.name for item in fields(Analysis)), "operating", "flow")
+Frames = dict[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Table 3 long (`scores` as in `scores.csv`), and where the report is."""
+    """What an evaluation found: its `tables` by name (`scores` is Table 3, long), and where the report is."""
 
     skipped: bool
-    scores: pd.DataFrame
+    tables: Frames
     models: tuple[str, ...]
     report: Path
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Net:
-    """One net to ask: its name in the workspace, its record, and the test rows it is asked about."""
+class Answers:
+    """The test images with a raw probability column per model, and the device that gave them."""
 
-    name: str
-    record: Record
     images: pd.DataFrame
+    device: str
 
 
-def run(workspace: Workspace, *, machine: Machine, wish: Wish, watch: Watch) -> Evaluated:
+def run(workspace: Workspace, config: EvaluateConfig, *, machine: Machine, wish: Wish, watch: Watch) -> Evaluated:
     """Evaluate every trained learner, the pair's mean and the calibrated ensemble, each net once over its images.
 
-    An interrupted run keeps the probabilities of the nets that it has been through.
+    An interrupted run keeps the probabilities of the nets that it has been through; a run that only asks for other
+    resamples or slices asks no net again.
 
     Raises:
-        MachineError, WorkspaceError, Interrupted: see their classes.
+        MachineError, WorkspaceError, UsageError, Interrupted: see their classes.
     """
     chosen, remark = device.choose(machine)
-    prepared = require(workspace.prepare.folder, PREPARE, PREPARED)
-    learners, notes = finished_learners(workspace, ("model.safetensors",))
-    roster = require_choice(workspace)
-    groups = sorted(read_json(workspace.calibrate.roster)["groups"])
-    members = {
-        group: require(workspace.finetune(group).folder, finetune_command(group), ("model.safetensors",))
-        for group in groups
-    }
+    lineup = require_lineup(workspace)
+    index = read_index(workspace.prepare.index)
+    test = index[index["split"] == Split.TEST]
+    with_slices(test, config.slices)  # refuses a slice that is none before anything is asked
     folder = workspace.evaluate
     with writing(folder.folder):
-        consumed = _consumed(prepared, learners, roster, members)
-        plan = take_up(folder.folder, "evaluate", {}, consumed, wish=wish, watch=watch, scratch=folder.partial)
+        consumed, scratch = lineup.consumed, folder.partial
+        known = None if wish.force or wish.resume is False else _known(workspace, lineup, test)
+        plan = take_up(folder.folder, "evaluate", params(config), consumed, wish=wish, watch=watch, scratch=scratch)
         if plan.action is not Action.SKIP:
             if remark:
                 watch.say(remark)
             device.set_threads(machine)
-            index = read_index(workspace.prepare.index)
-            test = index[index["split"] == Split.TEST]
-            nets = [Net(f"train/{name}", record, test) for name, record in learners.items()]
-            nets += [Net(f"finetune/{name}", record, test[test["group"] == name]) for name, record in members.items()]
-            answers = _ask(workspace, nets, chosen, watch)
-            predictions = combine(
-                test,
-                {name: answers[f"train/{name}"] for name in learners},
-                {name: answers[f"finetune/{name}"] for name in members},
-            )
-            _write(workspace, predictions, list(learners), groups, device_name=device.Place(chosen, "fp32").name)
-        scores = read_frame(folder.scores)
-    models = tuple(models_of(list(learners)))
-    return Evaluated(plan.action is Action.SKIP, scores, models, folder.report, notes)
+            answers = known or _ask_all(workspace, lineup, test, chosen, watch)
+            frames = _analyse(workspace, config, lineup, answers, watch) | {"flow": flow(index)}
+            _write(workspace, config, lineup, answers, frames)
+        found = {name: read_frame(folder.table(name)) for name in TABLES}
+    return Evaluated(plan.action is Action.SKIP, found, tuple(lineup.models), folder.report, lineup.notes)
 
 
-def _consumed(
-    prepared: Record, learners: dict[str, Record], roster: Record, members: dict[str, Record]
-) -> dict[str, str]:
-    found = {name: digest for name, digest in prepared.digests("prepare").items() if name.split("/")[1] in PREPARED}
-    for step, records in (("train", learners), ("finetune", members)):
-        for name, record in records.items():
-            model = f"{step}/{name}/model.safetensors"
-            found[model] = record.digests(f"{step}/{name}")[model]
-    found["calibrate/roster.json"] = roster.digests("calibrate")["calibrate/roster.json"]
-    found["calibrate/scores.csv"] = roster.digests("calibrate")["calibrate/scores.csv"]
-    return found
+def _known(workspace: Workspace, lineup: Lineup, test: pd.DataFrame) -> Answers | None:
+    """What a finished evaluation of these very nets and images was answered; an unfinished one is resumed instead."""
+    folder = workspace.evaluate
+    done = read(folder.folder)
+    if (
+        begun(folder.folder)
+        or done is None
+        or done.consumed != lineup.consumed
+        or damaged(folder.folder, done, ("predictions.csv",))
+    ):
+        return None
+    table = read_frame(folder.predictions)
+    columns = {model: table[model].to_numpy(dtype=np.float64) for model in lineup.models}
+    return Answers(test.assign(**columns), done.device)
 
 
-def _ask(workspace: Workspace, nets: Sequence[Net], chosen: torch.device, watch: Watch) -> dict[str, Probabilities]:
-    """Each net's probabilities of its rows, [N]; kept on disk as they come, so that a resume asks only the rest."""
-    rows = np.array(nets[0].images["row"])
-    images = Images(open_pixels(workspace.prepare.pixels), rows, chosen)
+def _ask_all(workspace: Workspace, lineup: Lineup, test: pd.DataFrame, chosen: torch.device, watch: Watch) -> Answers:
+    """Ask each net once about its rows; kept on disk as they come, so that a resume asks only the rest."""
+    images = Images(open_pixels(workspace.prepare.pixels), np.array(test["row"]), chosen)
     answers = {}
-    with watch.bar("nets", len(nets)) as bar:
-        for net in nets:
-            kept = workspace.evaluate.partial / f"{net.name.replace('/', '-')}.npy"
+    with watch.bar("nets", len(lineup.nets)) as bar:
+        for name, record in lineup.nets.items():
+            kept = workspace.evaluate.partial / f"{name.replace('/', '-')}.npy"
             if kept.is_file():
-                answers[net.name] = np.load(kept, allow_pickle=False)
+                answers[name] = np.load(kept, allow_pickle=False)
             else:
-                place = device.Place(chosen, net.record.info["precision"])
-                model = load_model(workspace.root / net.name / "model.safetensors")
-                place.put(model)
-                logits = logits_of(model, images, np.array(net.images["row"]), place=place, watch=watch)
-                answers[net.name] = probabilities(logits)
+                place = device.Place(chosen, record.info["precision"])
+                rows = np.array((test if name.startswith("train/") else _of_group(test, name))["row"])
+                answers[name] = _ask(workspace.root / name / "model.safetensors", images, rows, place, watch)
                 buffer = io.BytesIO()
-                np.save(buffer, answers[net.name], allow_pickle=False)
+                np.save(buffer, answers[name], allow_pickle=False)
                 write_bytes(kept, buffer.getvalue())
-            bar.advance(note=net.name)
-    return answers
+            bar.advance(note=name)
+    learners = {name: answers[f"train/{name}"] for name in lineup.learners}
+    members = {name: answers[f"finetune/{name}"] for name in lineup.members}
+    return Answers(combine(test, learners, members), device.Place(chosen, "fp32").name)
 
 
-def _write(
-    workspace: Workspace, predictions: pd.DataFrame, learners: list[str], groups: list[str], *, device_name: str
-) -> None:
+def _of_group(test: pd.DataFrame, folder: str) -> pd.DataFrame:
+    return test[test["group"] == folder.partition("/")[2]]
+
+
+def _ask(
+    weights: Path, images: Images, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]", place: device.Place, watch: Watch
+) -> Probabilities:
+    net = load_model(weights)
+    place.put(net)
+    return probabilities(logits_of(net, images, rows, place=place, watch=watch))
+
+
+def _analyse(workspace: Workspace, config: EvaluateConfig, lineup: Lineup, answers: Answers, watch: Watch) -> Frames:
+    """Freeze temperatures and operating points on validation, apply them to test, and analyse."""
+    models = lineup.models
+    known = validation(workspace, lineup)
+    operating.save(workspace.evaluate.operating, operating.fit(known, models, lineup.weights))
+    readouts = operating.load(workspace.evaluate.operating, lineup.weights)
+    images = operating.apply(answers.images, readouts)
+    with watch.bar("analysis", 2) as bar:
+        found = analyse(
+            images,
+            models,
+            groups=sorted(lineup.members),
+            slices=config.slices,
+            calibrated={model: operating.column_of(model) for model in models},
+            bootstrap=config.bootstrap,
+        )
+        bar.advance(note="intervals")
+        frames = _frames(found)
+        keep = ("patient", "group", "label")
+        points = {model: readout.points for model, readout in readouts.items()}
+        splits = {Split.VALIDATION: (known, None), Split.TEST: (images, config.bootstrap)}
+        frames["operating"] = pd.concat(
+            [
+                operating_table(by_study(part, models, keep), points, split=str(split), bootstrap=bootstrap)
+                for split, (part, bootstrap) in splits.items()
+            ],
+            ignore_index=True,
+        )
+        bar.advance(note="operating points")
+    frames["calibration"] = pd.concat([frames["calibration"], operating.temperatures(readouts)], ignore_index=True)
+    frames["predictions"] = _predictions(images, models)
+    return frames
+
+
+def _frames(found: Analysis) -> Frames:
+    return {item.name: getattr(found, item.name) for item in fields(found)}
+
+
+def _predictions(images: pd.DataFrame, models: list[str]) -> pd.DataFrame:
+    """`predictions.csv`: ids, columns of the user's, raw probabilities, calibrated ones."""
+    rescaled = [operating.column_of(model) for model in models]
+    extra = [name for name in images.columns if name not in {*COLUMNS, *models, *rescaled}]
+    return images[[*IDS, *extra, *models, *rescaled]]
+
+
+def _write(workspace: Workspace, config: EvaluateConfig, lineup: Lineup, answers: Answers, frames: Frames) -> None:
     """The files of the step, and its record last."""
-    folder, models = workspace.evaluate, models_of(learners)
-    extra = [name for name in predictions.columns if name not in COLUMNS and name not in models]
-    table = predictions[[*IDS, *extra, *models]]
-    scores = with_change(score_table(table, models, groups))
-    roc = pd.concat([roc_points(table, models, level) for level in (Level.STUDY, Level.IMAGE)], ignore_index=True)
-    page = contents(workspace, learners, scores=scores, roc=roc, maps=_maps(workspace, predictions))
-    drawings = figures(page)
-    write_frame(folder.predictions, table, private=True)
-    write_frame(folder.scores, scores)
-    write_frame(folder.roc, roc)
+    folder = workspace.evaluate
+    drawn = pictures(workspace, answers.images, list(lineup.learners.values()))
+    shown = {name: frame for name, frame in frames.items() if name not in ("predictions", "flow")}
+    page = contents(workspace, list(lineup.learners), config, tables=shown, pictures=drawn)
+    write_frame(folder.predictions, frames["predictions"], private=True)
+    for name in TABLES:
+        write_frame(folder.table(name), frames[name])
+    written = ["predictions.csv", "operating.json", *(f"{name}.csv" for name in TABLES), *_publish(workspace, page)]
+    studies = int(answers.images["study"].nunique())
+    info = {"models": lineup.models, "images": len(answers.images), "studies": studies}
+    commit(folder.folder, written, device=answers.device, info=info)
+    shutil.rmtree(folder.partial, ignore_errors=True)
+
+
+def _publish(workspace: Workspace, page: Contents) -> list[str]:
+    """The report, its figures, its tables as LaTeX and csv, and the model card; their names in the folder."""
+    folder, drawings = workspace.evaluate, figures(page)
+    texts = {folder.report: render(page, drawings), folder.card: model_card(page)}
+    for key, table in tables(page).items():
+        texts |= {folder.tables / f"{key}.tex": latex(table), folder.tables / f"{key}.csv": table_csv(table)}
     for name, drawing in drawings.items():
         write_bytes(folder.figures / name, drawing)
-    write_text(folder.report, render(page))
-    names = ["predictions.csv", "scores.csv", "roc.csv", *(f"figures/{name}" for name in drawings), "report.html"]
-    studies = int(table["study"].nunique())
-    info = {"models": models, "images": len(table), "studies": studies}
-    commit(folder.folder, names, device=device_name, info=info)
-    shutil.rmtree(folder.partial)
-
-
-def _maps(workspace: Workspace, predictions: pd.DataFrame) -> list[Picture]:
-    """For each group, the map of the abnormal test image that the calibrated ensemble is most sure of (Fig. 3)."""
-    pixels, pictures = open_pixels(workspace.prepare.pixels), []
-    abnormal = predictions[predictions["label"] == 1].sort_values(CALIBRATED, ascending=False, kind="stable")
-    for group, rows in abnormal.groupby("group", sort=True):
-        row, net = int(rows["row"].iloc[0]), load_model(workspace.finetune(str(group)).model)
-        picture = np.array(pixels[row])
-        batch = torch.from_numpy(picture).float().div(255)[None, None]
-        try:
-            maps, _ = activation_maps(net, batch)
-        except UsageError:
-            continue  # the fc head has no map, and the report is complete without
-        chance = float(rows[CALIBRATED].iloc[0])
-        drawn = triptych(picture, maps[0], caption=f"p = {chance:.2f}  {group}")
-        done, png = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
-        assert done
-        caption = f"{group}: an abnormal test image, probability {chance:.2f} (image as prepared | map | overlay)"
-        pictures.append(Picture(caption=caption, png=png.tobytes()))
-    return pictures
+    for path, text in texts.items():
+        write_text(path, text)
+    paths = [*(folder.figures / name for name in drawings), *texts]
+    return [path.relative_to(folder.folder).as_posix() for path in paths]

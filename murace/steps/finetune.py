@@ -13,13 +13,14 @@ from murace.chain import require_choice
 from murace.checkpoint import load_model, recorded_precision, save_model
 from murace.config import FinetuneConfig, Machine, Recipe, params
 from murace.data.batches import Images
-from murace.data.store import open_pixels, read_index, write_frame
+from murace.data.store import IDS, open_pixels, read_index, write_frame
 from murace.errors import UsageError
 from murace.files import read_json
 from murace.fit import Progress, Setting, part_of
+from murace.forward import logits_of, probabilities
 from murace.loss import group_weights
 from murace.record import Action, Wish, commit, read, require, take_up, writing
-from murace.vocabulary import Split, closest
+from murace.vocabulary import CALIBRATED, Split, closest
 from murace.watch import Watch
 from murace.workspace import Workspace
 
@@ -123,7 +124,7 @@ def _finetune(workspace: Workspace, order: Order, circumstances: Circumstances) 
             assert done is not None
             return Finetuned(order.group, order.form["learner"], skipped=True, info=done.info)
         net = load_model(workspace.train(order.form["learner"]).model)
-        setting = _setting(workspace, order, circumstances)
+        setting, index = _setting(workspace, order, circumstances)
         watch.say(
             f"{order.group}: {order.form['learner']} on {len(setting.train.rows):,} training and "
             f"{len(setting.validation.rows):,} validation images, {setting.place.precision} on {setting.place.name}"
@@ -134,12 +135,15 @@ def _finetune(workspace: Workspace, order: Order, circumstances: Circumstances) 
         info = _describe(order, progress, setting)
         save_model(folder.model, net, order.form)
         write_frame(folder.history, pd.DataFrame(progress.history))
-        commit(folder.folder, ["model.safetensors", "history.csv"], device=setting.place.name, info=info)
+        logits = logits_of(net, setting.images, setting.validation.rows, place=setting.place, watch=watch)
+        write_frame(folder.predictions, index[IDS].assign(**{CALIBRATED: probabilities(logits)}), private=True)
+        names = ["model.safetensors", "history.csv", "predictions.csv"]
+        commit(folder.folder, names, device=setting.place.name, info=info)
     return Finetuned(order.group, order.form["learner"], skipped=False, info=info)
 
 
-def _setting(workspace: Workspace, order: Order, circumstances: Circumstances) -> Setting:
-    """The group's training and validation images, weighted for this group."""
+def _setting(workspace: Workspace, order: Order, circumstances: Circumstances) -> tuple[Setting, pd.DataFrame]:
+    """The group's training and validation images, weighted for this group; and the rows of the latter."""
     index = read_index(workspace.prepare.index)
     index = index[index["group"] == order.group]
     train, validation = (index[index["split"] == split] for split in (Split.TRAIN, Split.VALIDATION))
@@ -152,7 +156,7 @@ def _setting(workspace: Workspace, order: Order, circumstances: Circumstances) -
     rows = np.array(pd.concat([train, validation])["row"], dtype=np.int64)
     images = Images(open_pixels(workspace.prepare.pixels), rows, place.device)
     parts = part_of(train, weights), part_of(validation, weights)
-    return Setting(*parts, images, order.recipe, place, circumstances.watch)
+    return Setting(*parts, images, order.recipe, place, circumstances.watch), validation
 
 
 def _describe(order: Order, progress: Progress, setting: Setting) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from murace import device, session
 from murace.checkpoint import recorded_precision, save_model
 from murace.config import Machine, TrainConfig, params
 from murace.data.batches import Images
-from murace.data.store import open_pixels, read_index, write_frame
+from murace.data.store import IDS, open_pixels, read_index, write_frame
 from murace.fit import Part, Progress, Setting, part_of
 from murace.forward import logits_of, probabilities
 from murace.loss import group_weights
@@ -22,7 +22,6 @@ from murace.watch import Watch
 from murace.workspace import FitFolder, Workspace
 
 PREPARED = ("index.csv", "pixels.npy")
-IDS = ["row", "patient", "study", "group", "label"]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from murace import forward
+from murace.config import Bootstrap, EvaluateConfig
 from murace.errors import Interrupted, WorkspaceError
 from murace.record import State, Wish, begin, examine, read
 from murace.steps import evaluate
@@ -18,18 +19,20 @@ FORCE = Wish(force=True)
 
 
 def run(workspace: Workspace, wish: Wish = Wish(), watch: Watch | None = None) -> evaluate.Evaluated:  # noqa: B008
-    return evaluate.run(workspace, machine=CPU, wish=wish, watch=watch or Watch())
+    return evaluate.run(workspace, EvaluateConfig(), machine=CPU, wish=wish, watch=watch or Watch())
 
 
 def test_the_promised_files_and_columns(finished: Workspace) -> None:
     assert run(finished).skipped
     folder = finished.evaluate
     predictions = pd.read_csv(folder.predictions)
-    assert list(predictions.columns) == ["row", "patient", "study", "group", "label", *MODELS]
+    rescaled = [f"{model}_calibrated" for model in MODELS]
+    assert list(predictions.columns) == ["row", "patient", "study", "group", "label", *MODELS, *rescaled]
     scores = pd.read_csv(folder.scores)
     assert list(scores.columns) == ["level", "model", "group", "metric", "value", "low", "high", "change"]
-    assert len(scores) == 2 * 5 * 3 * 5
-    assert list(pd.read_csv(folder.roc).columns) == ["level", "model", "fpr", "tpr", "threshold"]
+    assert len(scores) == 2 * 5 * 3 * 12
+    assert scores.loc[scores["value"].notna(), ["low", "high"]].notna().all(axis=None)
+    assert list(pd.read_csv(folder.table("roc")).columns) == ["level", "model", "fpr", "tpr", "threshold"]
     assert (folder.figures / "roc.svg").is_file()
     assert folder.report.is_file()
     assert examine(folder.folder) == (State.DONE, [])
@@ -71,6 +74,12 @@ def test_each_net_sees_each_image_once(finished: Workspace, monkeypatch: pytest.
         return real(net, images, rows, **rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr("murace.steps.evaluate.logits_of", counting)
+    config = EvaluateConfig(bootstrap=Bootstrap(resamples=120))
+    before = finished.evaluate.predictions.read_bytes()
+    other = evaluate.run(finished, config, machine=CPU, wish=Wish(), watch=Watch())
+    assert not other.skipped
+    assert not asked  # other resamples, the same answers
+    assert finished.evaluate.predictions.read_bytes() == before
     run(finished, FORCE)
     total = len(pd.read_csv(finished.evaluate.predictions))
     assert sorted(asked) == sorted([total] * 3 + [total // 2] * 2)
@@ -122,7 +131,7 @@ def test_the_report_is_self_contained_and_says_that_the_data_are_drawn(finished:
     assert "channels are scaled by 0.1" in page
     assert "at most 2 epochs; the paper allows 100" in page
     assert "The batches are not the paper" in page
-    assert page.count("data:image/png") >= 2  # a map of each group
+    assert page.count("data:image/jpeg") >= 3  # Figure 1, and a map of each group
 
 
 def test_no_id_stands_in_records_report_and_figures(finished: Workspace) -> None:

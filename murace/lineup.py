@@ -1,0 +1,101 @@
+"""Who takes part when the ensemble answers: the records of every learner and member, checked, and their digests."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from murace.chain import PREPARE, finetune_command, finished_learners, require_choice
+from murace.data.store import read_frame, read_index
+from murace.ensemble import PAIR, combine, models_of
+from murace.errors import WorkspaceError
+from murace.files import read_json
+from murace.forward import Probabilities
+from murace.record import Record, require
+from murace.vocabulary import CALIBRATED, RESNET_DENSENET, Split
+from murace.workspace import FitFolder, Workspace
+
+PREPARED = ("index.csv", "pixels.npy")
+FITTED = ("model.safetensors", "predictions.csv")
+CHOICE = ("roster.json", "scores.csv")
+
+
+@dataclass(frozen=True)
+class Lineup:
+    """The records of the data, the learners, the choice and the members; `notes` say which learner is left out."""
+
+    prepared: Record
+    learners: dict[str, Record]
+    choice: Record
+    members: dict[str, Record]
+    notes: tuple[str, ...]
+
+    @property
+    def nets(self) -> dict[str, Record]:
+        """Folder in the workspace -> record, of each learner and member."""
+        learners = {f"train/{name}": record for name, record in self.learners.items()}
+        return learners | {f"finetune/{name}": record for name, record in self.members.items()}
+
+    @property
+    def models(self) -> list[str]:
+        """What they make, in the order of the tables."""
+        return models_of(list(self.learners))
+
+    @property
+    def consumed(self) -> dict[str, str]:
+        """File in the workspace -> SHA-256."""
+        parts = {"prepare": (self.prepared, PREPARED), "calibrate": (self.choice, CHOICE)}
+        parts |= {folder: (record, FITTED) for folder, record in self.nets.items()}
+        return {
+            f"{folder}/{name}": record.produced[name]["sha256"]
+            for folder, (record, names) in parts.items()
+            for name in names
+        }
+
+    @property
+    def weights(self) -> dict[str, dict[str, str]]:
+        """Model -> file of weights that it is made of -> SHA-256."""
+        makers = {name: [f"train/{name}"] for name in self.learners}
+        makers[RESNET_DENSENET] = [f"train/{name}" for name in PAIR]
+        makers[CALIBRATED] = [f"finetune/{group}" for group in self.members]
+        consumed = self.consumed
+        names = {model: [f"{folder}/model.safetensors" for folder in makers[model]] for model in self.models}
+        return {model: {name: consumed[name] for name in files} for model, files in names.items()}
+
+
+def require_lineup(workspace: Workspace) -> Lineup:
+    """Check everything that the ensemble is made of.
+
+    Raises:
+        WorkspaceError: a part is missing, unfinished, stale or damaged; the message names the command that mends it.
+    """
+    prepared = require(workspace.prepare.folder, PREPARE, PREPARED)
+    learners, notes = finished_learners(workspace, FITTED)
+    choice = require_choice(workspace)
+    members = {
+        group: require(workspace.finetune(group).folder, finetune_command(group), FITTED)
+        for group in sorted(read_json(workspace.calibrate.roster)["groups"])
+    }
+    return Lineup(prepared, learners, choice, members, notes)
+
+
+def validation(workspace: Workspace, lineup: Lineup) -> pd.DataFrame:
+    """The validation images with a probability column for every model, as the nets gave them when they were trained.
+
+    Raises:
+        WorkspaceError: a net was scored on other images.
+    """
+    index = read_index(workspace.prepare.index)
+    images = index[index["split"] == Split.VALIDATION]
+    learners = {name: _column(workspace.train(name), name, images) for name in lineup.learners}
+    members = {
+        group: _column(workspace.finetune(group), CALIBRATED, images[images["group"] == group])
+        for group in lineup.members
+    }
+    return combine(images, learners, members)
+
+
+def _column(folder: FitFolder, name: str, images: pd.DataFrame) -> Probabilities:
+    frame = read_frame(folder.predictions)
+    if frame["row"].tolist() != images["row"].tolist():
+        raise WorkspaceError(f"{folder.predictions} is about other images. Run the step that writes it with --fresh")
+    return frame[name].to_numpy(dtype="float64")

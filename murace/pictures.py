@@ -1,0 +1,122 @@
+"""The pictures of the report: Figure 1, activation maps (Figure 3), and the ensemble's worst errors."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from murace.cam import activation_maps
+from murace.checkpoint import load_model
+from murace.data.preview import draw_figure
+from murace.data.store import open_pixels, read_index
+from murace.errors import UsageError
+from murace.metrics.scores import THRESHOLD
+from murace.metrics.table import by_study
+from murace.nets import Learner
+from murace.opencv import cv2
+from murace.record import Record, read
+from murace.report.contents import Picture
+from murace.report.overlay import triptych
+from murace.vocabulary import CALIBRATED
+from murace.workspace import Workspace
+
+ERRORS = 8  # shown of each kind
+QUALITY = 85  # of JPEG; the pictures are for looking at, the numbers stand elsewhere
+LEAST_SIDE = 256  # pixels
+
+
+def pictures(workspace: Workspace, predictions: pd.DataFrame, trained: Sequence[Record]) -> dict[str, Any]:
+    """Everything to look at in the report, by the names of `Contents`. No id stands in a picture or a caption.
+
+    Args:
+        workspace: with prepared images and members.
+        predictions: test images; columns row, study, group, label and `calibrated`.
+        trained: the learners' records: Figure 1 shows what the first of them saw in epoch 1.
+    """
+    pen = Pen(workspace)
+    return {
+        "maps": [picture for picture in _maps(pen, predictions) if picture is not None],
+        "errors": _errors(pen, predictions),
+        "augmentation": _augmentation(workspace, seed=int(trained[0].params["seed"])),
+    }
+
+
+class Pen:
+    """Draws test images with the map of their group's member; each member is loaded once."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.pixels = open_pixels(workspace.prepare.pixels)
+        self.member = cache(self._member)
+
+    def _member(self, group: str) -> Learner:
+        return load_model(self.workspace.finetune(group).model)
+
+    def draw(self, row: int, group: str, chance: float) -> tuple[bytes, bool]:
+        """The image as prepared, with its map and an overlay where the member has a map; and whether it has."""
+        picture = np.array(self.pixels[row])
+        batch = torch.from_numpy(picture).float().div(255)[None, None]
+        try:
+            maps, _ = activation_maps(self.member(group), batch)
+        except UsageError:  # the fc head has none
+            factor = -(-LEAST_SIDE // len(picture))
+            return jpeg(np.repeat(np.repeat(picture, factor, axis=0), factor, axis=1)), False
+        drawn = triptych(picture, maps[0], caption=f"p = {chance:.2f}  {group}")
+        return jpeg(np.ascontiguousarray(drawn[..., ::-1])), True  # OpenCV wants BGR
+
+
+def jpeg(drawn: npt.NDArray[np.uint8]) -> bytes:
+    """A picture for the page, grey [h, w] or BGR [h, w, 3]."""
+    done, data = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    assert done, "OpenCV cannot encode JPEG"
+    return data.tobytes()
+
+
+def _maps(pen: Pen, predictions: pd.DataFrame) -> list[Picture | None]:
+    """For each group, the map of the abnormal test image that the calibrated ensemble is most sure of (Fig. 3)."""
+    abnormal = predictions[predictions["label"] == 1].sort_values(CALIBRATED, ascending=False, kind="stable")
+    found: list[Picture | None] = []
+    for group, rows in abnormal.groupby("group", sort=True):
+        chance = float(rows[CALIBRATED].iloc[0])
+        drawn, has_map = pen.draw(int(rows["row"].iloc[0]), str(group), chance)
+        caption = f"{group}: an abnormal test image, probability {chance:.2f} (image as prepared | map | overlay)"
+        found.append(Picture(caption=caption, png=drawn) if has_map else None)
+    return found
+
+
+def _errors(pen: Pen, predictions: pd.DataFrame) -> list[Picture]:
+    """The wrong decisions about test studies that the calibrated ensemble was most sure of, by their telling view."""
+    studies = by_study(predictions, [CALIBRATED]).sort_values(CALIBRATED, kind="stable")
+    decided = studies[CALIBRATED] >= THRESHOLD
+    missed = studies[~decided & (studies["label"] == 1)]["study"].tolist()
+    alarms = studies[decided & (studies["label"] == 0)]["study"].tolist()[::-1]
+    views = dict(list(predictions.sort_values(CALIBRATED, kind="stable").groupby("study")))
+    return [
+        *(_error(pen, "False negative", views[study], place=0) for study in missed[:ERRORS]),
+        *(_error(pen, "False positive", views[study], place=-1) for study in alarms[:ERRORS]),
+    ]
+
+
+def _error(pen: Pen, kind: str, views: pd.DataFrame, *, place: int) -> Picture:
+    """One wrong study by the view at `place`, the views being in the order of their probability."""
+    row, group = int(views["row"].iloc[place]), str(views["group"].iloc[place])
+    drawn, _ = pen.draw(row, group, float(views[CALIBRATED].iloc[place]))
+    number = f"{len(views)} view{'s' if len(views) > 1 else ''}"
+    mean = float(views[CALIBRATED].mean())
+    caption = f"{kind}, {group}: study probability {mean:.2f} over {number}; row {row} of index.csv"
+    return Picture(caption=caption, png=drawn)
+
+
+def _augmentation(workspace: Workspace, *, seed: int) -> Picture:
+    """Figure 1 for this data."""
+    prepared = read(workspace.prepare.folder)
+    assert prepared is not None
+    synthetic = bool(prepared.info.get("synthetic"))
+    images, pixels = read_index(workspace.prepare.index), open_pixels(workspace.prepare.pixels)
+    drawn = draw_figure(images, pixels, seed=seed, synthetic=synthetic)
+    caption = "Training images as prepared, and below what augmentation makes of them in the first epoch."
+    return Picture(caption=caption, png=jpeg(drawn))
