@@ -122,11 +122,11 @@ class EvaluateConfig:
     """How sure the scores are, and in which slices they are looked at besides the groups."""
 
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
-    slices: tuple[str, ...] = ()
+    slice: tuple[str, ...] = ()  # named like the option, for the record
 
     def __post_init__(self) -> None:
-        if len(set(self.slices)) < len(self.slices):
-            raise UsageError(f"--slice names a column twice: {', '.join(self.slices)}")
+        if len(set(self.slice)) < len(self.slice):
+            raise UsageError(f"--slice names a column twice: {', '.join(self.slice)}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -62,6 +62,7 @@ def contents(
         best_epochs={name: int(record.info["best_epoch"]) for name, record in records.items()},
         flow=flow(index),
         rejected=_rejected(workspace),
+        patient_level=bool(prepared.info.get("patient_level", True)),
         **tables,
         **pictures,
     )

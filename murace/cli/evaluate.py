@@ -30,10 +30,11 @@ def evaluate(
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
         machine = Machine(gpu=gpu, threads=threads)
-        config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slices=tuple(slices or ()))
+        config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slice=tuple(slices or ()))
         from murace.cli.evidence import calibration_table, comparisons_table, records
         from murace.cli.next import finish
         from murace.cli.tables import scores_table
+        from murace.metrics.slices import small_notes
         from murace.record import Wish
         from murace.steps import evaluate as step
         from murace.workspace import Workspace
@@ -44,6 +45,8 @@ def evaluate(
             voice.say("evaluate is up to date: nothing has changed")
         for note in done.notes:
             voice.warn(note)
+        for note in small_notes(done.tables["support"], done.tables["slices"]):
+            voice.say(note)
         if latex:
             voice.show(space.evaluate.table_3.read_text())
         else:

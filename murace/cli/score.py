@@ -39,12 +39,12 @@ def score(
     Example: murace score predictions.csv --models mine,theirs --slice hardware
     """
     with running(quiet=quiet, as_json=as_json) as voice:
-        config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slices=tuple(slices or ()))
+        config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slice=tuple(slices or ()))
         from murace.cli.evidence import evidence, records
         from murace.cli.tables import scores_table
         from murace.steps import score as step
 
-        done = step.run(predictions, models=models or (), slices=config.slices, bootstrap=config.bootstrap, watch=voice)
+        done = step.run(predictions, models=models or (), slices=config.slice, bootstrap=config.bootstrap, watch=voice)
         for note in done.notes:
             voice.warn(note)
         found = done.analysis

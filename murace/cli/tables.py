@@ -112,7 +112,7 @@ def roster_table(roster: Mapping[str, Any]) -> Group:
     for group, entry in roster["groups"].items():
         votes = ", ".join(f"{learner} {count}" for learner, count in entry["votes"].items() if count)
         share = entry["stability"].get(entry["learner"])
-        stable = UNDEFINED if share is None else f"{math.floor(100 * share)}%"  # 59.9 % is no 60 %
+        stable = UNDEFINED if share is None else f"{math.floor(100 * share + 1e-9)}%"  # 59.9 % is no 60 %
         table.add_row(group, Text(entry["learner"], style="bold"), votes or UNDEFINED, stable, remark(entry))
     title = f"Designated learners (Table 5); stability over {roster['resamples']:,} resamples of the patients"
     return titled(title, table)

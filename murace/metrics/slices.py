@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from murace.errors import UsageError
+from murace.vocabulary import Level
 
 VIEWS, SIZE = "views", "image size"
 MOST_VIEWS = 4
@@ -12,12 +13,31 @@ MOST_PARTS = 20
 MOST_NUMBERS = 8  # distinct numbers that are still names; more are cut into thirds
 MIXED, NOTHING = "mixed", "(none)"
 SMALL_CASES, SMALL_CLASS = 30, 10
+SHOWN = 5  # of the small parts in a note
 MEGAPIXEL = 1e6
 
 
 def is_small(cases: int, abnormal: int) -> bool:
     """Whether a part is too small to say much: under 30 cases, or under 10 of a class."""
     return cases < SMALL_CASES or min(abnormal, cases - abnormal) < SMALL_CLASS
+
+
+def small_notes(support: pd.DataFrame, slices: pd.DataFrame) -> list[str]:
+    """A sentence on the groups and slices of studies that are too small to say much; none where all are large.
+
+    Args:
+        support: columns level, group, small, as `Contents` of the report has it.
+        slices: columns slice, part, level, small, likewise.
+    """
+    groups = support[(support["level"] == str(Level.STUDY)) & support["small"].astype(bool)]["group"].tolist()
+    parts = slices[(slices["level"] == str(Level.STUDY)) & slices["small"].astype(bool)]
+    named = dict.fromkeys(f"{name} {part}" for name, part in zip(parts["slice"], parts["part"], strict=True))
+    names = [*groups, *named]
+    if not names:
+        return []
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    shown = ", ".join(names[:SHOWN]) + more
+    return [f"too small to say much (under {SMALL_CASES} studies, or under {SMALL_CLASS} of a class): {shown}"]
 
 
 def with_slices(images: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
@@ -68,4 +88,4 @@ def _thirds(numbers: "pd.Series[float]", studies: "pd.Series[str]", unit: str) -
     if low == high:
         names = [names[0], names[2], ""]
     thirds = ((numbers > low).astype(int) + ((numbers > high) & (high > low)).astype(int)).tolist()
-    return pd.Series(pd.Categorical.from_codes(thirds, names, ordered=True), index=numbers.index)
+    return pd.Series(pd.Categorical.from_codes(thirds, pd.Index(names), ordered=True), index=numbers.index)

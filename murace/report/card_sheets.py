@@ -135,7 +135,7 @@ def _roster(contents: Contents) -> Sheet:
             formats.group_name(group),
             formats.model_name(choice["learner"]),
             ", ".join(f"{formats.model_name(name)} {number}" for name, number in choice["votes"].items()),
-            formats.share(choice.get("stability", {}).get(choice["learner"])),
+            formats.stability(choice.get("stability", {}).get(choice["learner"])),
             ", ".join(word for word, holds in (("tie", choice["tie"]), ("near-tie", choice.get("near_tie"))) if holds),
         ]
         for group, choice in contents.roster["groups"].items()

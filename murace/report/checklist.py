@@ -33,6 +33,7 @@ PARTS: Mapping[str, Part] = {
     "summary": Part(section="Summary", held=lambda contents: len(contents.scores) > 0),
     "counts": Part(section="Data", held=lambda contents: len(contents.counts) > 0),
     "flow": Part(section="Data", held=lambda contents: len(contents.flow) > 0),
+    "patients": Part(section="Data", held=lambda contents: len(contents.flow) > 0 and contents.patient_level),
     "learners": Part(section="Learners", held=lambda contents: len(contents.learners) > 0),
     "curves": Part(section="Learners", held=lambda contents: _some(contents.histories, "train")),
     "choice": Part(section="Choice of learners", held=lambda contents: bool(contents.roster["groups"])),

@@ -71,7 +71,7 @@ def _designated(choice: Mapping[str, Any] | None) -> Cell:
     share = choice.get("stability", {}).get(choice["learner"])
     return Cell(
         text=formats.model_name(choice["learner"]),
-        detail="" if share is None else f"{formats.share(share)} of resamples",
+        detail="" if share is None else f"{formats.stability(share)} of resamples",
         remark="tie" if choice["tie"] else "",
     )
 
@@ -94,7 +94,7 @@ def _share(choice: Mapping[str, Any] | None, learner: str) -> Cell:
     if choice is None:
         return Cell(text="")
     share = choice.get("stability", {}).get(learner)
-    return Cell(text=formats.share(share), chosen=choice["learner"] == learner)
+    return Cell(text=formats.stability(share), chosen=choice["learner"] == learner)
 
 
 def _is_resampled(choices: Choices) -> bool:

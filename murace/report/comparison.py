@@ -66,10 +66,17 @@ class Comparison:
             text=formats.score(self.value(*key)),
             best=best,
             chosen=self.chosen.get(group) == model,
-            change="" if model == BASELINE else formats.change(line.get("change")),
+            change=self._change(key, line),
             detail=formats.interval(line.get("low"), line.get("high")),
             paper=formats.score(self.paper[key], 2) if key in self.paper else "",
         )
+
+    def _change(self, key: Key, line: Mapping[Any, Any]) -> str:
+        """The change over the baseline; a percentage of nothing, or of less, would mislead."""
+        model, group, metric = key
+        if model == BASELINE or not self.value(BASELINE, group, metric) > 0:
+            return ""
+        return formats.change(line.get("change"))
 
 
 def compare(frame: pd.DataFrame, *, model: str, paper: int, chosen: Mapping[str, str] | None = None) -> Comparison:

@@ -56,6 +56,7 @@ class Contents:
         rejected: reason -> number of image files that could not be used.
         errors: the most confident wrong decisions of the calibrated ensemble, with their maps.
         augmentation: Figure 1; None where there is none.
+        patient_level: whether the data name patients, so that the splits are disjoint by patient.
     """
 
     counts: pd.DataFrame
@@ -84,3 +85,4 @@ class Contents:
     rejected: Mapping[str, int] = field(default_factory=dict)
     errors: Sequence[Picture] = ()
     augmentation: Picture | None = None
+    patient_level: bool = True

@@ -92,10 +92,16 @@ def flow_table(contents: Contents) -> Table | None:
         spans=[(formats.split_name(split), len(UNITS)) for split in splits],
         columns=[Column(name=name) for _ in splits for name in UNITS.values()],
         blocks=[Block(name="", rows=rows)],
-        notes=[
-            "Abnormal: abnormal studies. A patient belongs to one split, but may have studies in several groups: the "
-            "groups' patients can add up to more than there are. Data: evaluate/flow.csv."
-        ],
+        notes=[f"Abnormal: abnormal studies. {_patients(contents)} Data: evaluate/flow.csv."],
+    )
+
+
+def _patients(contents: Contents) -> str:
+    if not contents.patient_level:
+        return "The data name no patients: each study counts as one."
+    return (
+        "A patient belongs to one split, but may have studies in several groups: the groups' patients can add up to "
+        "more than there are."
     )
 
 

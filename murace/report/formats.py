@@ -102,6 +102,13 @@ def share(value: float | None) -> str:
     return "<1%" if 0 < value < 0.005 else f"{value * 100:.0f}%"
 
 
+def stability(value: float | None) -> str:
+    """A share of resamples as a whole percentage, rounded down: 59.9% must not be read as 60%."""
+    if value is None or is_missing(value):
+        return DASH
+    return "<1%" if 0 < value < 0.01 else f"{math.floor(value * 100 + 1e-9)}%"
+
+
 def signed(value: float) -> str:
     """A short number with its sign; zero has none."""
     return f"{value:+g}".replace("-", MINUS) if value else "0"
@@ -138,7 +145,7 @@ def plain(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {plain(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(plain(item) for item in value)
+        return ", ".join(plain(item) for item in value) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

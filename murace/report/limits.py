@@ -34,8 +34,8 @@ def _probabilities(contents: Contents) -> str:
         return "Probabilities are raw network outputs; a 0.9 here need not mean that nine in ten are abnormal."
     return (
         "Scores, curves and decisions here use raw network outputs unless a caption says otherwise. After temperature "
-        "scaling the probabilities are nearer to frequencies, but for data like these only: where another share of "
-        "studies is abnormal, they are off again."
+        "scaling the probabilities are meant to be nearer to frequencies (Table S5 shows whether they are), and that for "
+        "data like these only: where another share of studies is abnormal, they are off again."
     )
 
 

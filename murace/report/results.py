@@ -31,7 +31,7 @@ def results_table(contents: Contents, level: Level) -> Table:
     comparison = compare(frame, model="model", paper=3)
     notes = [BOLD]
     if BASELINE in set(frame["model"]):
-        notes.append("In parentheses: change over ConvNet, (score − ConvNet's) / ConvNet's.")  # noqa: RUF001
+        notes.append("In parentheses: change over ConvNet, (score − ConvNet's) / ConvNet's, where that is above 0.")  # noqa: RUF001
     notes += _notes(contents, frame, level)
     if comparison.has_paper:
         notes.append(_paper_note(contents) if level is Level.STUDY else "Grey: the paper's Table 3, as there.")

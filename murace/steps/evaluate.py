@@ -69,7 +69,7 @@ def run(workspace: Workspace, config: EvaluateConfig, *, machine: Machine, wish:
     lineup = require_lineup(workspace)
     index = read_index(workspace.prepare.index)
     test = index[index["split"] == Split.TEST]
-    with_slices(test, config.slices)  # refuses a slice that is none before anything is asked
+    with_slices(test, config.slice)  # refuses a slice that is none before anything is asked
     folder = workspace.evaluate
     with writing(folder.folder):
         consumed, scratch = lineup.consumed, folder.partial
@@ -148,7 +148,7 @@ def _analyse(workspace: Workspace, config: EvaluateConfig, lineup: Lineup, answe
             images,
             models,
             groups=sorted(lineup.members),
-            slices=config.slices,
+            slices=config.slice,
             calibrated={model: operating.column_of(model) for model in models},
             bootstrap=config.bootstrap,
         )

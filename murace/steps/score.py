@@ -6,10 +6,8 @@ from pathlib import Path
 
 from murace.config import Bootstrap
 from murace.data.predictions import Predictions, read_predictions
-from murace.data.table import few
 from murace.metrics.analysis import Analysis, analyse
-from murace.metrics.slices import SMALL_CASES, SMALL_CLASS
-from murace.vocabulary import Level
+from murace.metrics.slices import small_notes
 from murace.watch import Watch
 
 
@@ -54,7 +52,7 @@ def run(
         analysis=analysis,
         models=predictions.models,
         groups=predictions.groups,
-        notes=(*predictions.notes, *_small(analysis)),
+        notes=(*predictions.notes, *small_notes(analysis.support, analysis.slices)),
     )
 
 
@@ -64,15 +62,3 @@ def _size(predictions: Predictions, bootstrap: Bootstrap) -> str:
     plurals = {"image": "images", "study": "studies", "patient": "patients"}
     parts = ", ".join(f"{count:,} {name if count == 1 else plurals[name]}" for name, count in counted.items())
     return f"{parts}; {bootstrap.resamples:,} resamples of the patients"
-
-
-def _small(analysis: Analysis) -> list[str]:
-    """A note on groups and slices that are too small to say much."""
-    studies = str(Level.STUDY)
-    support = analysis.support[(analysis.support["level"] == studies) & analysis.support["small"].astype(bool)]
-    slices = analysis.slices[(analysis.slices["level"] == studies) & analysis.slices["small"].astype(bool)]
-    parts = slices[["slice", "part"]].drop_duplicates()
-    names = [*support["group"], *(f"{name} {part}" for name, part in parts.itertuples(index=False))]
-    if not names:
-        return []
-    return [f"too small to say much (under {SMALL_CASES} studies, or under {SMALL_CLASS} of a class): {few(names)}"]

@@ -1,5 +1,6 @@
 """The tables that an evaluation adds: the right number in the right place, and what is said under it."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -151,3 +152,10 @@ def test_slices_show_studies_and_the_others_auc(light: Contents) -> None:
     assert found["2"][6] == f"{frame['study', '2', 'convnet', 'auc']:.3f}"
     images = shown(light, slices=light.slices[light.slices["level"] == "image"])
     assert "Images in the study (images)" in images
+
+
+def test_data_without_patients_are_said_to_be_so(light: Contents) -> None:
+    assert "All images of a patient are in the same split" in shown(light)
+    page = shown(dataclasses.replace(light, patient_level=False))
+    assert "All images of a patient are in the same split" not in page
+    assert page.count("The data name no patients: each study counts as one") == 2

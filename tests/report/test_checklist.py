@@ -40,6 +40,13 @@ def test_every_item_of_the_guidelines_has_a_line(contents: Contents, column: int
     assert {item for text in texts for item in text.split(", ") if item} == set(items.split())
 
 
+def test_without_patients_nobody_is_told_that_the_splits_are_disjoint(contents: Contents) -> None:
+    topic = "Level at which partitions are disjoint"
+    assert places(checklist_table(contents))[topic].text == "Data"
+    unknown = dataclasses.replace(contents, patient_level=False)
+    assert places(checklist_table(unknown))[topic].text.startswith(BLANK)
+
+
 @pytest.mark.parametrize(
     ("field", "topic"),
     [

@@ -154,6 +154,10 @@ def test_change_is_over_convnet(plain: Contents) -> None:
     assert "(" not in "".join(lines[0])
     assert all("(+5.7%)" in cell for cell in lines[1])
     assert all(f"({MINUS}1.2%)" in cell for cell in lines[2])
+    below = scores.assign(value=scores["value"].where(scores["metric"] != "auc", -0.1))  # a percentage would mislead
+    page = [row for row in rows(render(dataclasses.replace(plain, scores=below)), "table-3-study") if row]
+    assert "(" not in "".join(page[1])
+    assert all("(+5.7%)" in cell for cell in page[6])
 
 
 def test_intervals_are_shown_where_given(plain: Contents) -> None:
