@@ -1,10 +1,17 @@
 """`python -m murace`, and the console script."""
 
+import os
+import sys
+from pathlib import Path
+
 from murace.cli import app
 
 
 def main() -> None:
     """Run the command line."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the shell: what goes there is lost, as was asked for
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the program runs
     app(prog_name="murace")
 
 

@@ -20,6 +20,7 @@ VALIDATION_FRACTION = 0.127  # the paper's 4,680 of 36,808
 TEST_FRACTION = 0.15  # for a manifest without a split of its own
 MAX_REJECTED_FRACTION = 0.01
 MAX_SEED = 2**63 - 1
+MAX_RESAMPLES = 100_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +115,8 @@ class Bootstrap:
 
     def __post_init__(self) -> None:
         _at_least("--resamples", self.resamples, 100)
+        if self.resamples > MAX_RESAMPLES:
+            raise UsageError(f"--resamples must be at most {MAX_RESAMPLES:,}, not {self.resamples:,}")
         _seed(self.seed)
 
 

@@ -125,9 +125,9 @@ def load(path: Path, weights: Mapping[str, Digests]) -> dict[str, Readout]:
 
 
 def temperatures(readouts: Mapping[str, Readout]) -> pd.DataFrame:
-    """The temperatures as rows of the calibration table: model, group, stage, metric, value, low, high."""
+    """The temperatures as rows of the calibration table: model, group, stage, metric, value, low, high, undefined."""
     rows = [
-        (model, group, "calibrated", "temperature", value, NAN, NAN)
+        (model, group, "calibrated", "temperature", value, NAN, NAN, 0)
         for model, readout in readouts.items()
         for group, value in {OVERALL: readout.temperature, **readout.groups}.items()
     ]

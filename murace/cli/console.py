@@ -30,15 +30,24 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 ENDS_WITH_COMMAND = re.compile(r": murace [^.:;()]*$")
 
 
+class Out(Console):
+    """Stdout; a reader that has seen enough (`| head`) ends the program as SIGPIPE would, and is no bug of ours."""
+
+    def on_broken_pipe(self) -> None:
+        """Let nothing more be written, and leave."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE)
+
+
 class Voice(Watch):
     """What a command says while it runs: bars on a terminal, plain lines elsewhere."""
 
-    def __init__(self, *, quiet: bool = False, as_json: bool = False, workspace: Path = WORKSPACE) -> None:
+    def __init__(self, *, quiet: bool = False, as_json: bool = False, workspace: Path | None = WORKSPACE) -> None:
         super().__init__()
         self.quiet, self.as_json, self.workspace = quiet, as_json, workspace
         self.err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
         width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
-        self.out = Console(highlight=False, markup=False, emoji=False, width=width)
+        self.out = Out(highlight=False, markup=False, emoji=False, width=width)
         self.bars: Bars | None = None
 
     @property
@@ -57,7 +66,9 @@ class Voice(Watch):
 
     def complete(self, message: str) -> str:
         """A message that ends with a command to type, with the workspace that it is about."""
-        return message + option(self.workspace) if ENDS_WITH_COMMAND.search(message) else message
+        if self.workspace is None or not ENDS_WITH_COMMAND.search(message):
+            return message
+        return message + option(self.workspace)
 
     def show(self, *renderables: RenderableType) -> None:
         """A result for people; with --json there is none. A line is never broken: it may hold a path."""
@@ -103,8 +114,11 @@ def option(workspace: Path) -> str:
 
 
 @contextmanager
-def running(*, quiet: bool = False, as_json: bool = False, workspace: Path = WORKSPACE) -> Iterator[Voice]:
-    """Run a command: listen for signals, and turn what goes wrong into one line and an exit code."""
+def running(*, quiet: bool = False, as_json: bool = False, workspace: Path | None = WORKSPACE) -> Iterator[Voice]:
+    """Run a command: listen for signals, and turn what goes wrong into one line and an exit code.
+
+    A command without a workspace saves nothing that it could go on from.
+    """
     voice = Voice(quiet=quiet, as_json=as_json, workspace=workspace)
     with _listening(voice):
         try:
@@ -122,7 +136,8 @@ def running(*, quiet: bool = False, as_json: bool = False, workspace: Path = WOR
 def refuse(voice: Voice, error: MuraceError) -> int:
     """Say in one line what went wrong; returns the exit code."""
     if isinstance(error, Interrupted):
-        message = printable(f"{error}; what was done is saved. To go on: {_same_command()}")
+        done = "nothing was saved. To start again" if voice.workspace is None else "what was done is saved. To go on"
+        message = printable(f"{error}; {done}: {_same_command()}")
         voice.err.print(message)
     else:
         message = voice.complete(printable(str(error)))

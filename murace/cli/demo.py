@@ -120,4 +120,5 @@ def _draw(voice: Voice, folder: Path, space: "Workspace", machine: Machine) -> P
 
 def _title(voice: Voice, command: str) -> None:
     """The command that does the same; all but the sample's need to be told the workspace."""
+    assert voice.workspace is not None
     voice.say(f"\n$ {command}{'' if command.startswith('murace sample ') else option(voice.workspace)}")

@@ -48,7 +48,7 @@ def evaluate(
         for note in small_notes(done.tables["support"], done.tables["slices"]):
             voice.say(note)
         if latex:
-            voice.show(space.evaluate.table_3.read_text())
+            voice.show(*space.evaluate.table_3.read_text().splitlines())
         else:
             scores = done.tables["scores"]
             studies = scores[scores["level"] == str(Level.STUDY)]

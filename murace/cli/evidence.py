@@ -56,7 +56,7 @@ def comparisons_table(comparisons: "pd.DataFrame") -> list[Columns]:
     ]
     more = f"; {len(pairs) - MOST_PAIRS} more pairs: --json" if len(pairs) > MOST_PAIRS else ""
     table = Columns(
-        title=f"Differences by study and their p (Holm over the groups; bold: p < {SIGNIFICANT}){more}",
+        title=f"Differences by study, p (groups: Holm; bold: p < {SIGNIFICANT}, 0 outside the interval){more}",
         words=[
             Column(
                 heading=Text("metric"), cells=[words(name, style="dim" if name[:1] == "(" else "") for name in names]
@@ -88,7 +88,7 @@ def calibration_table(calibration: "pd.DataFrame") -> Columns:
     rows = [row for row in rows if any((*row, metric) in cells for metric in MEASURED)]
     names = [model if stage == stages[0] else f"  {stage}" for model, stage in rows]
     return Columns(
-        title="Probabilities by study, with 95 % intervals (best: slope 1, intercept 0, brier 0, ece 0)",
+        title="Probabilities by study, with 95 % intervals (best: slope 1, others 0; ece is biased upwards)",
         words=[Column(heading=Text("model"), cells=[words(name) for name in names])],
         numbers=[
             Column(heading=Text(metric), cells=[_bounded(cells.get((*row, metric)), digits) for row in rows])
@@ -139,7 +139,8 @@ def _difference(row: Any) -> Text:
     if row is None or math.isnan(row["difference"]):
         return Text(UNDEFINED)
     p = row["p"] if math.isnan(row["p_holm"]) else row["p_holm"]
-    style = "bold" if p < SIGNIFICANT else "dim"
+    is_real = p < SIGNIFICANT and not row["low"] <= 0 <= row["high"]
+    style = "bold" if is_real else "dim"
     return Text.assemble(f"{row['difference']:+.3f}", (f" {_p(p):>5}", style), style="bold" if style == "bold" else "")
 
 

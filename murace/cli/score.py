@@ -38,7 +38,7 @@ def score(
 
     Example: murace score predictions.csv --models mine,theirs --slice hardware
     """
-    with running(quiet=quiet, as_json=as_json) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=None) as voice:
         config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slice=tuple(slices or ()))
         from murace.cli.evidence import evidence, records
         from murace.cli.tables import scores_table

@@ -18,15 +18,23 @@ def is_sidecar(path: str) -> bool:
 
 def fault_of_id(name: str) -> str | None:
     """In words, why `name` may not be an id; None where it may."""
-    if not name or len(name) > MAX_LENGTH:
-        return "empty" if not name else f"longer than {MAX_LENGTH} characters"
-    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in _BIDI for letter in name):
-        return "a control character"
+    if not name:
+        return "empty"
+    if (fault := fault_of_value(name)) is not None:
+        return fault
     if name.startswith(_FORMULA):
         return "begins with one of = + - @"
     if ".." in name.split("/"):
         return "'..' in it"
     return "an absolute path" if name.startswith("/") else None
+
+
+def fault_of_value(value: str) -> str | None:
+    """In words, why `value` may not stand in a column that is carried along; None where it may (it may be empty)."""
+    if len(value) > MAX_LENGTH:
+        return f"longer than {MAX_LENGTH} characters"
+    hidden = any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in _BIDI for letter in value)
+    return "a control character" if hidden else None
 
 
 def fault_of_path(path: str) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from murace.data.cells import check, fault_of_group, fault_of_label, fault_of_pixels, pairs
-from murace.data.paths import fault_of_id, normal
+from murace.data.paths import fault_of_id, fault_of_value, normal
 from murace.data.roles import SIZES, Roles, assign
 from murace.data.table import ascii_safe, few, read_table, refuse
 from murace.errors import DataError
@@ -83,6 +83,8 @@ def _check_cells(path: Path, frame: pd.DataFrame, roles: Roles) -> None:
             check(path, frame[name], fault_of_id, f"column {name}")
     if "group" in frame:
         check(path, frame["group"], fault_of_group, "column group")
+    for name in roles.slices:
+        check(path, frame[name], fault_of_value, f"column {name}")
     if set(SIZES) <= set(frame.columns):
         for name in SIZES:
             check(path, frame[name], fault_of_pixels, f"column {name}: pixels")

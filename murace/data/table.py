@@ -9,6 +9,7 @@ from pathlib import Path
 from murace.errors import DataError
 
 SHOWN = 5  # bad rows that a message names
+MAX_FILE = 1 << 28  # bytes; ten million rows of MURA would not need more
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,12 @@ def _pairs(table: Table) -> list[tuple[list[str], int]]:
 
 def _text(path: Path) -> str:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    if len(data) > MAX_FILE:
+        raise DataError(f"{path} is too large for a csv file: more than {MAX_FILE >> 20} MiB")
     if b"\0" in data:
         raise DataError(f"{path} is not a UTF-8 csv file: it has NUL bytes (UTF-16?); save it as UTF-8")
     try:

@@ -14,6 +14,7 @@ from murace.metrics.resampling import Estimate, estimate, interval
 from murace.metrics.slices import is_small, with_slices
 from murace.metrics.table import KEYS, at_level, confusion_table, parts_of, roc_points, with_change
 from murace.vocabulary import Level
+from murace.watch import Watch
 
 SCORES = [*KEYS, "value", "low", "high", "change"]
 Estimates = dict[tuple[str, str], Estimate]
@@ -43,6 +44,7 @@ def analyse(
     slices: Sequence[str] = (),
     calibrated: Mapping[str, str] | None = None,
     bootstrap: Bootstrap,
+    watch: Watch | None = None,
 ) -> Analysis:
     """Analyse probabilities of images against labels.
 
@@ -54,9 +56,12 @@ def analyse(
         slices: text columns to slice by, besides the number of views and the image size.
         calibrated: model -> the column of its calibrated probability, which is the same on all images of a study.
         bootstrap: how the intervals are made.
+        watch: who is told, and asked between resamples whether to stop.
 
     Raises:
         UsageError: a slice is no column, or has too many values.
+        DataError: a slice has a value that a spreadsheet would run.
+        Interrupted: a signal came.
     """
     models = list(models)
     stages = stages_of(models, calibrated or {})
@@ -64,11 +69,13 @@ def analyse(
     columns = list(dict.fromkeys(column for _, _, column in stages))
     keep = ["patient", "group", "label", *names]
     frames = {level: at_level(images, columns, level, keep) for level in (Level.STUDY, Level.IMAGE)}
-    estimates = {
-        (str(level), group): estimate(part, models, bootstrap)
-        for level, frame in frames.items()
-        for group, part in parts_of(frame, groups)
-    }
+    watch = watch or Watch()
+    estimates = {}
+    with watch.bar("intervals", len(frames) * (len(groups) + 1)) as bar:
+        for level, frame in frames.items():
+            for group, part in parts_of(frame, groups):
+                estimates[str(level), group] = estimate(part, models, bootstrap, watch)
+                bar.advance(note=group)
     studies = frames[Level.STUDY]
     best = [column for stage, model, column in stages if stage != "raw" or model not in (calibrated or {})]
     return Analysis(
@@ -76,13 +83,13 @@ def analyse(
         support=_support(frames, groups),
         intervals=_intervals(estimates, models, bootstrap),
         comparisons=comparison_table(estimates, models, groups),
-        calibration=calibration_table(studies, stages, groups=groups, bootstrap=bootstrap),
+        calibration=calibration_table(studies, stages, groups=groups, bootstrap=bootstrap, watch=watch),
         reliability=reliability_table(studies, stages),
         benefit=net_benefit(
             studies["label"].to_numpy(dtype=np.int64), studies[best].to_numpy(dtype=np.float64), models
         ),
         confusion=confusion_table(images, models, groups),
-        slices=_slices(frames, models, names, bootstrap),
+        slices=_slices(frames, models, names, bootstrap, watch),
         roc=pd.concat([roc_points(images, models, level) for level in frames], ignore_index=True),
     )
 
@@ -126,38 +133,27 @@ def _in_order(frame: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
 
 def _support(frames: Mapping[Level, pd.DataFrame], groups: Sequence[str]) -> pd.DataFrame:
     rows = [
-        (str(level), group, part["patient"].nunique(), len(part), int(part["label"].sum()))
+        (str(level), group, part["patient"].nunique(), len(part), int(part["label"].sum()), is_small(part))
         for level, frame in frames.items()
         for group, part in parts_of(frame, groups)
     ]
-    frame = pd.DataFrame(rows, columns=["level", "group", "patients", "cases", "abnormal"])
-    return frame.assign(
-        small=[is_small(cases, abnormal) for cases, abnormal in zip(frame["cases"], frame["abnormal"], strict=True)]
-    )
+    return pd.DataFrame(rows, columns=["level", "group", "patients", "cases", "abnormal", "small"])
 
 
 def _slices(
-    frames: Mapping[Level, pd.DataFrame], models: Sequence[str], names: Sequence[str], bootstrap: Bootstrap
+    frames: Mapping[Level, pd.DataFrame],
+    models: Sequence[str],
+    names: Sequence[str],
+    bootstrap: Bootstrap,
+    watch: Watch,
 ) -> pd.DataFrame:
     rows: list[tuple[object, ...]] = []
     for name in names:
         for level, frame in frames.items():
             for part, cases in frame.groupby(name, sort=True, observed=True):
-                size = len(cases), int(cases["label"].sum()), cases["patient"].nunique()
-                found = _lines(estimate(cases, models, bootstrap), models)
-                rows += [(name, str(part), str(level), *line[:-1], *size, is_small(*size[:2])) for line in found]
-    fixed = [
-        "slice",
-        "part",
-        "level",
-        "model",
-        "metric",
-        "value",
-        "low",
-        "high",
-        "cases",
-        "abnormal",
-        "patients",
-        "small",
-    ]
+                size = len(cases), int(cases["label"].sum()), cases["patient"].nunique(), is_small(cases)
+                found = _lines(estimate(cases, models, bootstrap, watch), models)
+                rows += [(name, str(part), str(level), *line[:-1], *size, line[-1]) for line in found]
+    fixed = ["slice", "part", "level", "model", "metric", "value", "low", "high"]
+    fixed += ["cases", "abnormal", "patients", "small", "undefined"]
     return pd.DataFrame(rows, columns=fixed)

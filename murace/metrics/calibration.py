@@ -1,6 +1,7 @@
 """How far probabilities may be read as probabilities: slope, intercept, Brier's score and calibration error."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -8,14 +9,20 @@ import pandas as pd
 from murace.config import Bootstrap
 from murace.metrics.recalibration import intercept, slope
 from murace.metrics.reliability import reliability_curve
-from murace.metrics.resampling import Estimate, estimate, interval, resamples
-from murace.metrics.scores import Labels, Probabilities, Values, Weights
+from murace.metrics.resampling import interval, resamples
+from murace.metrics.scores import Labels, Probabilities, Values, Weights, brier, calibration_error
 from murace.metrics.table import parts_of
+from murace.watch import Watch
 
 RAW, CALIBRATED = "raw", "calibrated"
-COLUMNS = ["model", "group", "stage", "metric", "value", "low", "high"]
+COLUMNS = ["model", "group", "stage", "metric", "value", "low", "high", "undefined"]
 Statistic = Callable[[Labels, Probabilities, Weights], Values]
-STATISTICS: dict[str, Statistic] = {"slope": slope, "intercept": intercept}
+STATISTICS: dict[str, Statistic] = {
+    "slope": slope,
+    "intercept": intercept,
+    "brier": brier,
+    "ece": calibration_error,
+}
 Stages = Sequence[tuple[str, str, str]]  # stage, model, its column
 
 
@@ -28,7 +35,7 @@ def stages_of(models: Sequence[str], calibrated: Mapping[str, str]) -> list[tupl
 
 
 def calibration_table(
-    studies: pd.DataFrame, stages: Stages, *, groups: Sequence[str], bootstrap: Bootstrap
+    studies: pd.DataFrame, stages: Stages, *, groups: Sequence[str], bootstrap: Bootstrap, watch: Watch
 ) -> pd.DataFrame:
     """Slope, intercept (both of Cox 1958), Brier and ECE of each model and stage, overall and per group.
 
@@ -37,28 +44,26 @@ def calibration_table(
         stages: see `stages_of`.
         groups: the groups, in order.
         bootstrap: how the intervals are made.
+        watch: asked between resamples whether to stop.
     """
     rows: list[tuple[object, ...]] = []
     columns = [column for _, _, column in stages]
     for group, part in parts_of(studies, groups):
-        found = estimate(part, columns, bootstrap)
-        draws = list(resamples(part["patient"], bootstrap))
-        for place, (stage, model, _) in enumerate(stages):
-            for metric, value, low, high in _measures(found, place, draws):
-                rows.append((model, group, stage, metric, value, low, high))
+        labels, chances = part["label"].to_numpy(dtype=np.int64), part[columns].to_numpy(dtype=np.float64)
+        for name, values in _fitted(labels, chances, resamples(part["patient"], bootstrap, watch)).items():
+            bounds = (bound.tolist() for bound in interval(values[1:]))
+            found = zip(stages, values[0].tolist(), *bounds, strict=True)
+            rows += [(model, group, stage, name, *numbers) for (stage, model, _), *numbers in found]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _measures(found: Estimate, place: int, draws: Sequence[Weights]) -> Iterator[tuple[str, float, float, float]]:
-    labels, chances = found.labels, found.probabilities[:, place]
-    for name, statistic in STATISTICS.items():
-        value = statistic(labels, chances, np.ones((1, len(labels))))
-        drawn = np.concatenate([np.empty(0), *(statistic(labels, chances, weights) for weights in draws)])
-        low, high, _ = interval(drawn[:, None])
-        yield name, float(value[0]), float(low[0]), float(high[0])
-    for name in ("brier", "ece"):
-        low, high, _ = interval(found.resampled[name][:, [place]])
-        yield name, float(found.value[name][place]), float(low[0]), float(high[0])
+def _fitted(labels: Labels, chances: Probabilities, draws: Iterable[Weights]) -> dict[str, Values]:
+    """Each statistic of every column [N, M] as they are, and then in every resample: [1 + R, M]."""
+    parts: dict[str, list[Values]] = {name: [] for name in STATISTICS}
+    for weights in chain([np.ones((1, len(labels)))], draws):
+        for name, statistic in STATISTICS.items():
+            parts[name].append(np.stack([statistic(labels, column, weights) for column in chances.T], axis=1))
+    return {name: np.concatenate(values) for name, values in parts.items()}
 
 
 def reliability_table(studies: pd.DataFrame, stages: Stages) -> pd.DataFrame:

@@ -5,12 +5,13 @@ from itertools import combinations
 
 import pandas as pd
 
-from murace.metrics.paired import Test, bootstrap_p, delong, holm, mcnemar
+from murace.metrics.paired import bootstrap_p, delong, holm, mcnemar
 from murace.metrics.resampling import Estimate, interval
 from murace.metrics.scores import NAN, THRESHOLD
 from murace.vocabulary import CALIBRATED, OVERALL
 
-COLUMNS = ["level", "group", "model", "reference", "metric", "test", "difference", "low", "high", "p", "p_holm"]
+FOUND = ["difference", "low", "high", "p", "p_holm", "undefined"]
+COLUMNS = ["level", "group", "model", "reference", "metric", "test", *FOUND]
 FAMILY = ["level", "model", "reference", "metric"]
 
 
@@ -35,10 +36,13 @@ def comparison_table(
         groups: the groups, without `overall`.
     """
     rows = [
-        (level, group, model, reference, metric, test, found.difference, found.low, found.high, found.p, NAN)
+        (level, group, model, reference, metric, test, difference, low, high, p, NAN, undefined)
         for (level, group), estimate in estimates.items()
         for model, reference in pairs_of(models)
-        for metric, test, found in _tests(estimate, models.index(model), models.index(reference))
+        for metric, test, p in _tests(estimate, models.index(model), models.index(reference))
+        for difference, low, high, undefined in [
+            _bounded(estimate, metric, models.index(model), models.index(reference))
+        ]
     ]
     frame = pd.DataFrame(rows, columns=COLUMNS)
     adjusted = frame[frame["group"].isin(list(groups)) & (frame["group"] != OVERALL)]
@@ -47,30 +51,18 @@ def comparison_table(
     return frame
 
 
-def _tests(estimate: Estimate, model: int, reference: int) -> Iterator[tuple[str, str, Test]]:
-    labels, chances = estimate.labels, estimate.probabilities
+def _tests(estimate: Estimate, model: int, reference: int) -> Iterator[tuple[str, str, float]]:
+    """Metric, test and p; undefined for a single patient, whose cases are no sample."""
+    labels, chances, drawn = estimate.labels, estimate.probabilities, estimate.resampled["kappa"]
     right = (chances >= THRESHOLD) == (labels == 1)[:, None]
-    yield (
-        "auc",
-        "delong",
-        _bounded(estimate, "auc", model, reference, delong(labels, chances[:, model], chances[:, reference]).p),
-    )
-    yield (
-        "accuracy",
-        "mcnemar",
-        _bounded(estimate, "accuracy", model, reference, mcnemar(right[:, model], right[:, reference]).p),
-    )
-    drawn = estimate.resampled["kappa"]
-    yield (
-        "kappa",
-        "bootstrap",
-        _bounded(estimate, "kappa", model, reference, bootstrap_p(drawn[:, model] - drawn[:, reference])),
-    )
+    known = len(drawn) > 0
+    yield "auc", "delong", delong(labels, chances[:, model], chances[:, reference]).p if known else NAN
+    yield "accuracy", "mcnemar", mcnemar(right[:, model], right[:, reference]).p if known else NAN
+    yield "kappa", "bootstrap", bootstrap_p(drawn[:, model] - drawn[:, reference])
 
 
-def _bounded(estimate: Estimate, metric: str, model: int, reference: int, p: float) -> Test:
-    """The difference with its paired bootstrap interval, and the p of its test."""
-    drawn = estimate.resampled[metric]
-    low, high, _ = interval((drawn[:, model] - drawn[:, reference])[:, None])
-    value = estimate.value[metric]
-    return Test(float(value[model] - value[reference]), float(low[0]), float(high[0]), p)
+def _bounded(estimate: Estimate, metric: str, model: int, reference: int) -> tuple[float, float, float, int]:
+    """The difference, its paired bootstrap interval, and the resamples in which it was undefined."""
+    drawn, value = estimate.resampled[metric], estimate.value[metric]
+    low, high, undefined = interval((drawn[:, model] - drawn[:, reference])[:, None])
+    return float(value[model] - value[reference]), float(low[0]), float(high[0]), int(undefined[0])

@@ -10,7 +10,7 @@ from murace.metrics.resampling import estimate, interval
 from murace.metrics.scores import NAN
 
 MEASURED = ("recall", "specificity", "precision", "npv", "accuracy")
-COLUMNS = ["model", "point", "threshold", "split", "metric", "value", "low", "high"]
+COLUMNS = ["model", "point", "threshold", "split", "metric", "value", "low", "high", "undefined"]
 Points = Mapping[str, Mapping[str, float]]  # model -> point -> threshold
 
 
@@ -33,9 +33,10 @@ def operating_table(studies: pd.DataFrame, points: Points, *, split: str, bootst
     found = estimate(frame, list(decided), bootstrap)
     rows = []
     for metric in MEASURED:
-        low, high, _ = interval(found.resampled[metric])
+        low, high, undefined = interval(found.resampled[metric])
         for place, (model, point, threshold) in enumerate(places):
             values = (found.value[metric][place], low[place], high[place])
             known = values if not np.isnan(threshold) else (NAN, NAN, NAN)
-            rows.append((model, point, threshold, split, metric, *(float(value) for value in known)))
+            counted = int(undefined[place])
+            rows.append((model, point, threshold, split, metric, *(float(value) for value in known), counted))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -1,8 +1,11 @@
 """The measures of decisions and probabilities, at the threshold 0.5; NaN where one is undefined, never 0.
 
 Shapes: N cases, M models, R sets of weights (how often each case counts: ones for the data as they are, a bootstrap's
-draws for its resamples). Sums of weights are whole numbers, so that R = 1 gives the same bits alone or among thousands.
+draws for its resamples). Counts are sums of whole numbers: what rests on them has the same bits for any R.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +31,27 @@ def score(labels: Labels, probabilities: Probabilities) -> dict[str, float]:
     return {name: float(value[0, 0]) for name, value in values.items()}
 
 
-def measure(labels: Labels, probabilities: Probabilities, weights: Weights) -> dict[str, Values]:
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """What stays whatever the weights: a model's order of cases, where a new value begins in it, the cases' bins."""
+
+    order: npt.NDArray[np.intp]
+    starts: npt.NDArray[np.intp]
+    bins: npt.NDArray[np.int64]
+
+
+def rank(probabilities: Probabilities) -> list[Ranking]:
+    """Rank each model's probabilities [N, M]."""
+    rankings = []
+    for column in probabilities.T:
+        order = np.argsort(column, kind="stable")
+        rankings.append(Ranking(order, np.flatnonzero(np.diff(column[order], prepend=-np.inf)), bins_of(column)))
+    return rankings
+
+
+def measure(
+    labels: Labels, probabilities: Probabilities, weights: Weights, rankings: Sequence[Ranking] = ()
+) -> dict[str, Values]:
     """All measures for every set of weights.
 
     The paper's five ("Evaluation metrics") and, of the same 2x2 table, specificity, negative predictive value, F1 and
@@ -39,6 +62,7 @@ def measure(labels: Labels, probabilities: Probabilities, weights: Weights) -> d
         labels: 0 or 1, [N].
         probabilities: of the abnormal, [N, M].
         weights: whole numbers, [R, N].
+        rankings: of the probabilities, where they are known already.
 
     Returns:
         A name of `MEASURES` -> [R, M].
@@ -51,12 +75,28 @@ def measure(labels: Labels, probabilities: Probabilities, weights: Weights) -> d
     if not len(labels):
         return {name: np.full((len(weights), probabilities.shape[1]), NAN) for name in MEASURES}
     found = _of_decisions(counts(labels, probabilities, weights))
-    total = weights.sum(axis=1, keepdims=True)
-    found["brier"] = ratio(weights @ (probabilities - labels[:, None]) ** 2, total)
-    found["ece"] = ratio(_calibration_gap(labels, probabilities, weights), total)
-    rankings = [_of_ranking(labels, column, weights) for column in probabilities.T]
-    found["auc"], found["average_precision"] = (np.stack(values, axis=1) for values in zip(*rankings, strict=True))
+    rankings = rankings or rank(probabilities)
+    pairs = list(zip(probabilities.T, rankings, strict=True))
+    found["brier"] = np.stack([brier(labels, column, weights) for column, _ in pairs], axis=1)
+    errors = [calibration_error(labels, column, weights, known.bins) for column, known in pairs]
+    found["ece"] = np.stack(errors, axis=1)
+    areas = [_of_ranking(labels, known, weights) for known in rankings]
+    found["auc"], found["average_precision"] = (np.stack(values, axis=1) for values in zip(*areas, strict=True))
     return {name: found[name] for name in MEASURES}
+
+
+def brier(labels: Labels, probabilities: Probabilities, weights: Weights) -> Values:
+    """Brier's score of one model [N] for every set of weights, [R]: the mean squared distance from the label."""
+    return ratio(weights @ (probabilities - labels) ** 2, weights.sum(axis=1))
+
+
+def calibration_error(
+    labels: Labels, probabilities: Probabilities, weights: Weights, bins: npt.NDArray[np.int64] | None = None
+) -> Values:
+    """Expected calibration error of one model [N] for every set of weights, [R], over bins of equal mass."""
+    spread = np.zeros((len(labels), BINS))
+    spread[np.arange(len(labels)), bins_of(probabilities) if bins is None else bins] = probabilities - labels
+    return ratio(np.abs(weights @ spread).sum(axis=1), weights.sum(axis=1))
 
 
 def counts(labels: Labels, probabilities: Probabilities, weights: Weights) -> tuple[Values, Values, Values, Values]:
@@ -80,8 +120,8 @@ def _of_decisions(table: tuple[Values, Values, Values, Values]) -> dict[str, Val
     hits, alarms, misses, rejections = table
     abnormal, normal, positive, negative = hits + misses, alarms + rejections, hits + alarms, misses + rejections
     total = abnormal + normal
-    chance = (abnormal * positive + normal * negative) / total**2
-    agreement = (hits + rejections) / total
+    chance = ratio(abnormal * positive + normal * negative, total**2)
+    agreement = ratio(hits + rejections, total)
     has_both = (abnormal > 0) & (normal > 0)
     return {
         "accuracy": agreement,
@@ -95,26 +135,14 @@ def _of_decisions(table: tuple[Values, Values, Values, Values]) -> dict[str, Val
     }
 
 
-def _calibration_gap(labels: Labels, probabilities: Probabilities, weights: Weights) -> Values:
-    """Summed over the bins, how far the weighted sum of probabilities is from that of the labels, [R, M]."""
-    gaps = []
-    for column in probabilities.T:
-        spread = np.zeros((len(labels), BINS))
-        spread[np.arange(len(labels)), bins_of(column)] = column - labels
-        gaps.append(np.abs(weights @ spread).sum(axis=1))
-    return np.stack(gaps, axis=1)
-
-
-def _of_ranking(labels: Labels, column: Probabilities, weights: Weights) -> tuple[Values, Values]:
+def _of_ranking(labels: Labels, ranking: Ranking, weights: Weights) -> tuple[Values, Values]:
     """Area under the ROC curve (ties count half) and average precision of one model, each [R].
 
     Average precision is the sum over distinct thresholds of precision times the recall gained there.
     """
-    order = np.argsort(column, kind="stable")
-    starts = np.flatnonzero(np.diff(column[order], prepend=-np.inf))
-    ranked = weights[:, order]
-    abnormal = _by_value(ranked * labels[order], starts)
-    everyone = _by_value(ranked, starts)
+    ranked = weights[:, ranking.order]
+    abnormal = _by_value(ranked * labels[ranking.order], ranking.starts)
+    everyone = _by_value(ranked, ranking.starts)
     normal = everyone - abnormal
     below, below_abnormal = np.cumsum(normal, axis=1), np.cumsum(abnormal, axis=1)
     positives, negatives = below_abnormal[:, -1:], below[:, -1:]

@@ -4,22 +4,28 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from murace.errors import UsageError
+from murace.errors import DataError, UsageError
 from murace.vocabulary import Level
 
 VIEWS, SIZE = "views", "image size"
 MOST_VIEWS = 4
 MOST_PARTS = 20
 MOST_NUMBERS = 8  # distinct numbers that are still names; more are cut into thirds
+FORMULA = ("=", "+", "-", "@")
 MIXED, NOTHING = "mixed", "(none)"
-SMALL_CASES, SMALL_CLASS = 30, 10
+SMALL_PATIENTS, SMALL_CLASS = 30, 10
 SHOWN = 5  # of the small parts in a note
 MEGAPIXEL = 1e6
 
 
-def is_small(cases: int, abnormal: int) -> bool:
-    """Whether a part is too small to say much: under 30 cases, or under 10 of a class."""
-    return cases < SMALL_CASES or min(abnormal, cases - abnormal) < SMALL_CLASS
+def is_small(cases: pd.DataFrame) -> bool:
+    """Whether a part is too small to say much: under 30 patients, or under 10 with an abnormal or with a normal case.
+
+    Args:
+        cases: columns patient and label.
+    """
+    holders = cases.groupby("label")["patient"].nunique().reindex([0, 1], fill_value=0)
+    return bool(cases["patient"].nunique() < SMALL_PATIENTS or holders.min() < SMALL_CLASS)
 
 
 def small_notes(support: pd.DataFrame, slices: pd.DataFrame) -> list[str]:
@@ -37,7 +43,7 @@ def small_notes(support: pd.DataFrame, slices: pd.DataFrame) -> list[str]:
         return []
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     shown = ", ".join(names[:SHOWN]) + more
-    return [f"too small to say much (under {SMALL_CASES} studies, or under {SMALL_CLASS} of a class): {shown}"]
+    return [f"too small to say much (under {SMALL_PATIENTS} patients, or under {SMALL_CLASS} of a class): {shown}"]
 
 
 def with_slices(images: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
@@ -55,6 +61,7 @@ def with_slices(images: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFram
 
     Raises:
         UsageError: a name is no column, or has too many values.
+        DataError: a value is one that a spreadsheet would run.
     """
     columns = {name: _of_column(images, name) for name in names}
     counts = images.groupby("study")["study"].transform("size")
@@ -71,6 +78,9 @@ def _of_column(images: pd.DataFrame, name: str) -> "pd.Series[str]":
         raise UsageError(f"--slice: the data have no column '{name}'")
     values = images[name].astype(str).replace("", NOTHING)
     numbers = pd.to_numeric(values, errors="coerce")
+    run = values[values.str.startswith(FORMULA) & numbers.isna()]
+    if len(run):
+        raise DataError(f"--slice {name}: a value begins with one of {' '.join(FORMULA)}: a spreadsheet would run it")
     if numbers.notna().all() and values.nunique() > MOST_NUMBERS:
         return _thirds(numbers.groupby(images["study"]).transform("max"), images["study"], "")
     by_study = values.groupby(images["study"])
@@ -84,7 +94,9 @@ def _thirds(numbers: "pd.Series[float]", studies: "pd.Series[str]", unit: str) -
     """Name the third of the studies that a number lies in: `up to 0.15`, `0.15 to 0.2`, `over 0.2`."""
     each = numbers.groupby(studies).first()
     low, high = (float(each.quantile(share)) for share in (1 / 3, 2 / 3))
-    names = [f"up to {low:.3g}{unit}", f"{low:.3g} to {high:.3g}{unit}", f"over {high:.3g}{unit}"]
+    digits = next((n for n in range(3, 16) if f"{low:.{n}g}" != f"{high:.{n}g}"), 3)
+    first, second = f"{low:.{digits}g}", f"{high:.{digits}g}"
+    names = [f"up to {first}{unit}", f"{first} to {second}{unit}", f"over {second}{unit}"]
     if low == high:
         names = [names[0], names[2], ""]
     thirds = ((numbers > low).astype(int) + ((numbers > high) & (high > low)).astype(int)).tolist()

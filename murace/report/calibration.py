@@ -14,7 +14,8 @@ METRICS = {"slope": "Slope", "intercept": "Intercept", "brier": "Brier score", "
 TEMPERATURE = "temperature"
 STAGES = {"raw": "before", "calibrated": "after"}
 NOTES = [
-    "Temperature T: a number fitted on the validation studies alone; the probability p becomes "
+    "Temperature T: a number fitted on the validation studies alone, which also chose epochs and learners (so it may "
+    "be a little small); the probability p becomes "
     "sigmoid(logit(p) / T). Over 1 it makes a model less sure of itself, under 1 surer; decisions at 0.5 stay.",
     "Slope: of a logistic regression of the labels on logit(p); 1 is perfect, under 1 the model is too sure of itself. "
     "Intercept: of such a regression with the slope held at 1 (calibration in the large); 0 is perfect, under 0 the "

@@ -41,17 +41,17 @@ class Contents:
         support: `level, group, patients, cases, abnormal, small`: what the scores of a group rest on.
         intervals: `level, model, group, metric, resamples, undefined`: in how many bootstrap resamples a score was
             undefined; one row per row of `scores`.
-        comparisons: `level, group, model, reference, metric, test, difference, low, high, p, p_holm`; metric is auc
-            (test delong), accuracy (mcnemar) or kappa (bootstrap); p_holm is NaN for the group `overall`.
-        calibration: `model, group, stage, metric, value, low, high`, per study; stage is raw or calibrated, metric is
-            temperature, slope, intercept, brier or ece.
+        comparisons: `level, group, model, reference, metric, test, difference, low, high, p, p_holm, undefined`; metric
+            is auc (test delong), accuracy (mcnemar) or kappa (bootstrap); p_holm is NaN for the group `overall`.
+        calibration: `model, group, stage, metric, value, low, high, undefined`, per study; stage is raw or calibrated,
+            metric is temperature, slope, intercept, brier or ece.
         reliability: `model, stage, bin, cases, mean, observed, low, high`, per study, all groups together.
         benefit: `model, threshold, net_benefit`, per study; `model` is also `all` and `none`.
         confusion: `level, model, group, true_positive, false_positive, false_negative, true_negative`, at 0.5.
-        operating: `model, point, threshold, split, metric, value, low, high`, per study; point is half, youden,
-            sensitivity_90 or sensitivity_95, split is validation or test, metric is recall, specificity, precision,
-            npv or accuracy.
-        slices: `slice, part, level, model, metric, value, low, high, cases, abnormal, patients, small`.
+        operating: `model, point, threshold, split, metric, value, low, high, undefined`, per study; point is half,
+            youden, sensitivity_90 or sensitivity_95, split is validation or test, metric is recall, specificity,
+            precision, npv or accuracy.
+        slices: `slice, part, level, model, metric, value, low, high, cases, abnormal, patients, small, undefined`.
         flow: `split, group, patients, studies, images, abnormal_studies` with `overall` rows.
         rejected: reason -> number of image files that could not be used.
         errors: the most confident wrong decisions of the calibrated ensemble, with their maps.

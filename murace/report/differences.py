@@ -15,13 +15,14 @@ SIGNIFICANT = 0.05
 TESTS = {"delong": "DeLong's test", "mcnemar": "exact McNemar test", "bootstrap": "paired bootstrap over patients"}
 NOTES = [
     "A positive difference is in favour of the calibrated ensemble. Under it: its 95% interval by the paired bootstrap "
-    "over patients, then p. Interval and p come by different ways and can disagree where p is near 0.05.",
+    "over patients, then p. Interval and p come by different ways and can disagree.",
     "p: how often chance alone would give so large a difference if there were none. In the groups it is adjusted by "
-    "Holm's method for the number of groups, overall it is not adjusted. Bold: p < 0.05. A large p does not show that "
-    "two models are equal.",
-    "DeLong's and McNemar's tests take studies as independent, although some patients have several: their p may be a "
-    "little too small. The bootstrap draws whole patients.",
-    "Per study; the image level stands in the csv. Data: evaluate/comparisons.csv.",
+    "Holm's method for the number of groups, overall it is not adjusted. Bold: p < 0.05 with 0 outside the interval. "
+    "A large p does not show that two models are equal.",
+    "DeLong's and McNemar's tests take studies as independent, although some patients have several: their p is "
+    "too small then, the more so the more studies a patient has. The bootstrap draws whole patients.",
+    "Per study; the image level stands in the csv, where the p of these tests is far too small. "
+    "Data: evaluate/comparisons.csv.",
 ]
 
 
@@ -53,7 +54,7 @@ def sentence(contents: Contents) -> str:
     overall, grouped = frame[frame["group"] == OVERALL], frame[frame["group"] != OVERALL]
     parts = []
     if len(overall):
-        parts.append(f"over all groups together {_tally(overall)} have p < 0.05")
+        parts.append(f"over all groups together {_tally(overall)} have p < 0.05 and an interval without 0")
     if len(grouped):
         parts.append(f"within the groups {_tally(grouped)} remain after Holm's correction")
     what = formats.listing([formats.metric_inside(metric) for metric in dict.fromkeys(frame["metric"])])
@@ -69,7 +70,10 @@ def _tally(frame: pd.DataFrame) -> str:
     """``3 of 12``, and how many of them are in the ensemble's disfavour."""
     real = [line for line in frame.to_dict("records") if _decisive(line)]
     against = sum(line["difference"] < 0 for line in real)
-    return f"{len(real)} of {len(frame)}" + (f" ({against} of these against it)" if against else "")
+    tested = sum(not formats.is_missing(_p(line)) for line in frame.to_dict("records"))
+    return f"{len(real)} of the {tested} that could be tested" + (
+        f" ({against} of these against it)" if against else ""
+    )
 
 
 def _block(part: pd.DataFrame, groups: list[str]) -> Block:
@@ -97,5 +101,7 @@ def _p(line: Mapping[Any, Any]) -> float | None:
 
 
 def _decisive(line: Mapping[Any, Any]) -> bool:
-    p = _p(line)
-    return p is not None and p < SIGNIFICANT
+    p, low, high = _p(line), line.get("low"), line.get("high")
+    if p is None or low is None or high is None:
+        return False
+    return bool(p < SIGNIFICANT and not low <= 0 <= high)

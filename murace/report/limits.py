@@ -25,7 +25,8 @@ def _sampling(contents: Contents) -> str:
         return "No confidence intervals are given: small differences, above all within a group, may be chance."
     return (
         "The intervals cover the drawing of test patients only. They do not cover the chance in training (seed, order "
-        "of images, hardware), the choice of learners, or a change of hospital."
+        "of images, hardware), the choice of learners, or a change of hospital. They are somewhat too short where "
+        "patients are few (under about 200), and for shares near 0 or 1 in small classes."
     )
 
 
@@ -34,8 +35,8 @@ def _probabilities(contents: Contents) -> str:
         return "Probabilities are raw network outputs; a 0.9 here need not mean that nine in ten are abnormal."
     return (
         "Scores, curves and decisions here use raw network outputs unless a caption says otherwise. After temperature "
-        "scaling the probabilities are meant to be nearer to frequencies (Table S5 shows whether they are), and that for "
-        "data like these only: where another share of studies is abnormal, they are off again."
+        "scaling the probabilities are meant to be nearer to frequencies (Table S5 shows whether they are), and only "
+        "for data like these: where another share of studies is abnormal, they are off again."
     )
 
 

@@ -5,13 +5,16 @@ from typing import Any
 
 import pandas as pd
 
-from murace.metrics.slices import SMALL_CASES, SMALL_CLASS
+from murace.metrics.slices import SMALL_CLASS, SMALL_PATIENTS
 from murace.report import formats
 from murace.report.contents import Contents
 from murace.vocabulary import OVERALL, Level
 
 TEST = ["test_positive", "test_negative"]
-SMALL = f"small: fewer than {SMALL_CASES} cases, or fewer than {SMALL_CLASS} abnormal or normal ones; a tendency only."
+SMALL = (
+    f"small: fewer than {SMALL_PATIENTS} patients, or fewer than {SMALL_CLASS} with an abnormal or with a normal "
+    "case; a tendency only."
+)
 INTERVALS = (
     "Under a score: its 95% interval, the percentiles of a bootstrap over patients (all studies and images of a "
     "patient are drawn together)."

@@ -12,10 +12,11 @@ from murace.config import CalibrateConfig, params
 from murace.data.store import read_frame, read_index, write_frame
 from murace.errors import WorkspaceError
 from murace.files import digest_of, read_json, write_json
-from murace.metrics.resampling import estimate
-from murace.metrics.table import at_level, parts_of, score_table
+from murace.metrics.resampling import LEAST_PATIENTS, resamples
+from murace.metrics.scores import measure
+from murace.metrics.table import at_level, score_table
 from murace.record import Action, Wish, commit, require, take_up, writing
-from murace.selection import NEAR_TIE, Choice, choose, stability
+from murace.selection import NEAR_TIE, Choice, Grids, choose, stability
 from murace.vocabulary import OVERALL
 from murace.watch import Watch
 from murace.workspace import Workspace
@@ -83,23 +84,35 @@ def _entry(choice: Choice, shares: Mapping[str, float]) -> dict[str, Any]:
         "shared": list(choice.shared),
         "tie": choice.tie,
         "stability": dict(shares),
-        "near_tie": shares.get(choice.learner, 0.0) < NEAR_TIE,
+        "near_tie": bool(shares) and shares[choice.learner] < NEAR_TIE,
     }
 
 
 def _stabilities(
     images: pd.DataFrame, config: CalibrateConfig, groups: Sequence[str], learners: Sequence[str], watch: Watch
 ) -> dict[str, dict[str, float]]:
-    """How often each learner would be designated, had other validation patients come: group -> learner -> share."""
+    """How often each learner would be designated, had other validation patients come: group -> learner -> share.
+
+    One resample of all validation patients serves every group. Nothing is known of a group with a single patient.
+    """
     frame = at_level(images, learners, config.level, ("patient", "group", "label"))
-    grids = {}
-    with watch.bar("resamples", len(groups) + 1) as bar:
-        for group, part in parts_of(frame, groups):
+    labels, chances = frame["label"].to_numpy(dtype=np.int64), frame[list(learners)].to_numpy(dtype=np.float64)
+    parts = {group: (frame["group"] == group).to_numpy() for group in groups}
+    parts[OVERALL] = np.ones(len(frame), dtype=bool)
+    drawn: dict[str, list[Grids]] = {group: [] for group in parts}
+    with watch.bar("resamples", config.bootstrap.resamples) as bar:
+        for weights in resamples(frame["patient"], config.bootstrap):
             watch.check()
-            drawn = estimate(part, learners, config.bootstrap).resampled
-            grids[group] = np.stack([drawn[name] for name in config.metrics], axis=2)
-            bar.advance(note=group)
-    return {group: stability(grids[group], grids[OVERALL], learners) for group in groups}
+            for group, rows in parts.items():
+                found = measure(labels[rows], chances[rows], weights[:, rows])
+                drawn[group].append(np.stack([found[name] for name in config.metrics], axis=2))
+            bar.advance(len(weights))
+    grids = {group: np.concatenate(found) for group, found in drawn.items() if found}
+    sampled = frame.groupby("group")["patient"].nunique()
+    return {
+        group: stability(grids[group], grids[OVERALL], learners) if sampled.get(group, 0) >= LEAST_PATIENTS else {}
+        for group in groups
+    }
 
 
 def _validation(workspace: Workspace, learners: list[str]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from murace.config import EvaluateConfig, Machine, params
 from murace.data.batches import Images
 from murace.data.store import COLUMNS, IDS, open_pixels, read_frame, read_index, write_frame
 from murace.ensemble import combine
+from murace.errors import UsageError
 from murace.files import write_bytes, write_text
 from murace.forward import Probabilities, logits_of, probabilities
 from murace.lineup import Lineup, require_lineup, validation
@@ -29,7 +30,7 @@ from murace.report.contents import Contents
 from murace.report.latex import latex, table_csv
 from murace.report.page import figures, render, tables
 from murace.summary import contents, flow
-from murace.vocabulary import Split
+from murace.vocabulary import Split, closest
 from murace.watch import Watch
 from murace.workspace import Workspace
 
@@ -69,7 +70,8 @@ def run(workspace: Workspace, config: EvaluateConfig, *, machine: Machine, wish:
     lineup = require_lineup(workspace)
     index = read_index(workspace.prepare.index)
     test = index[index["split"] == Split.TEST]
-    with_slices(test, config.slice)  # refuses a slice that is none before anything is asked
+    _check_slices(index, config)
+    with_slices(test, config.slice)  # refuses one that is none before anything is asked
     folder = workspace.evaluate
     with writing(folder.folder):
         consumed, scratch = lineup.consumed, folder.partial
@@ -84,6 +86,15 @@ def run(workspace: Workspace, config: EvaluateConfig, *, machine: Machine, wish:
             _write(workspace, config, lineup, answers, frames)
         found = {name: read_frame(folder.table(name)) for name in TABLES}
     return Evaluated(plan.action is Action.SKIP, found, tuple(lineup.models), folder.report, lineup.notes)
+
+
+def _check_slices(index: pd.DataFrame, config: EvaluateConfig) -> None:
+    """Only the user's own columns: ids must not stand in slices, and the groups have their tables."""
+    own = [name for name in index.columns if name not in COLUMNS]
+    for name in config.slice:
+        if name not in own:
+            hint = closest(name, own) if own else "; the data have no column of their own"
+            raise UsageError(f"--slice: '{name}' is not a column to slice by{hint}")
 
 
 def _known(workspace: Workspace, lineup: Lineup, test: pd.DataFrame) -> Answers | None:
@@ -143,28 +154,26 @@ def _analyse(workspace: Workspace, config: EvaluateConfig, lineup: Lineup, answe
     operating.save(workspace.evaluate.operating, operating.fit(known, models, lineup.weights))
     readouts = operating.load(workspace.evaluate.operating, lineup.weights)
     images = operating.apply(answers.images, readouts)
-    with watch.bar("analysis", 2) as bar:
-        found = analyse(
-            images,
-            models,
-            groups=sorted(lineup.members),
-            slices=config.slice,
-            calibrated={model: operating.column_of(model) for model in models},
-            bootstrap=config.bootstrap,
-        )
-        bar.advance(note="intervals")
-        frames = _frames(found)
-        keep = ("patient", "group", "label")
-        points = {model: readout.points for model, readout in readouts.items()}
-        splits = {Split.VALIDATION: (known, None), Split.TEST: (images, config.bootstrap)}
-        frames["operating"] = pd.concat(
-            [
-                operating_table(by_study(part, models, keep), points, split=str(split), bootstrap=bootstrap)
-                for split, (part, bootstrap) in splits.items()
-            ],
-            ignore_index=True,
-        )
-        bar.advance(note="operating points")
+    found = analyse(
+        images,
+        models,
+        groups=sorted(lineup.members),
+        slices=config.slice,
+        calibrated={model: operating.column_of(model) for model in models},
+        bootstrap=config.bootstrap,
+        watch=watch,
+    )
+    frames = _frames(found)
+    keep = ("patient", "group", "label")
+    points = {model: readout.points for model, readout in readouts.items()}
+    splits = {Split.VALIDATION: (known, None), Split.TEST: (images, config.bootstrap)}
+    frames["operating"] = pd.concat(
+        [
+            operating_table(by_study(part, models, keep), points, split=str(split), bootstrap=bootstrap)
+            for split, (part, bootstrap) in splits.items()
+        ],
+        ignore_index=True,
+    )
     frames["calibration"] = pd.concat([frames["calibration"], operating.temperatures(readouts)], ignore_index=True)
     frames["predictions"] = _predictions(images, models)
     return frames

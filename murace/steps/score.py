@@ -46,8 +46,8 @@ def run(
         slices=slices,
         calibrated=predictions.calibrated,
         bootstrap=bootstrap,
+        watch=watch,
     )
-    watch.check()
     return Scored(
         analysis=analysis,
         models=predictions.models,

@@ -14,7 +14,7 @@ NAN = math.nan
 def comparisons(pairs: list[tuple[str, str]], p: float = 0.2, p_holm: float = 0.4) -> pd.DataFrame:
     tests = {"auc": "delong", "accuracy": "mcnemar", "kappa": "bootstrap"}
     rows = [
-        (level, group, *pair, metric, test, 0.1, 0.0, 0.2, p, NAN if group == "overall" else p_holm)
+        (level, group, *pair, metric, test, 0.1, 0.01, 0.2, p, NAN if group == "overall" else p_holm)
         for level in ("study", "image")
         for group in GROUPS
         for pair in pairs

@@ -32,8 +32,9 @@ TABLES = {
         "high",
         "p",
         "p_holm",
+        "undefined",
     ],
-    "calibration": ["model", "group", "stage", "metric", "value", "low", "high"],
+    "calibration": ["model", "group", "stage", "metric", "value", "low", "high", "undefined"],
     "reliability": ["model", "stage", "bin", "cases", "mean", "observed", "low", "high"],
     "benefit": ["model", "threshold", "net_benefit"],
     "roc": ["level", "model", "fpr", "tpr", "threshold"],
@@ -181,11 +182,12 @@ def test_a_models_name_is_shown_as_it_is_and_does_nothing(path: Path) -> None:
 
 
 def test_a_slices_value_cannot_steer_the_terminal(path: Path) -> None:
-    frame = images(["mine"]).replace({"maker": {"GE": "\x1b[31m[red]GE"}})
-    frame.to_csv(path, index=False)
-    shown = done("score", path, "--slice", "maker", *FEW).output
-    assert "\x1b" not in shown
-    assert r"\x1b[31m[red]GE" in shown
+    images(["mine"]).replace({"maker": {"GE": "\x1b[31m[red]GE"}}).to_csv(path, index=False)
+    line = refused(3, "score", path, "--slice", "maker", *FEW)
+    assert "column maker (line 2: a control character" in line
+    assert "\x1b" not in line
+    images(["mine"]).replace({"maker": {"GE": "[red]<b>GE"}}).to_csv(path, index=False)
+    assert "[red]<b>GE" in done("score", path, "--slice", "maker", *FEW).stdout
 
 
 @pytest.mark.parametrize("case", REFUSED)

@@ -57,8 +57,8 @@ def test_the_same_seed_draws_the_same_whatever_is_measured() -> None:
 
 
 def test_undefined_resamples_are_counted_and_left_out() -> None:
-    low, high, undefined = interval(np.array([[0.1, np.nan], [0.3, np.nan], [np.nan, np.nan]]))
-    assert undefined.tolist() == [1, 3]
+    low, high, undefined = interval(np.array([[0.1, np.nan], [0.3, 0.5], [np.nan, np.nan]]))
+    assert undefined.tolist() == [1, 2]  # less than half of the second is left: no interval
     assert low[0] == pytest.approx(0.105)
     assert high[0] == pytest.approx(0.295)
     assert np.isnan([low[1], high[1]]).all()
@@ -69,9 +69,14 @@ def test_few_abnormal_patients_leave_undefined_resamples_not_zeros() -> None:
         {"patient": [f"p{n}" for n in range(6)], "label": [1, 0, 0, 0, 0, 0], "a": np.linspace(0.9, 0.1, 6)}
     )
     found = estimate(frame, ["a"], Bootstrap(resamples=1000))
-    _, _, undefined = interval(found.resampled["recall"])
-    assert undefined[0] == pytest.approx(1000 * (5 / 6) ** 6, abs=60)  # the abnormal patient was not drawn
-    assert not (found.resampled["recall"] == 0).any()
+    low, high, undefined = interval(found.resampled["recall"])
+    assert undefined[0] == 1000  # a single abnormal patient is drawn as it is, or not at all
+    assert np.isnan([low[0], high[0]]).all()
+    assert not np.isnan(found.resampled["accuracy"]).any()
+    two = estimate(frame.assign(label=[1, 1, 0, 0, 0, 0]), ["a"], Bootstrap(resamples=1000))
+    _, _, undefined = interval(two.resampled["recall"])
+    assert undefined[0] == pytest.approx(1000 * (4 / 6) ** 6, abs=40)  # none of the two was drawn
+    assert (two.resampled["recall"][~np.isnan(two.resampled["recall"])] == 1).all()
 
 
 def test_a_single_patient_has_no_interval() -> None:

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from murace.errors import UsageError
+from murace.errors import DataError, UsageError
 from murace.metrics.slices import is_small, with_slices
 
 
@@ -51,13 +51,25 @@ def test_many_numbers_are_cut_into_thirds() -> None:
 def test_what_is_no_slice_is_refused() -> None:
     with pytest.raises(UsageError, match="the data have no column 'hardware'"):
         with_slices(images(), ["hardware"])
+    with pytest.raises(DataError, match="--slice hardware: a value begins with"):
+        with_slices(images(hardware=["=1+1"] * 11), ["hardware"])
+    with_slices(images(hardware=["-1"] * 11), ["hardware"])  # a number is no formula
     many = pd.DataFrame({"study": [f"s{n}" for n in range(30)], "site": [f"site {n}" for n in range(30)]})
     with pytest.raises(UsageError, match="--slice site: 30 different values"):
         with_slices(many, ["site"])
 
 
 @pytest.mark.parametrize(
-    ("cases", "abnormal", "small"), [(29, 14, True), (30, 9, True), (30, 10, False), (30, 20, False), (30, 21, True)]
+    ("patients", "abnormal", "small"), [(29, 14, True), (30, 9, True), (30, 10, False), (30, 20, False), (30, 21, True)]
 )
-def test_small_is_under_thirty_or_under_ten_of_a_class(cases: int, abnormal: int, small: bool) -> None:
-    assert is_small(cases, abnormal) == small
+def test_small_is_under_thirty_patients_or_under_ten_of_a_class(patients: int, abnormal: int, small: bool) -> None:
+    cases = pd.DataFrame({"patient": range(patients), "label": [number < abnormal for number in range(patients)]})
+    assert is_small(cases.astype({"label": int})) == small
+    assert is_small(pd.concat([cases.assign(patient=0)] * 3).astype({"label": int}))  # many cases of one patient
+
+
+def test_thirds_of_large_numbers_keep_different_names() -> None:
+    frame = pd.DataFrame({"study": [f"s{n}" for n in range(12)], "dose": [f"{1000 + n / 10}" for n in range(12)]})
+    found, _ = with_slices(frame, ["dose"])
+    assert found["dose"].nunique() == 3
+    assert set(found["dose"]) == {"up to 1000", "1000 to 1001", "over 1001"}

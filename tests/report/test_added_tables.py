@@ -42,7 +42,7 @@ def test_small_groups_and_parts_are_marked(light: Contents) -> None:
     page = shown(light)
     marks = re.findall(r'<small class="mark">(.*?)</small>', table(page, "table-3-study"))
     assert marks == ["small: 6 abnormal / 13 normal"]
-    assert "small: fewer than 30 cases" in page
+    assert "small: fewer than 30 patients" in page
     assert table(page, "table-s7").count('class="mark"') == 2
     plain = shown(light, support=light.support.assign(small=False), slices=light.slices.assign(small=False))
     assert 'class="mark"' not in plain
@@ -86,18 +86,21 @@ def test_differences_have_intervals_and_the_right_p(light: Contents) -> None:
 
 
 def test_summary_counts_the_differences_that_remain(light: Contents) -> None:
-    assert "together 3 of 12 have p &lt; 0.05, and within the groups 0 of 84 remain" in shown(light)
+    assert "together 3 of the 12 that could be tested have p &lt; 0.05" in shown(light)
     worse = light.comparisons.copy()
     hit = (worse["group"] == "elbow") & (worse["level"] == "study") & (worse["metric"] == "kappa")
-    worse.loc[hit, ["difference", "p_holm"]] = [-0.1, 0.01]
-    assert "0.05, and within the groups 4 of 84 (4 of these against it) remain" in shown(light, comparisons=worse)
+    worse.loc[hit, ["difference", "low", "high", "p_holm"]] = [-0.1, -0.2, -0.01, 0.01]
+    said = "within the groups 4 of the 84 that could be tested (4 of these against it) remain"
+    assert said in shown(light, comparisons=worse)
+    worse.loc[hit, "high"] = 0.01  # over patients it may be nothing
+    assert "within the groups 0 of the 84" in shown(light, comparisons=worse)
 
 
 def test_an_undefined_difference_is_a_dash_and_never_bold(light: Contents) -> None:
     nothing = light.comparisons.assign(difference=np.nan, low=np.nan, high=np.nan, p=np.nan, p_holm=np.nan)
     page = shown(light, comparisons=nothing)
     assert {text(cell) for row in rows(page, "table-s4") for cell in row} == {DASH}
-    assert "together 0 of 12" in page
+    assert "together 0 of the 0 that could be tested" in page
 
 
 def test_choice_shows_stability_and_names_near_ties(light: Contents) -> None:

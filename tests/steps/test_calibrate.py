@@ -44,22 +44,11 @@ def test_the_roster_is_the_rule_applied_to_the_scores(finished: Workspace) -> No
 def test_the_stability_is_the_rule_applied_to_resampled_patients(finished: Workspace) -> None:
     frames = {name: pd.read_csv(finished.train(name).predictions) for name in ("convnet", "densenet", "resnet")}
     images = frames["convnet"].assign(**{name: frame[name] for name, frame in frames.items()})
-    bootstrap, counts = Bootstrap(resamples=100), {"convnet": 0, "resnet": 0, "densenet": 0}
-    drawn = {}
-    for group in ("overall", "wrist"):
-        studies = by_study(
-            images if group == "overall" else images[images["group"] == group],
-            list(frames),
-            ["patient", "group", "label"],
-        )
-        weights = np.concatenate(list(resamples(studies["patient"], bootstrap))).astype(int)
-        drawn[group] = [studies.loc[studies.index.repeat(row)].assign(study=range(row.sum())) for row in weights]
-    for overall, wrist in zip(drawn["overall"], drawn["wrist"], strict=True):
-        parts = [
-            score_table(part, list(frames), [], [Level.IMAGE]).assign(group=group)
-            for group, part in (("overall", overall), ("wrist", wrist))
-        ]
-        scores = pd.concat(parts).rename(columns={"model": "learner"})
+    studies = by_study(images, list(frames), ["patient", "group", "label"])
+    bootstrap, counts = Bootstrap(resamples=100), dict.fromkeys(frames, 0)
+    for weights in np.concatenate(list(resamples(studies["patient"], bootstrap))).astype(int):
+        drawn = studies.loc[studies.index.repeat(weights)]  # all groups at once
+        scores = score_table(drawn, list(frames), ["wrist"], [Level.IMAGE]).rename(columns={"model": "learner"})
         counts[choose(scores, ["auc", "acc", "kappa"])["wrist"].learner] += 1
     entry = run(finished, bootstrap=bootstrap).roster["groups"]["wrist"]
     assert entry["stability"] == {name: count / 100 for name, count in counts.items()}

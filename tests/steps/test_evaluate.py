@@ -1,3 +1,6 @@
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +10,13 @@ from sklearn.metrics import roc_auc_score
 
 from murace import forward
 from murace.config import Bootstrap, EvaluateConfig
-from murace.errors import Interrupted, WorkspaceError
+from murace.errors import Interrupted, UsageError, WorkspaceError
+from murace.files import sha256
+from murace.metrics.table import by_study
+from murace.metrics.temperature import fit_by_group
 from murace.record import State, Wish, begin, examine, read
 from murace.steps import evaluate
-from murace.watch import Watch
+from murace.watch import Bar, Watch
 from murace.workspace import Workspace
 from tests.workshop import CPU, tiny_chain, tiny_workspace
 
@@ -169,3 +175,47 @@ def test_a_learner_trained_since_the_choice_is_refused(finished: Workspace) -> N
     record.write_text(record.read_text().replace('"densenet"\n', '"resnet"\n', 1))
     with pytest.raises(WorkspaceError, match=r"calibrate is stale \(densenet trained since\). Run: murace calibrate"):
         run(finished)
+
+
+@pytest.mark.parametrize("name", ["path", "patient", "study", "sha256", "row", "group", "label", "width", "hardware"])
+def test_only_columns_of_the_users_own_are_slices(finished: Workspace, name: str) -> None:
+    with pytest.raises(UsageError, match=f"--slice: '{name}' is not a column to slice by"):
+        evaluate.run(finished, EvaluateConfig(slice=(name,)), machine=CPU, wish=Wish(), watch=Watch())
+
+
+def test_the_temperatures_and_thresholds_are_fitted_on_validation_alone(finished: Workspace) -> None:
+    models = json.loads(finished.evaluate.operating.read_text())["models"]
+    members = [pd.read_csv(finished.finetune(group).predictions) for group in ("elbow", "wrist")]
+    studies = by_study(pd.concat(members), ["calibrated"])
+    overall, groups = fit_by_group(
+        studies["label"].to_numpy(), studies["calibrated"].to_numpy(), studies["group"].to_numpy(dtype=str)
+    )
+    assert models["calibrated"]["temperature"] == pytest.approx(overall)
+    assert models["calibrated"]["groups"] == pytest.approx(groups)
+    weights = models["calibrated"]["weights"]
+    assert set(weights) == {f"finetune/{group}/model.safetensors" for group in ("elbow", "wrist")}
+    assert weights["finetune/elbow/model.safetensors"] == sha256(finished.finetune("elbow").model)
+    found = pd.read_csv(finished.evaluate.table("operating")).set_index(["model", "point", "split", "metric"])["value"]
+    assert found["calibrated", "sensitivity_90", "validation", "recall"] >= 0.9
+
+
+def test_a_stop_during_the_analysis_leaves_what_was_there_and_the_next_run_ends_the_same(finished: Workspace) -> None:
+    class Stopping(Watch):
+        def check(self) -> None:
+            if self.armed:
+                raise Interrupted(2)
+
+        @contextmanager
+        def bar(self, title: str, total: int, *, start: int = 0, lines: bool = False) -> Iterator[Bar]:
+            self.armed = title == "intervals"
+            yield Bar()
+
+        armed = False
+
+    names = ["scores.csv", "operating.json", "comparisons.csv", "report.html", "MODEL_CARD.md"]
+    before = {name: (finished.evaluate.folder / name).read_bytes() for name in names}
+    with pytest.raises(Interrupted):
+        run(finished, FORCE, Stopping())
+    assert all((finished.evaluate.folder / name).read_bytes() == content for name, content in before.items())
+    run(finished)
+    assert all((finished.evaluate.folder / name).read_bytes() == content for name, content in before.items())
