@@ -31,7 +31,7 @@ def evaluate(
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
         machine = Machine(gpu=gpu, threads=threads)
         config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slice=tuple(slices or ()))
-        from murace.cli.evidence import calibration_table, comparisons_table, records
+        from murace.cli.evidence import calibration_table, comparisons_table, records, undefined_notes
         from murace.cli.next import finish
         from murace.cli.tables import scores_table
         from murace.metrics.slices import small_notes
@@ -45,7 +45,8 @@ def evaluate(
             voice.say("evaluate is up to date: nothing has changed")
         for note in done.notes:
             voice.warn(note)
-        for note in small_notes(done.tables["support"], done.tables["slices"]):
+        small = small_notes(done.tables["support"], done.tables["slices"])
+        for note in (*small, *undefined_notes(done.tables["intervals"])):
             voice.say(note)
         if latex:
             voice.show(*space.evaluate.table_3.read_text().splitlines())

@@ -36,6 +36,23 @@ def records(table: "pd.DataFrame") -> list[dict[Hashable, Any]]:
     return table.astype(object).where(~missing, None).to_dict("records")
 
 
+def undefined_notes(intervals: "pd.DataFrame") -> list[str]:
+    """A line on the scores of studies that have no value in some resamples; none where all have.
+
+    Args:
+        intervals: as in `murace.report.contents.Contents`.
+    """
+    studies = intervals[intervals["level"] == str(Level.STUDY)].to_dict("records")
+    some = [row for row in studies if row["undefined"]]
+    if not some:
+        return []
+    worst = max(some, key=lambda row: row["undefined"])
+    where = f"{worst['metric']} of {worst['model']} in {worst['group']}"
+    counted = f"{worst['undefined']:,} of {worst['resamples']:,}"
+    start = f"{len(some):,} of {len(studies):,} scores are undefined in some resamples, which are left out"
+    return [f"{start} (at most {counted}: {where})"]
+
+
 def comparisons_table(comparisons: "pd.DataFrame") -> list[Columns]:
     """How much better one model is than another, and the p of that; a row per metric and group, a column per pair.
 

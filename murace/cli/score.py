@@ -40,13 +40,15 @@ def score(
     """
     with running(quiet=quiet, as_json=as_json, workspace=None) as voice:
         config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slice=tuple(slices or ()))
-        from murace.cli.evidence import evidence, records
+        from murace.cli.evidence import evidence, records, undefined_notes
         from murace.cli.tables import scores_table
         from murace.steps import score as step
 
         done = step.run(predictions, models=models or (), slices=config.slice, bootstrap=config.bootstrap, watch=voice)
         for note in done.notes:
             voice.warn(note)
+        for note in undefined_notes(done.analysis.intervals):
+            voice.say(note)
         found = done.analysis
         for level in (Level.STUDY, Level.IMAGE):
             scores, title = found.scores[found.scores["level"] == str(level)], f"Scores by {level}, with 95 % intervals"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from murace.report import formats
+from murace.report import formats, support
 from murace.report.comparison import overall_first
 from murace.report.contents import Contents
 from murace.report.grid import Block, Cell, Column, Row, Table
@@ -51,8 +51,20 @@ def calibration_table(contents: Contents) -> Table | None:
         spans=[(name, len(STAGES)) for name in METRICS.values()],
         columns=[*(Column(name=name) for _ in METRICS for name in STAGES.values()), Column(name="Temperature")],
         blocks=blocks,
-        notes=[*NOTES, *([BY_GROUP] if len(ours) else []), "Data: evaluate/calibration.csv."],
+        notes=[*NOTES, *([BY_GROUP] if len(ours) else []), *_undefined(contents), "Data: evaluate/calibration.csv."],
     )
+
+
+def _undefined(contents: Contents) -> list[str]:
+    """A sentence on the resamples without a slope, as where the classes do not overlap."""
+    some = [line for line in contents.calibration.to_dict("records") if line.get("undefined")]
+    if not some:
+        return []
+    worst = max(some, key=lambda line: line["undefined"])
+    where = f"{worst['group']}, {formats.model_name(worst['model'])}"
+    metric = METRICS[worst["metric"]].lower()
+    counted = f"{worst['undefined']:,} of {support.resamples(contents):,}"
+    return [f"Undefined in some resamples, which its interval leaves out: {metric} in up to {counted} ({where})."]
 
 
 def _row(lines: Mapping[Key, Mapping[Any, Any]], model: str, group: str) -> Row:

@@ -39,6 +39,7 @@ def run(
     predictions = read_predictions(path, models=models, slices=slices)
     watch.check()
     watch.say(_size(predictions, bootstrap))
+    watch.say(_roles(predictions))
     analysis = analyse(
         predictions.images,
         predictions.models,
@@ -54,6 +55,12 @@ def run(
         groups=predictions.groups,
         notes=(*predictions.notes, *small_notes(analysis.support, analysis.slices)),
     )
+
+
+def _roles(predictions: Predictions) -> str:
+    """Which columns are models: a number that is none would otherwise be scored unnoticed."""
+    after = "".join(f"; {column} is {model} after calibration" for model, column in predictions.calibrated.items())
+    return f"models: {', '.join(predictions.models)}{after}"
 
 
 def _size(predictions: Predictions, bootstrap: Bootstrap) -> str:

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from murace.cli.evidence import calibration_table, comparisons_table, slices_table
+from murace.cli.evidence import calibration_table, comparisons_table, slices_table, undefined_notes
 from tests.cli.test_tables import GROUPS, MODELS, shown
 
 NAN = math.nan
@@ -122,3 +122,13 @@ def test_small_parts_say_so() -> None:
 def test_without_pairs_or_slices_there_is_no_table() -> None:
     assert comparisons_table(comparisons([])) == []
     assert slices_table(slices([]), []) == []
+
+
+def test_undefined_resamples_are_counted_aloud() -> None:
+    columns = ["level", "model", "group", "metric", "resamples", "undefined"]
+    rows = [("study", "a", "hip", "kappa", 2000, 682), ("study", "a", "hip", "auc", 2000, 0)]
+    rows += [("image", "a", "hip", "kappa", 2000, 900)]
+    (line,) = undefined_notes(pd.DataFrame(rows, columns=columns))
+    assert line.startswith("1 of 2 scores are undefined in some resamples")
+    assert "682 of 2,000: kappa of a in hip" in line
+    assert undefined_notes(pd.DataFrame(rows[1:2], columns=columns)) == []

@@ -162,3 +162,10 @@ def test_data_without_patients_are_said_to_be_so(light: Contents) -> None:
     page = shown(dataclasses.replace(light, patient_level=False))
     assert "All images of a patient are in the same split" not in page
     assert page.count("The data name no patients: each study counts as one") == 2
+
+
+def test_undefined_slopes_are_counted_under_the_table(light: Contents) -> None:
+    assert "slope in up to" not in shown(light)
+    some = light.calibration["metric"].eq("slope") & light.calibration["group"].eq("elbow")
+    page = shown(light, calibration=light.calibration.assign(undefined=some.astype(int) * 411))
+    assert re.search(r"slope in up to 411 of 2,000 \(elbow, \w+\)", page)
