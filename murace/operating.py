@@ -17,10 +17,9 @@ from murace.metrics.scores import NAN
 from murace.metrics.table import by_study
 from murace.metrics.temperature import apply_temperature, fit_by_group
 from murace.metrics.threshold import operating_points
-from murace.vocabulary import CALIBRATED, OVERALL
+from murace.vocabulary import CALIBRATED, OVERALL, RESCALED
 
 SCHEMA = 1
-SUFFIX = "_calibrated"
 Digests = Mapping[str, str]  # file of weights -> SHA-256
 
 
@@ -37,7 +36,7 @@ class Readout:
 
 def column_of(model: str) -> str:
     """The column of a model's calibrated probability."""
-    return f"{model}{SUFFIX}"
+    return f"{model}{RESCALED}"
 
 
 def fit(images: pd.DataFrame, models: Sequence[str], weights: Mapping[str, Digests]) -> dict[str, Readout]:

@@ -10,6 +10,7 @@ RESNET_DENSENET = "resnet+densenet"
 CALIBRATED = "calibrated"
 OVERALL = "overall"
 BASELINE = "convnet"
+RESCALED = "_calibrated"  # after a model's name: the column of its calibrated probability
 
 DISCLAIMER = "Research software, not a medical device: not for diagnosis or any other clinical use."
 

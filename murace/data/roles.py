@@ -7,13 +7,12 @@ from pathlib import Path
 from murace.data.paths import fault_of_id
 from murace.data.table import Table, few
 from murace.errors import DataError, UsageError
-from murace.vocabulary import closest
+from murace.vocabulary import RESCALED, closest
 
 IDS = ("row", "path", "patient", "study", "group", "label")
 SIZES = ("width", "height")
 CARRIED = ("split", *SIZES, "sha256")  # murace writes them; they are no probabilities
 TAKEN = ("all", "none", "views", "image size")  # lines of the decision curve, and slices that are always there
-CALIBRATED = "_calibrated"  # after a model's name: the column of its calibrated probability
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +53,7 @@ def assign(table: Table, *, models: Sequence[str], slices: Sequence[str]) -> Rol
     if not found:
         raise DataError(f"{path} has no column of probabilities; its first line says: {few(header)}")
     named = _named(path, found, models)
-    after = {name: name + CALIBRATED for name in found if name + CALIBRATED in found}
+    after = {name: name + RESCALED for name in found if name + RESCALED in found}
     scored = named or tuple(name for name in found if name not in after.values())
     if taken := [name for name in scored if name in TAKEN]:
         raise DataError(f"{path}: rename the column {few(taken)}: murace's own tables have a word of that name")

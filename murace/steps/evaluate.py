@@ -1,30 +1,24 @@
 """Every model on the test split: probabilities, what can be said about them and how surely, and the report."""
 
-import io
 import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import torch
 
 from murace import device, operating
-from murace.checkpoint import load_model
+from murace.answers import Answers, ask_all, known_answers
 from murace.config import EvaluateConfig, Machine, params
-from murace.data.batches import Images
-from murace.data.store import COLUMNS, IDS, open_pixels, read_frame, read_index, write_frame
-from murace.ensemble import combine
+from murace.data.store import COLUMNS, IDS, read_frame, read_index, write_frame
 from murace.errors import UsageError
 from murace.files import write_bytes, write_text
-from murace.forward import Probabilities, logits_of, probabilities
 from murace.lineup import Lineup, require_lineup, validation
 from murace.metrics.analysis import Analysis, analyse
 from murace.metrics.decisions import operating_table
 from murace.metrics.slices import with_slices
 from murace.metrics.table import by_study
 from murace.pictures import pictures
-from murace.record import Action, Wish, begun, commit, damaged, read, take_up, writing
+from murace.record import Action, Wish, commit, take_up, writing
 from murace.report.card import model_card
 from murace.report.contents import Contents
 from murace.report.latex import latex, table_csv
@@ -49,14 +43,6 @@ class Evaluated:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Answers:
-    """The test images with a raw probability column per model, and the device that gave them."""
-
-    images: pd.DataFrame
-    device: str
-
-
 def run(workspace: Workspace, config: EvaluateConfig, *, machine: Machine, wish: Wish, watch: Watch) -> Evaluated:
     """Evaluate every trained learner, the pair's mean and the calibrated ensemble, each net once over its images.
 
@@ -75,13 +61,13 @@ def run(workspace: Workspace, config: EvaluateConfig, *, machine: Machine, wish:
     folder = workspace.evaluate
     with writing(folder.folder):
         consumed, scratch = lineup.consumed, folder.partial
-        known = None if wish.force or wish.resume is False else _known(workspace, lineup, test)
+        known = None if wish.force or wish.resume is False else known_answers(workspace, lineup, test)
         plan = take_up(folder.folder, "evaluate", params(config), consumed, wish=wish, watch=watch, scratch=scratch)
         if plan.action is not Action.SKIP:
             if remark:
                 watch.say(remark)
             device.set_threads(machine)
-            answers = known or _ask_all(workspace, lineup, test, chosen, watch)
+            answers = known or ask_all(workspace, lineup, test, chosen, watch)
             frames = _analyse(workspace, config, lineup, answers, watch) | {"flow": flow(index)}
             _write(workspace, config, lineup, answers, frames)
         found = {name: read_frame(folder.table(name)) for name in TABLES}
@@ -95,56 +81,6 @@ def _check_slices(index: pd.DataFrame, config: EvaluateConfig) -> None:
         if name not in own:
             hint = closest(name, own) if own else "; the data have no column of their own"
             raise UsageError(f"--slice: '{name}' is not a column to slice by{hint}")
-
-
-def _known(workspace: Workspace, lineup: Lineup, test: pd.DataFrame) -> Answers | None:
-    """What a finished evaluation of these very nets and images was answered; an unfinished one is resumed instead."""
-    folder = workspace.evaluate
-    done = read(folder.folder)
-    if (
-        begun(folder.folder)
-        or done is None
-        or done.consumed != lineup.consumed
-        or damaged(folder.folder, done, ("predictions.csv",))
-    ):
-        return None
-    table = read_frame(folder.predictions)
-    columns = {model: table[model].to_numpy(dtype=np.float64) for model in lineup.models}
-    return Answers(test.assign(**columns), done.device)
-
-
-def _ask_all(workspace: Workspace, lineup: Lineup, test: pd.DataFrame, chosen: torch.device, watch: Watch) -> Answers:
-    """Ask each net once about its rows; kept on disk as they come, so that a resume asks only the rest."""
-    images = Images(open_pixels(workspace.prepare.pixels), np.array(test["row"]), chosen)
-    answers = {}
-    with watch.bar("nets", len(lineup.nets)) as bar:
-        for name, record in lineup.nets.items():
-            kept = workspace.evaluate.partial / f"{name.replace('/', '-')}.npy"
-            if kept.is_file():
-                answers[name] = np.load(kept, allow_pickle=False)
-            else:
-                place = device.Place(chosen, record.info["precision"])
-                rows = np.array((test if name.startswith("train/") else _of_group(test, name))["row"])
-                answers[name] = _ask(workspace.root / name / "model.safetensors", images, rows, place, watch)
-                buffer = io.BytesIO()
-                np.save(buffer, answers[name], allow_pickle=False)
-                write_bytes(kept, buffer.getvalue())
-            bar.advance(note=name)
-    learners = {name: answers[f"train/{name}"] for name in lineup.learners}
-    members = {name: answers[f"finetune/{name}"] for name in lineup.members}
-    return Answers(combine(test, learners, members), device.Place(chosen, "fp32").name)
-
-
-def _of_group(test: pd.DataFrame, folder: str) -> pd.DataFrame:
-    return test[test["group"] == folder.partition("/")[2]]
-
-
-def _ask(
-    weights: Path, images: Images, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]", place: device.Place, watch: Watch
-) -> Probabilities:
-    net = load_model(weights)
-    place.put(net)
-    return probabilities(logits_of(net, images, rows, place=place, watch=watch))
 
 
 def _analyse(workspace: Workspace, config: EvaluateConfig, lineup: Lineup, answers: Answers, watch: Watch) -> Frames:

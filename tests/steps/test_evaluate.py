@@ -79,7 +79,7 @@ def test_each_net_sees_each_image_once(finished: Workspace, monkeypatch: pytest.
         asked.append(len(rows))
         return real(net, images, rows, **rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("murace.steps.evaluate.logits_of", counting)
+    monkeypatch.setattr("murace.answers.logits_of", counting)
     config = EvaluateConfig(bootstrap=Bootstrap(resamples=120))
     before = finished.evaluate.predictions.read_bytes()
     other = evaluate.run(finished, config, machine=CPU, wish=Wish(), watch=Watch())
@@ -103,7 +103,7 @@ def test_interrupted_it_keeps_the_nets_it_has_been_through(
             raise Interrupted(15)
         return real(net, images, rows, **rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("murace.steps.evaluate.logits_of", third_stops)
+    monkeypatch.setattr("murace.answers.logits_of", third_stops)
     with pytest.raises(Interrupted):
         run(finished, FORCE)
     assert len(list(finished.evaluate.partial.glob("*.npy"))) == 2
