@@ -33,8 +33,9 @@ def score(
 ) -> None:
     """Score any table of predictions as evaluate scores its own: intervals, comparisons, calibration, slices.
 
-    Every column is a model but row, path, patient, study, group, label and the slices; a row is an image. No
-    workspace is read, and nothing is written.
+    A row is an image. Every column is a model but row, path, patient, study, group, label, the slices, and split,
+    width, height and sha256; `NAME_calibrated` beside `NAME` is that model after calibration. A model called
+    `calibrated` is compared with each other one; without it, all pairs are. Nothing is written.
 
     Example: murace score predictions.csv --models mine,theirs --slice hardware
     """

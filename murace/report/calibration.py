@@ -70,8 +70,12 @@ def _undefined(contents: Contents) -> list[str]:
 def _row(lines: Mapping[Key, Mapping[Any, Any]], model: str, group: str) -> Row:
     cells = [_cell(lines.get((model, group, stage, metric), {})) for metric in METRICS for stage in STAGES]
     fitted = next((lines[key] for stage in STAGES if (key := (model, group, stage, TEMPERATURE)) in lines), {})
-    name = formats.model_name(model) if group == OVERALL else formats.group_name(group)
-    return Row(name=name, cells=[*cells, _cell(fitted)])
+    if group != OVERALL:
+        return Row(name=formats.group_name(group), cells=[*cells, _cell(fitted)])
+    by_group = model == CALIBRATED and any(
+        key[0] == model and key[1] != group and key[3] == TEMPERATURE for key in lines
+    )
+    return Row(name=formats.model_name(model), cells=[*cells, Cell(text="by group") if by_group else _cell(fitted)])
 
 
 def _cell(line: Mapping[Any, Any]) -> Cell:
