@@ -11,7 +11,7 @@ from murace.data.listing import Listing, settle
 from murace.data.paths import fault_of_id, fault_of_path, fault_of_value, is_sidecar, normal
 from murace.data.table import Table, ascii_safe, few, read_table, refuse
 from murace.errors import DataError
-from murace.vocabulary import CALIBRATED, LEARNERS, RESNET_DENSENET, Split, closest
+from murace.vocabulary import CALIBRATED, LEARNERS, RESCALED, RESNET_DENSENET, Split, closest
 
 REQUIRED = ("path", "label")
 OPTIONAL = ("group", "patient", "study", "split")
@@ -56,7 +56,8 @@ def _header(table: Table) -> list[str]:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice or "" in header:
         raise DataError(f"{table.path}: a column {f'is there twice: {few(twice)}' if twice else 'has no name'}")
-    ours = {*store.COLUMNS, *LEARNERS, RESNET_DENSENET, CALIBRATED} - {*REQUIRED, *OPTIONAL}
+    models = (*LEARNERS, RESNET_DENSENET, CALIBRATED)
+    ours = {*store.COLUMNS, *models, *(model + RESCALED for model in models)} - {*REQUIRED, *OPTIONAL}
     taken = [name for name in header if name in ours]
     if taken:
         raise DataError(f"{table.path}: rename the column {few(taken)}: murace writes one of that name itself")

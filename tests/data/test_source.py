@@ -175,6 +175,13 @@ def test_a_field_without_end_or_without_limit_is_refused(tmp_path):
     refused(tmp_path / "m.csv", "not a csv file")
 
 
+def test_a_carried_column_may_be_anything_but_what_steers_a_terminal(tmp_path):
+    (tmp_path / "m.csv").write_text("path,label,maker\na.png,0,\nb.png,1,<b>=1+1\n")
+    assert list(read_source(tmp_path / "m.csv").images["maker"]) == ["", "<b>=1+1"]
+    (tmp_path / "m.csv").write_text("path,label,maker\na.png,0,\x1b[31mGE\n")
+    refused(tmp_path / "m.csv", "column maker (line 2: a control character")
+
+
 @pytest.mark.parametrize(
     ("header", "words"),
     [
@@ -184,6 +191,7 @@ def test_a_field_without_end_or_without_limit_is_refused(tmp_path):
         ("path,label,label", "twice"),
         ("path,label,width", "rename the column width"),
         ("path,label,calibrated", "rename the column calibrated"),
+        ("path,label,resnet_calibrated", "rename the column resnet_calibrated"),
         ("path,label,", "no name"),
     ],
 )
