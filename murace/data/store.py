@@ -1,6 +1,7 @@
 """The prepared data as the other steps read it: one table and one array."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,8 @@ from murace.files import PRIVATE, PUBLIC, write_text
 COLUMNS = ["row", "path", "split", "group", "patient", "study", "label", "width", "height", "sha256"]
 IDS = ["row", "patient", "study", "group", "label"]  # the columns of a table of predictions before its probabilities
 TEXT = ["path", "split", "group", "patient", "study", "sha256"]
+# Before its third version pandas read numbers to the last bit only when asked to; since then it minds being asked.
+EXACT: Any = {"float_precision": "round_trip"} if int(pd.__version__.partition(".")[0]) < 3 else {}
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -47,8 +50,9 @@ def open_pixels(path: Path) -> Pixels:
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """Read a table of ours; only an empty cell is missing, since a group may well be called `null`."""
-    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    """Read a table of ours, numbers to the last bit; only an empty cell is missing: a group may be called `null`."""
+    frame: pd.DataFrame = pd.read_csv(path, keep_default_na=False, na_values=[""], **EXACT)
+    return frame
 
 
 def write_frame(path: Path, frame: pd.DataFrame, *, private: bool = False) -> None:

@@ -92,12 +92,20 @@ def _of_column(images: pd.DataFrame, name: str) -> "pd.Series[str]":
 
 def _thirds(numbers: "pd.Series[float]", studies: "pd.Series[str]", unit: str) -> "pd.Series[str]":
     """Name the third of the studies that a number lies in: `up to 0.15`, `0.15 to 0.2`, `over 0.2`."""
-    each = numbers.groupby(studies).first()
-    low, high = (float(each.quantile(share)) for share in (1 / 3, 2 / 3))
-    digits = next((n for n in range(3, 16) if f"{low:.{n}g}" != f"{high:.{n}g}"), 3)
-    first, second = f"{low:.{digits}g}", f"{high:.{digits}g}"
+    each = sorted(numbers.groupby(studies).first())
+    low, high = (float(each[share * (len(each) - 1) // 3]) for share in (1, 2))
+    first, second = _written(low, high)
     names = [f"up to {first}{unit}", f"{first} to {second}{unit}", f"over {second}{unit}"]
     if low == high:
         names = [names[0], names[2], ""]
     thirds = ((numbers > low).astype(int) + ((numbers > high) & (high > low)).astype(int)).tolist()
     return pd.Series(pd.Categorical.from_codes(thirds, pd.Index(names), ordered=True), index=numbers.index)
+
+
+def _written(low: float, high: float) -> tuple[str, str]:
+    """Both edges with as few digits as put them where they are, to a twentieth of what lies between."""
+    for digits in range(3, 17):
+        texts = f"{low:.{digits}g}", f"{high:.{digits}g}"
+        if max(abs(float(text) - edge) for text, edge in zip(texts, (low, high), strict=True)) <= (high - low) / 20:
+            break
+    return texts
