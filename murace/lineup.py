@@ -10,7 +10,7 @@ from murace.ensemble import PAIR, combine, models_of
 from murace.errors import WorkspaceError
 from murace.files import read_json
 from murace.forward import Probabilities
-from murace.record import Record, require
+from murace.record import Record, read, require
 from murace.vocabulary import CALIBRATED, RESNET_DENSENET, Split
 from murace.workspace import FitFolder, Workspace
 
@@ -72,10 +72,17 @@ def require_lineup(workspace: Workspace) -> Lineup:
     learners, notes = finished_learners(workspace, FITTED)
     choice = require_choice(workspace)
     members = {
-        group: require(workspace.finetune(group).folder, finetune_command(group), FITTED)
+        group: require(workspace.finetune(group).folder, _mend(workspace, group), FITTED)
         for group in sorted(read_json(workspace.calibrate.roster)["groups"])
     }
     return Lineup(prepared, learners, choice, members, notes)
+
+
+def _mend(workspace: Workspace, group: str) -> str:
+    """The command that makes a member whole; one that never kept its validation predictions counts as up to date."""
+    record = read(workspace.finetune(group).folder)
+    lacks = record is not None and not set(FITTED) <= set(record.produced)
+    return finetune_command(group) + (" --force" if lacks else "")
 
 
 def validation(workspace: Workspace, lineup: Lineup) -> pd.DataFrame:

@@ -219,3 +219,12 @@ def test_a_stop_during_the_analysis_leaves_what_was_there_and_the_next_run_ends_
     assert all((finished.evaluate.folder / name).read_bytes() == content for name, content in before.items())
     run(finished)
     assert all((finished.evaluate.folder / name).read_bytes() == content for name, content in before.items())
+
+
+def test_a_member_from_before_predictions_were_kept_is_made_again(finished: Workspace) -> None:
+    record = finished.finetune("wrist").folder / "step.json"
+    content = json.loads(record.read_text())
+    del content["produced"]["predictions.csv"]
+    record.write_text(json.dumps(content))
+    with pytest.raises(WorkspaceError, match=r"Run: murace finetune --groups wrist --force$"):
+        run(finished)
