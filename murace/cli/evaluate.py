@@ -54,7 +54,7 @@ def evaluate(
             scores = done.tables["scores"]
             studies = scores[scores["level"] == str(Level.STUDY)]
             images = scores[(scores["level"] == str(Level.IMAGE)) & (scores["group"] == OVERALL)]
-            title = "Test scores by study (Table 3), each with its 95 % interval"
+            title = "Test scores by study (Table 3) with 95 % intervals (none where every resample agrees)"
             voice.show(
                 scores_table(studies, done.models, title=title),
                 scores_table(images, done.models, title="Test scores by image, overall"),

@@ -69,7 +69,9 @@ def scores_table(
         ],
         numbers=[
             Column(
-                heading=heading(model), cells=_cells([cells[*row, model] for row in rows], [best[row] for row in rows])
+                heading=heading(model),
+                cells=_cells([cells[*row, model] for row in rows], [best[row] for row in rows]),
+                aligned="low" in scores,
             )
             for model in models
         ],
@@ -85,23 +87,27 @@ def _best(values: Sequence[float]) -> float:
 def _cells(items: Sequence[Mapping[Any, Any]], best: Sequence[float]) -> list[Text]:
     """`0.912 .87-.95`: the values of a model, each with its interval where it has one, one below the other."""
     bounds = [_bounds(item) for item in items]
-    room = max(map(len, bounds))
+    values = [UNDEFINED if math.isnan(item["value"]) else f"{item['value']:.3f}" for item in items]
+    wide, room = max(map(len, values)), max(map(len, bounds))
     shown = []
-    for item, bound, top in zip(items, bounds, best, strict=True):
-        value = item["value"]
-        text = Text(UNDEFINED if math.isnan(value) else f"{value:.3f}", style="bold" if value == top else "")
+    for item, value, bound, top in zip(items, values, bounds, best, strict=True):
+        text = Text(" " * (wide - len(value)))
+        text.append(value, style="bold" if item["value"] == top else "")
         shown.append(text.append(f" {bound:<{room}}" if room else "", style="dim not bold"))
     return shown
 
 
 def _bounds(item: Mapping[Any, Any]) -> str:
     low, high = (item.get(name, math.nan) for name in ("low", "high"))
-    return "" if any(map(math.isnan, (item["value"], low, high))) else f"{_short(low)}-{_short(high)}"
+    if any(map(math.isnan, (item["value"], low, high))) or low == high:
+        return ""  # where every resample agrees, there is nothing to tell how sure the value is
+    return f"{_short(low)}-{_short(high)}"
 
 
 def _short(value: float) -> str:
-    """`.87`, `-.05`, `1.00`."""
-    return f"{value:.2f}".replace("0.", ".", 1)
+    """`.87`, `-.05`, `1.0`."""
+    text = f"{value:.2f}"
+    return text[:-1] if abs(float(text)) == 1 else text.replace("0.", ".", 1)
 
 
 def roster_table(roster: Mapping[str, Any]) -> Group:

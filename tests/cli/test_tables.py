@@ -38,7 +38,7 @@ def test_five_models_with_intervals_fit_a_hundred_columns(scores: pd.DataFrame) 
     assert "…" not in text
     assert len([line for line in text.splitlines() if line.strip()]) == len(GROUPS) + 4  # nothing is folded
     (row,) = [line.split() for line in text.splitlines() if "elbow" in line]
-    intervals = ["-.05-1.00", ".15-1.00", ".35-1.00", ".55-1.00", ".75-1.00"]
+    intervals = ["-.05-1.0", ".15-1.0", ".35-1.0", ".55-1.0", ".75-1.0"]
     values = ["0.800", "0.810", "0.820", "0.830", "0.840"]
     assert row == ["elbow", *(word for pair in zip(values, intervals, strict=True) for word in pair)]
 
@@ -92,3 +92,17 @@ def test_the_counts_fit_eighty_columns() -> None:
 def test_a_title_is_not_folded_to_a_narrow_table(scores: pd.DataFrame) -> None:
     title = "Test scores by study (Table 3); beside them the change over convnet"
     assert f"{title}\n" in shown(scores_table(scores, ["convnet"], title=title, metrics=["auc"]))
+
+
+def test_values_stand_below_each_other_with_an_interval_or_without(scores: pd.DataFrame) -> None:
+    scores.loc[scores["group"] == "hand", ["value", "low", "high"]] = [1.0, 1.0, 1.0]  # every resample agrees
+    below = (scores["group"] == "wrist") & scores["model"].isin(["convnet", "resnet"])
+    scores.loc[below, ["value", "low", "high"]] = [-0.216, -0.62, -0.12]
+    text = shown(scores_table(scores, MODELS, title="Scores"))
+    assert max(map(len, text.splitlines())) <= 100
+    assert text.count("─\n") == 1  # one table
+    rows = {name: next(line for line in text.splitlines() if name in line) for name in ("hand", "elbow", "wrist")}
+    assert rows["hand"].index("1.000") == rows["elbow"].index("0.800")
+    assert rows["wrist"].index("-0.216") == rows["elbow"].index("0.800") - 1
+    assert "-.62--.12" in rows["wrist"]
+    assert rows["hand"].split() == ["hand", *["1.000"] * 5]
