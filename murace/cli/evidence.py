@@ -9,6 +9,7 @@ from rich.text import Text
 
 from murace.cli.columns import Column, Columns, heading, words
 from murace.cli.tables import UNDEFINED
+from murace.metrics.comparison import SIGNIFICANT, is_real
 from murace.vocabulary import OVERALL, Level
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from murace.metrics.analysis import Analysis
 
 MOST_PAIRS = 10
-SIGNIFICANT = 0.05
 MEASURED = {"slope": 2, "intercept": 2, "brier": 3, "ece": 3}  # metric -> digits
 
 
@@ -156,8 +156,7 @@ def _difference(row: Any) -> Text:
     if row is None or math.isnan(row["difference"]):
         return Text(UNDEFINED)
     p = row["p"] if math.isnan(row["p_holm"]) else row["p_holm"]
-    is_real = p < SIGNIFICANT and not row["low"] <= 0 <= row["high"]
-    style = "bold" if is_real else "dim"
+    style = "bold" if is_real(row) else "dim"
     return Text.assemble(f"{row['difference']:+.3f}", (f" {_p(p):>5}", style), style="bold" if style == "bold" else "")
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from murace.config import Bootstrap
 from murace.metrics.benefit import net_benefit
-from murace.metrics.calibration import calibration_table, reliability_table, stages_of
+from murace.metrics.calibration import RAW, calibration_table, reliability_table, stages_of
 from murace.metrics.comparison import comparison_table
 from murace.metrics.resampling import Estimate, estimate, interval
 from murace.metrics.slices import is_small, with_slices
@@ -77,11 +77,11 @@ def analyse(
                 estimates[str(level), group] = estimate(part, models, bootstrap, watch)
                 bar.advance(note=group)
     studies = frames[Level.STUDY]
-    best = [column for stage, model, column in stages if stage != "raw" or model not in (calibrated or {})]
+    best = [column for stage, model, column in stages if stage != RAW or model not in (calibrated or {})]
     return Analysis(
         scores=_scores(estimates, models),
         support=_support(frames, groups),
-        intervals=_intervals(estimates, models, bootstrap),
+        intervals=_intervals(estimates, models),
         comparisons=comparison_table(estimates, models, groups),
         calibration=calibration_table(studies, stages, groups=groups, bootstrap=bootstrap, watch=watch),
         reliability=reliability_table(studies, stages),
@@ -115,7 +115,7 @@ def _scores(estimates: Estimates, models: Sequence[str]) -> pd.DataFrame:
     return with_change(_in_order(pd.DataFrame(rows, columns=SCORES[:-1]), models))
 
 
-def _intervals(estimates: Estimates, models: Sequence[str], bootstrap: Bootstrap) -> pd.DataFrame:
+def _intervals(estimates: Estimates, models: Sequence[str]) -> pd.DataFrame:
     """In how many resamples each score was undefined; none is drawn from a single patient."""
     rows = [
         (level, model, group, metric, len(estimate.resampled[metric]), undefined)

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from murace.metrics.paired import bootstrap_p, delong, holm, mcnemar
@@ -12,6 +14,7 @@ from murace.vocabulary import CALIBRATED, OVERALL
 
 FOUND = ["difference", "low", "high", "p", "p_holm", "undefined"]
 COLUMNS = ["level", "group", "model", "reference", "metric", "test", *FOUND]
+SIGNIFICANT = 0.05
 FAMILY = ["level", "model", "reference", "metric"]
 
 
@@ -51,14 +54,27 @@ def comparison_table(
     return frame
 
 
+def is_real(difference: Mapping[Any, Any]) -> bool:
+    """Whether a row of the table is more than chance: p under 0.05 (Holm's, of a group) and an interval without 0.
+
+    DeLong and McNemar take cases as independent and are too sure where patients have several; the interval is not.
+    """
+    p = difference["p"] if difference["group"] == OVERALL else difference["p_holm"]
+    return bool(p < SIGNIFICANT and (difference["low"] > 0 or difference["high"] < 0))
+
+
 def _tests(estimate: Estimate, model: int, reference: int) -> Iterator[tuple[str, str, float]]:
-    """Metric, test and p; undefined for a single patient, whose cases are no sample."""
-    labels, chances, drawn = estimate.labels, estimate.probabilities, estimate.resampled["kappa"]
+    """Metric, test and p; no p where no resample has a difference: the cases of a single patient are no sample."""
+    labels, chances = estimate.labels, estimate.probabilities
     right = (chances >= THRESHOLD) == (labels == 1)[:, None]
-    known = len(drawn) > 0
-    yield "auc", "delong", delong(labels, chances[:, model], chances[:, reference]).p if known else NAN
-    yield "accuracy", "mcnemar", mcnemar(right[:, model], right[:, reference]).p if known else NAN
-    yield "kappa", "bootstrap", bootstrap_p(drawn[:, model] - drawn[:, reference])
+    drawn = {name: values[:, model] - values[:, reference] for name, values in estimate.resampled.items()}
+    ranked, decided = (
+        delong(labels, chances[:, model], chances[:, reference]),
+        mcnemar(right[:, model], right[:, reference]),
+    )
+    yield "auc", "delong", NAN if np.isnan(drawn["auc"]).all() else ranked.p
+    yield "accuracy", "mcnemar", NAN if np.isnan(drawn["accuracy"]).all() else decided.p
+    yield "kappa", "bootstrap", bootstrap_p(drawn["kappa"])
 
 
 def _bounded(estimate: Estimate, metric: str, model: int, reference: int) -> tuple[float, float, float, int]:

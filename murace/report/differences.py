@@ -5,13 +5,13 @@ from typing import Any
 
 import pandas as pd
 
+from murace.metrics.comparison import is_real
 from murace.report import formats
 from murace.report.comparison import overall_first
 from murace.report.contents import Contents
 from murace.report.grid import Block, Cell, Column, Row, Table
 from murace.vocabulary import CALIBRATED, OVERALL, Level
 
-SIGNIFICANT = 0.05
 TESTS = {"delong": "DeLong's test", "mcnemar": "exact McNemar test", "bootstrap": "paired bootstrap over patients"}
 NOTES = [
     "A positive difference is in favour of the calibrated ensemble. Under it: its 95% interval by the paired bootstrap "
@@ -68,7 +68,7 @@ def _per_study(contents: Contents) -> pd.DataFrame:
 
 def _tally(frame: pd.DataFrame) -> str:
     """``3 of 12``, and how many of them are in the ensemble's disfavour."""
-    real = [line for line in frame.to_dict("records") if _decisive(line)]
+    real = [line for line in frame.to_dict("records") if is_real(line)]
     against = sum(line["difference"] < 0 for line in real)
     tested = sum(not formats.is_missing(_p(line)) for line in frame.to_dict("records"))
     return f"{len(real)} of the {tested} that could be tested" + (
@@ -90,7 +90,7 @@ def _block(part: pd.DataFrame, groups: list[str]) -> Block:
 def _cell(line: Mapping[Any, Any]) -> Cell:
     return Cell(
         text=formats.difference(line.get("difference")),
-        best=_decisive(line),
+        best=bool(line) and is_real(line),
         detail=formats.interval(line.get("low"), line.get("high")),
         remark=formats.p_value(_p(line)),
     )
@@ -98,10 +98,3 @@ def _cell(line: Mapping[Any, Any]) -> Cell:
 
 def _p(line: Mapping[Any, Any]) -> float | None:
     return line.get("p") if line.get("group") == OVERALL else line.get("p_holm")
-
-
-def _decisive(line: Mapping[Any, Any]) -> bool:
-    p, low, high = _p(line), line.get("low"), line.get("high")
-    if p is None or low is None or high is None:
-        return False
-    return bool(p < SIGNIFICANT and not low <= 0 <= high)

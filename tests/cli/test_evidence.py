@@ -132,3 +132,8 @@ def test_undefined_resamples_are_counted_aloud() -> None:
     assert line.startswith("1 of 2 scores are undefined in some resamples")
     assert "682 of 2,000: kappa of a in hip" in line
     assert undefined_notes(pd.DataFrame(rows[1:2], columns=columns)) == []
+
+
+def test_a_difference_without_an_interval_is_not_bold() -> None:
+    (table,) = comparisons_table(comparisons([("b", "a")], p=0.01, p_holm=0.01).assign(low=NAN, high=NAN))
+    assert "\x1b[1m" not in "".join(line for line in shown(table, colours=True).splitlines() if "0.100" in line)

@@ -37,6 +37,25 @@ def test_results_that_go_to_a_full_disk(as_json: bool, prepared: Workspace) -> N
     assert line.startswith("error: disk full")
 
 
+def test_a_reader_that_has_seen_enough_is_no_bug(prepared: Workspace) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [*PYTHON, "status", "-w", str(prepared.root)]
+    ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, env=environment(), check=False)
+    os.close(write)
+    assert ended.returncode == 141
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_closed_stdout_is_as_the_shell_wished(as_json: bool, prepared: Workspace) -> None:
+    words = [*PYTHON, "status", "-w", str(prepared.root), *(["--json"] if as_json else [])]
+    command = ["bash", "-c", 'exec "$@" >&-', "bash", *words]
+    ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, env=environment(), check=False)
+    assert ended.returncode == 0
+    assert "Traceback" not in ended.stderr
+
+
 def test_too_little_memory(prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     fail_with(MemoryError("Unable to allocate 9 TiB"), monkeypatch)
     assert refused(5, "calibrate", "-w", prepared.root).startswith("out of memory (Unable to allocate 9 TiB)")

@@ -1,6 +1,7 @@
 """`murace score`: any csv of predictions, scored as evaluate scores its own; a bad one is refused in a line."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -219,3 +220,19 @@ def test_a_file_that_is_not_there_is_data(path: Path) -> None:
     assert "predictions.csv" in refused(3, "score", path)
     assert "cannot be read" in refused(3, "score", path.parent)
     assert "PREDICTIONS" in refused(2, "score")
+
+
+@pytest.mark.parametrize("words", [("--resamples", 99), ("--resamples", 100_001), ("--seed", -1)])
+def test_resamples_and_seed_have_bounds(words: tuple[str, int], path: Path) -> None:
+    images(["mine"]).to_csv(path, index=False)
+    assert refused(2, "score", path, "--slice", "maker", *words).startswith(f"{words[0]} must be")
+
+
+def test_the_example_of_the_readme_is_scored(path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    path.write_text(next(block for block in re.findall(r"```csv\n(.*?)```", readme, re.DOTALL) if "mine" in block))
+    told = answered("score", path, "--models", "mine,theirs", "--slice", "hardware", *FEW)
+    assert told["models"] == ["mine", "theirs"]
+    assert told["support"][0] | {"small": None} == {
+        "level": "study", "group": "overall", "patients": 2, "cases": 2, "abnormal": 1, "small": None,
+    }  # fmt: skip

@@ -156,3 +156,10 @@ def test_blank_lines_and_quoted_ids_are_counted_as_lines(path: Path) -> None:
     with pytest.raises(DataError, match="line 6: mine is 'x'"):
         read(path, HEADER + "\n" + '"a,1.png",p1,s1,elbow,1,0.9,0.8\n\n' + ROWS[1] + ROWS[2].replace(",0,1e", ",x,1e"))
     assert len(read(path, GOOD.replace("\n", "\r\n").encode("utf-8-sig")).images) == 3
+
+
+def test_an_endless_file_is_refused_before_it_fills_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("murace.data.table.MAX_FILE", 1 << 20)
+    (tmp_path / "p.csv").write_text("label,mine\n" + "1,0.5\n" * 200_000)
+    with pytest.raises(DataError, match="too large for a csv file: more than 1 MiB"):
+        read_predictions(tmp_path / "p.csv")

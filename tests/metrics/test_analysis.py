@@ -152,3 +152,11 @@ def test_the_tables_do_not_depend_on_the_order_of_rows(images: pd.DataFrame, fou
     again = analyse(shuffled, MODELS, groups=["elbow", "hand", "wrist", "hip"], slices=["site"], bootstrap=FEW)
     for item in dataclasses.fields(Analysis):
         pd.testing.assert_frame_equal(getattr(again, item.name), getattr(found, item.name), rtol=1e-9)
+
+
+def test_one_patient_with_all_of_a_class_tests_nothing(images: pd.DataFrame) -> None:
+    patient = images["patient"].where(images["label"] == 0, "p-abnormal")
+    table = analyse(images.assign(patient=patient), MODELS, groups=[], bootstrap=FEW).comparisons.set_index("metric")
+    assert table.loc[["auc", "kappa"], ["low", "high", "p"]].isna().all(axis=None)
+    assert table.loc["accuracy", ["low", "high", "p"]].notna().all(axis=None)
+    assert table["difference"].notna().all()

@@ -169,3 +169,10 @@ def test_undefined_slopes_are_counted_under_the_table(light: Contents) -> None:
     some = light.calibration["metric"].eq("slope") & light.calibration["group"].eq("elbow")
     page = shown(light, calibration=light.calibration.assign(undefined=some.astype(int) * 411))
     assert re.search(r"slope in up to 411 of 2,000 \(elbow, \w+\)", page)
+
+
+def test_a_difference_without_an_interval_is_neither_bold_nor_counted(light: Contents) -> None:
+    unsure = light.comparisons.assign(low=np.nan, high=np.nan, p=0.01, p_holm=0.01)
+    page = shown(light, comparisons=unsure)
+    assert "<strong>" not in table(page, "table-s4")
+    assert "together 0 of the 12" in page
