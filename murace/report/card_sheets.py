@@ -111,7 +111,7 @@ def _operating(contents: Contents) -> Sheet:
     lines = [
         [
             POINTS.get(str(point), str(point)),
-            formats.score(threshold),
+            formats.threshold(threshold),
             *(_value(found.get((point, *key), {})) for key in APPLIED),
         ]
         for point, threshold in thresholds.items()

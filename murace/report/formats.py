@@ -95,6 +95,13 @@ def p_value(value: float | None) -> str:
     return "p > 0.999" if value > 0.999 else f"p = {value:.3f}"
 
 
+def threshold(value: float | None) -> str:
+    """A threshold; one that rounding would make 0 or 1 says on which side of that it lies."""
+    if value is None or is_missing(value) or value in (0, 1) or 0.0005 <= value < 0.9995:
+        return score(value)
+    return "<0.001" if value < 0.5 else ">0.999"
+
+
 def share(value: float | None) -> str:
     """A share as a whole percentage; less than one half of a percent is not 0%."""
     if value is None or is_missing(value):

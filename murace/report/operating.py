@@ -61,7 +61,7 @@ def operating_table(contents: Contents) -> Table | None:
 def _row(lines: Mapping[Key, Mapping[Any, Any]], model: str, point: str) -> Row:
     found = [lines.get((model, point, split, metric), {}) for split in SPLITS for metric in METRICS]
     threshold = next((line["threshold"] for line in found if line), None)
-    return Row(name=POINTS.get(point, point), cells=[Cell(text=formats.score(threshold)), *map(_cell, found)])
+    return Row(name=POINTS.get(point, point), cells=[Cell(text=formats.threshold(threshold)), *map(_cell, found)])
 
 
 def _cell(line: Mapping[Any, Any]) -> Cell:

@@ -92,3 +92,11 @@ def test_interval(low: float, high: float, text: str) -> None:
 def test_metric_names_within_a_sentence() -> None:
     assert [formats.metric_inside(name) for name in ("auc", "kappa", "accuracy", "brier", "ece")] == [
         "AUC", "Cohen's kappa", "accuracy", "Brier score", "expected calibration error"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.5, "0.500"), (1.6e-8, "<0.001"), (0.99999, ">0.999"), (0.0, "0.000"), (1.0, "1.000"), (None, formats.DASH)],
+)
+def test_a_threshold_is_never_rounded_to_a_decision_it_does_not_make(value: float | None, text: str) -> None:
+    assert formats.threshold(value) == text
