@@ -34,6 +34,8 @@ _OTHERS = {
     b"\0\0\0\x0cjP": "a JPEG 2000",
     b"\0\x05\x16\x07": "a macOS sidecar file",
 }
+# Orientation -> the steps in which rows and columns are walked; from 5 on after they have been exchanged.
+_TURNS = {1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def _bytes(path: Path) -> tuple[bytes, os.stat_result]:
             before = os.fstat(file.fileno())
             if before.st_size > MAX_FILE:
                 raise ImageError(f"too large: the file has more than {MAX_FILE >> 20} MiB")
-            data = file.read(MAX_FILE)
+            data = file.read(before.st_size + 1)  # no more: room for MAX_FILE would be taken and given back each time
             after = os.fstat(file.fileno())
     except FileNotFoundError:
         raise ImageError("missing") from None
@@ -179,14 +181,7 @@ def _over_black(grey: Grey, alpha: Grey) -> Grey:
 
 def _upright(grey: Grey, orientation: int) -> Grey:
     """Undo the camera's turn (EXIF 2.32, tag 0x0112)."""
-    turned = {
-        1: lambda image: image,
-        2: lambda image: image[:, ::-1],
-        3: lambda image: image[::-1, ::-1],
-        4: lambda image: image[::-1],
-        5: lambda image: image.T,
-        6: lambda image: image.T[:, ::-1],
-        7: lambda image: image.T[::-1, ::-1],
-        8: lambda image: image.T[::-1],
-    }[orientation](grey)
-    return np.ascontiguousarray(turned)
+    if orientation >= 5:
+        grey = grey.T
+    rows, columns = _TURNS[orientation]
+    return cast(Grey, np.ascontiguousarray(grey[::rows, ::columns]))

@@ -1,5 +1,6 @@
 """The gate for names that come from outside: file paths and ids of a source's csv."""
 
+import re
 import unicodedata
 from pathlib import Path, PurePosixPath
 
@@ -8,6 +9,7 @@ from murace.data.header import ImageError
 MAX_LENGTH = 1024
 _FORMULA = tuple("=+-@")  # a spreadsheet would run them
 _BIDI = {*"\u200e\u200f\u061c", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
+_UNTIDY = re.compile(r"//|(?:^|/)\.(?:/|$)|/$|^$")  # what a Path makes tidy, slowly; most names have none of it
 _SIDECARS = ("._", ".DS_Store", "__MACOSX")
 
 
@@ -33,6 +35,8 @@ def fault_of_value(value: str) -> str | None:
     """In words, why `value` may not stand in a column that is carried along; None where it may (it may be empty)."""
     if len(value) > MAX_LENGTH:
         return f"longer than {MAX_LENGTH} characters"
+    if value.isascii() and value.isprintable():  # nearly always, and quickly said
+        return None
     hidden = any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in _BIDI for letter in value)
     return "a control character" if hidden else None
 
@@ -49,7 +53,7 @@ def fault_of_path(path: str) -> str | None:
 
 def normal(path: str) -> str:
     """`path` without `.` parts and doubled slashes, so that one file has one name."""
-    return PurePosixPath(path).as_posix()
+    return PurePosixPath(path).as_posix() if _UNTIDY.search(path) else path
 
 
 def locate(root: Path, path: str) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from murace.data import pixelfile
-from murace.data.chunks import Chunk, Job, Outcome, chunk_length, finished
+from murace.data.chunks import Chunk, Job, Outcome, cut, finished
 from murace.data.pool import run_chunks
 from murace.errors import MachineError
 from murace.files import disk_error, read_json, write_json
@@ -28,9 +28,7 @@ class Request:
 
     def chunks(self) -> list[Chunk]:
         """The files in portions; the same ones for any number of processes."""
-        step = chunk_length(self.size)
-        starts = range(0, len(self.paths), step)
-        return [Chunk(start // step, start, tuple(self.paths[start : start + step])) for start in starts]
+        return cut(self.paths, self.size)
 
 
 @dataclass(frozen=True)

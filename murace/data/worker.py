@@ -2,33 +2,67 @@
 
 It is a program of its own rather than a fork: no threads of the parent are copied, nothing heavy is loaded (the
 parent's main module may well import torch), and when the parent dies in whatever way, stdin ends and so does this.
+While a thread waits for the disk to have one chunk, the next one is decoded.
 """
 
 import json
 import sys
+import threading
 import traceback
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
 
-from murace.data.chunks import Chunk, Job, run_chunk
+from murace.data.chunks import Chunk, Job, Outcome, array, read_chunk, settle
 from murace.errors import MachineError
+
+_Done = SimpleQueue[tuple[Chunk, list[Outcome]] | None]
 
 
 def main() -> None:
     """Serve until stdin ends."""
-    job = Job(**json.loads(sys.stdin.readline()))
-    for line in sys.stdin:
-        print(json.dumps(_answer(job, line)), flush=True)  # noqa: T201 - stdout is the pipe to the parent
+    with _reported():
+        _serve(Job(**json.loads(sys.stdin.readline())))
+    sys.stdin.read()  # after an error: the parent reads of it, then ends this process
 
 
-def _answer(job: Job, line: str) -> dict[str, object]:
-    values = json.loads(line)
+def _serve(job: Job) -> None:
+    done: _Done = SimpleQueue()
+    with array(job) as descriptor:
+        settling = threading.Thread(target=_settle_all, args=(job, descriptor, done))
+        settling.start()
+        try:
+            for line in sys.stdin:
+                values = json.loads(line)
+                chunk = Chunk(values["number"], values["first"], tuple(values["paths"]))
+                done.put((chunk, read_chunk(job, chunk, descriptor)))
+        finally:
+            done.put(None)
+            settling.join()
+
+
+def _settle_all(job: Job, descriptor: int, done: _Done) -> None:
+    """Settle chunks and answer, until None comes; none after an error, which may have been about their pixels too."""
+    with _reported():
+        while (finished := done.get()) is not None:
+            chunk, outcomes = finished
+            settle(job, chunk, descriptor, outcomes)
+            _say({"outcomes": [vars(outcome) for outcome in outcomes]})
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """An error becomes an answer."""
     try:
-        outcomes = run_chunk(job, Chunk(values["number"], values["first"], tuple(values["paths"])))
+        yield
     except MachineError as error:
-        return {"error": str(error)}
+        _say({"error": str(error)})
     except Exception:  # a bug of ours must reach the parent, whose log can be read
-        return {"bug": traceback.format_exc()}
-    return {"outcomes": [asdict(outcome) for outcome in outcomes]}
+        _say({"bug": traceback.format_exc()})
+
+
+def _say(answer: dict[str, object]) -> None:
+    print(json.dumps(answer), flush=True)  # noqa: T201 - stdout is the pipe to the parent
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def decide(folder: Path, params: Mapping[str, Any], consumed: Mapping[str, str],
         return Plan(Action.RUN, ("--force",))
     if done.params.get(EXTENDABLE) != params.get(EXTENDABLE):
         return Plan(Action.RESUME, (f"--{EXTENDABLE} {done.params[EXTENDABLE]} -> {params[EXTENDABLE]}",))
-    damage = damaged(folder, done)
+    damage = damaged(folder, done, trusts_times=True)
     return Plan(Action.RESUME, tuple(damage)) if damage else Plan(Action.SKIP)
 
 

@@ -1,138 +1,133 @@
-"""Images per second: `prepare` with two processes against the obvious single-process Pillow loop, side by side.
+"""(c) `prepare` against the loops that one would write first, with Pillow and with torchvision.io.
 
-Run: python -m tests.benchmarks.prepare
+Run alone: python -m tests.benchmarks.prepare [--quick]
 """
 
-import os
+import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import zlib
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
+from murace.data.pool import ENVIRONMENT
+from tests.benchmarks import table
+from tests.benchmarks.lines import Line
+from tests.benchmarks.serve import Round
+from tests.benchmarks.sources import draw
+from tests.benchmarks.worker_reading import SIZE
+from tests.benchmarks.workers import ROOT, Rounds, Worker, compare, environment, in_turn
+from tests.data.files import chunk, raw_png
 
-from murace.config import PrepareConfig
-from murace.opencv import cv2
-from murace.record import Wish
-from murace.steps.prepare import Operation, run
-from murace.watch import Watch
-from murace.workspace import Workspace
-
-TARGET = 1.5
-SIZE = 256
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Images per second, medians over the repeats, their ratio, and the peak memory of one reading process (MiB)."""
-
-    pillow: float
-    murace: float
-    ratio: float
-    mean_file: float
-    reader_memory: float
+BAR = 1.9  # times the Pillow loop
+SHARE_BAR, AGAIN_BAR = 0.8, 3.0  # of a reading process' time; seconds
+WAYS = {
+    "prepare": {"way": "prepare", "jobs": 2},
+    "alone": {"way": "prepare", "jobs": 1},
+    "pillow": {"way": "pillow"},
+    "torchvision": {"way": "torchvision"},
+}
 
 
-def compare(images: int = 1500, repeats: int = 5) -> Comparison:
-    """Draw PNGs like MURA's (8 bits, longest side 512, about 86 KiB), then read them both ways in turn."""
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        paths = draw(place / "source", images)
-        pillow, murace = [], []
-        for repeat in range(repeats):
-            pillow.append(images / seconds(lambda: pillow_loop(paths)))
-            work = Workspace(place / f"workspace{repeat}")
-            murace.append(images / seconds(lambda work=work: prepare(place / "source/manifest.csv", work)))
-        fast, slow = statistics.median(murace), statistics.median(pillow)
-        mean = sum(path.stat().st_size for path in paths) / images
-        return Comparison(
-            slow, fast, fast / slow, mean, peak_of_readers(place / "source/manifest.csv", place / "again")
-        )
+def measure(*, quick: bool = False) -> list[Line]:
+    """The whole step in turn with the loops; then a reading process' own time; then a run that finds nothing new."""
+    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+        folder = source(Path(place), 60 if quick else 1500)
+        workers = {
+            name: stack.enter_context(Worker("worker_reading", spec | {"folder": str(folder)}, variables=_wishes(name)))
+            for name, spec in WAYS.items()
+        }
+        found = in_turn(workers, 1 if quick else 5)
+        memory = Round(**workers["prepare"].put({"watch": True})).memory
+        shares = [workers["alone"].put({"share": True})["share"] for _ in range(1 if quick else 3)]
+    return [*_rates(found, memory), _against_bar(statistics.median(shares)), *again(quick=quick)]
 
 
-def draw(folder: Path, images: int) -> list[Path]:
-    """Smooth shapes with the fine grain of a radiograph, as PNG files with a manifest."""
-    folder.mkdir()
-    random = np.random.default_rng(0)
-    paths, rows = [], ["path,label,patient"]
-    for number in range(images):
-        height, width = sorted((512, int(random.integers(300, 513))), reverse=bool(number % 2))
-        path = folder / f"image{number:05d}.png"
-        cv2.imwrite(str(path), radiograph(random, height, width))
-        paths.append(path)
-        rows.append(f"{path.name},{number % 2},p{number // 3}")
-    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
-    return paths
+def source(place: Path, count: int) -> Path:
+    """Pictures like MURA's with a manifest."""
+    files = draw(place, count).files
+    paths = sorted(path.relative_to(files).as_posix() for path in files.rglob("*.png"))
+    _list(files, paths)
+    return files
 
 
-def radiograph(random: np.random.Generator, height: int, width: int) -> npt.NDArray[np.uint8]:
-    """A grey picture that compresses about as well as a real one."""
-    coarse = cv2.resize(random.random((6, 6)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-    fine = cv2.GaussianBlur(random.standard_normal((height, width)).astype(np.float32), (0, 0), 1.0)
-    return np.clip(coarse * 150 + fine * 9 + 20, 0, 255).astype(np.uint8)
+def again(*, quick: bool) -> list[Line]:
+    """The command a second time: the files alone, and with the digest of an array of real size."""
+    count = 400 if quick else 40_000
+    with tempfile.TemporaryDirectory() as place:
+        listed = tiny(Path(place) / "source", count)
+        return [_again(listed, Path(place) / "work", size, 1 if quick else 5) for size in (8, 16 if quick else SIZE)]
 
 
-def pillow_loop(paths: list[Path]) -> npt.NDArray[np.uint8]:
-    """What one would write first."""
-    return np.stack([np.asarray(Image.open(path).convert("L").resize((SIZE, SIZE))) for path in paths])
+def tiny(folder: Path, count: int) -> Path:
+    """Many files of 2 x 4 pixels, no two alike."""
+    paths = [f"part{number // 400:03d}/image{number:05d}.png" for number in range(count)]
+    for number, path in enumerate(paths):
+        shades = number.to_bytes(8, "big")
+        body = zlib.compress(b"".join(b"\0" + shades[row : row + 2] for row in range(0, 8, 2)))
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(raw_png(2, 4, 8, 0, chunk(b"IDAT", body)))
+    return _list(folder, paths)
 
 
-def prepare(source: Path, workspace: Workspace) -> None:
-    """The whole step: decoding, digests, split, tables, record."""
-    config, operation = PrepareConfig(size=SIZE), Operation(jobs=2)
-    run(source, workspace, config, operation=operation, wish=Wish(), watch=Watch())
+def _list(folder: Path, paths: list[str]) -> Path:
+    rows = [f"{path},{number % 2},p{number // 3}" for number, path in enumerate(paths)]
+    manifest = folder / "manifest.csv"
+    manifest.write_text("\n".join(["path,label,patient", *rows]) + "\n")
+    return manifest
 
 
-def peak_of_readers(source: Path, work: Path) -> float:
-    """The largest resident size that any reading process reaches during one more run, in MiB."""
-    peak, done = 0.0, threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not done.wait(0.02):
-            peak = max([peak, *map(_peak, _children(os.getpid()))])
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    prepare(source, Workspace(work))
-    done.set()
-    watcher.join()
-    return peak
+def _wishes(name: str) -> dict[str, str]:
+    return ENVIRONMENT if name == "alone" else {}  # it reads in this process, which then is like a reading process
 
 
-def _children(process: int) -> list[str]:
-    return Path(f"/proc/{process}/task/{process}/children").read_text().split()
+def _rates(found: Rounds, memory: float) -> list[Line]:
+    ways = (
+        ("pillow", "against a Pillow loop (convert, bilinear resize)", BAR),
+        ("torchvision", "against a torchvision.io loop (decode_image, antialiased resize)", None),
+        ("alone", "against the same with 1", None),
+    )
+    lines = [
+        compare("prepare", f"the whole step with 2 processes, {what}", found["prepare"], found[name], target=bar)
+        for name, what, bar in ways
+    ]
+    return [replace(line, memory=(memory, line.memory[1])) for line in lines]
 
 
-def _peak(process: str) -> float:
-    try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-        command = Path(f"/proc/{process}/cmdline").read_bytes()
-    except OSError:
-        return 0.0
-    found = [float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")]
-    return found[0] if found and b"murace.data.worker" in command else 0.0
+def _against_bar(share: float) -> Line:
+    what = "decoding and resizing in a reading process' time, against its bar"
+    return Line("prepare", what, "%", 100 * share, 100 * SHARE_BAR, share / SHARE_BAR, 1.0)
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """Wall time of a call."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+def _again(listed: Path, work: Path, size: int, rounds: int) -> Line:
+    words = ["prepare", str(listed), "-w", str(work), "--size", str(size)]
+    _murace(words)
+    seconds = [_murace(words) for _ in range(rounds)]
+    megabytes = (work / "prepare" / "pixels.npy").stat().st_size / 1e6
+    count = len(listed.read_text().splitlines()) - 1
+    shutil.rmtree(work)
+    what = f"the command again, nothing changed, {count:,} files at {size} px, against its bar"
+    note = f"with start-up, and the digest of an array of {megabytes:,.0f} MB"
+    median = statistics.median(seconds)
+    return Line("prepare", what, "s", median, AGAIN_BAR, AGAIN_BAR / median, 1.0, note=note)
+
+
+def _murace(words: list[str]) -> float:
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "murace", *words]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=environment({}))
+    return time.perf_counter() - began
 
 
 def main() -> None:
-    """Print the comparison."""
-    found = compare()
-    print(f"files: {found.mean_file / 1024:.0f} KiB on average")
-    print(f"Pillow loop, 1 process:     {found.pillow:7.0f} images/s")
-    print(f"murace prepare, 2 processes:{found.murace:7.0f} images/s")
-    print(f"ratio {found.ratio:.2f} (target {TARGET}); peak memory of a reading process {found.reader_memory:.0f} MiB")
+    """Print the lines of this part alone."""
+    print(table.head())
+    for line in measure(quick="--quick" in sys.argv[1:]):
+        print(table.row(line))
 
 
 if __name__ == "__main__":

@@ -168,6 +168,20 @@ def test_bytes_after_the_end_are_left_out(tmp_path):
     assert np.array_equal(read_grey(write(tmp_path, png(image) + b"PK\x03\x04 a zip")), image)
 
 
+def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    path, states = write(tmp_path, png(picture())), []
+
+    def fstat(descriptor: int) -> os.stat_result:
+        states.append(path.stat())
+        with path.open("ab") as file:
+            file.write(b"more")
+        return states[-1]
+
+    monkeypatch.setattr("murace.data.decode.os.fstat", fstat)
+    with pytest.raises(ImageError, match="changed while it was read"):
+        read_grey(path)
+
+
 def test_a_pipe_is_never_opened_and_a_missing_file_is_missing(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     for name, words in (("pipe.png", "not a regular file"), ("none.png", "missing"), (".", "not a regular file")):

@@ -451,11 +451,17 @@ def test_ctrl_c_at_the_terminal_reaches_only_the_parent(mura, root, monkeypatch)
     class Terminal(Listener):
         def check(self):
             for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
-                groups.add(os.getpgid(int(child)))
+                if b"murace.data.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    groups.add(os.getpgid(int(child)))
 
     prepare(mura, root, Terminal(), jobs=2)
     assert groups
     assert os.getpgid(0) not in groups
+
+
+def test_a_handful_of_images_is_read_without_waiting_for_processes(mura, root, monkeypatch):
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started"))
+    assert prepare(mura, root, jobs=8).images == 64
 
 
 def test_a_dead_reading_process_is_an_error_of_the_machine(mura, root, monkeypatch):

@@ -1,0 +1,102 @@
+import os
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from murace.data import chunks, pixelfile, pool, worker
+from murace.data.chunks import Chunk, Job, Outcome, array, cut, note_path, read_chunk, run_chunk, settle
+from murace.errors import MachineError
+from tests.data.files import picture, png
+
+NAMES = [f"image{number}.png" for number in range(6)]
+
+
+@pytest.fixture
+def job(tmp_path) -> Job:
+    for number, name in enumerate(NAMES):
+        (tmp_path / name).write_bytes(png(picture(number)))
+    pixels = tmp_path / "pixels.npy"
+    pixelfile.create(pixels, len(NAMES), 8)
+    return Job(str(tmp_path), str(pixels), str(tmp_path), pixelfile.offset_of(pixels), 8, "squash")
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 50, 249, 250, 251, 299, 300, 1500])
+def test_chunks_hold_every_image_once_and_in_order(count):
+    paths = [f"{number}.png" for number in range(count)]
+    found = cut(paths, 256)
+    assert [chunk.number for chunk in found] == list(range(len(found)))
+    assert [path for chunk in found for path in chunk.paths] == paths
+    assert all(chunk.paths[0] == paths[chunk.first] for chunk in found)
+    assert all(1 <= len(chunk.paths) <= 50 for chunk in found)
+
+
+def test_the_last_chunks_are_small_so_that_no_process_ends_long_after_the_others():
+    lengths = [len(chunk.paths) for chunk in cut(["image.png"] * 1500, 256)]
+    assert lengths[:25] == [50] * 25
+    assert lengths[25:] == [10] * 25
+
+
+def test_a_chunk_is_noted_after_its_pixels_are_durable(job, monkeypatch):
+    chunk, seen = Chunk(0, 0, tuple(NAMES)), []
+    note = note_path(Path(job.notes), chunk)
+    durable = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (seen.append((os.fstat(file).st_ino, note.exists())), durable(file)))
+    run_chunk(job, chunk)
+    assert seen[0] == (Path(job.pixels).stat().st_ino, False)
+    assert note.exists()
+
+
+def test_what_was_read_is_not_noted_before_it_is_settled(job):
+    chunk = Chunk(0, 0, tuple(NAMES))
+    with array(job) as descriptor:
+        outcomes = read_chunk(job, chunk, descriptor)
+        assert chunks.finished(job, chunk) is None
+        settle(job, chunk, descriptor, outcomes)
+    assert chunks.finished(job, chunk) == outcomes
+
+
+def test_a_note_is_of_its_own_images_alone(job):
+    for name in NAMES:  # all of one size and time, as far as one can see
+        (Path(job.root) / name).write_bytes(png(picture(1)))
+        os.utime(Path(job.root) / name, (1, 1))
+    run_chunk(job, Chunk(1, 3, tuple(NAMES[3:])))
+    assert chunks.finished(job, Chunk(1, 2, tuple(NAMES[2:5]))) is None
+    assert chunks.finished(job, Chunk(1, 3, tuple(NAMES[3:5]))) is None
+    assert chunks.finished(job, Chunk(7, 3, tuple(NAMES[3:]))) is not None
+
+
+def test_after_pixels_could_not_be_written_no_chunk_is_noted(job, monkeypatch, capsys):
+    """A failure is told once, and may be about the pixels of the next chunk too."""
+    failures = [MachineError("disk full")]
+
+    def first_fails(*given):
+        if failures:
+            raise failures.pop()
+        settle(*given)
+
+    monkeypatch.setattr(worker, "settle", first_fails)
+    done = SimpleQueue()
+    with array(job) as descriptor:
+        for number, name in enumerate(NAMES[:2]):
+            chunk = Chunk(number, number, (name,))
+            done.put((chunk, read_chunk(job, chunk, descriptor)))
+        done.put(None)
+        worker._settle_all(job, descriptor, done)
+    assert capsys.readouterr().out == '{"error": "disk full"}\n'
+    assert not list(Path(job.notes).glob("chunk-*"))
+
+
+def test_answers_that_come_in_pieces_or_together_are_all_taken():
+    reading, writing = os.pipe()
+    process = pool._Worker.__new__(pool._Worker)
+    process.chunks, process.unread, process.answers = pool.deque(), b"", os.fdopen(reading, "rb")
+    process.chunks.extend(given := [Chunk(number, number, ("a.png",)) for number in range(3)])
+    answer = b'{"outcomes": [{"reason": "missing"}]}\n'
+    taken = []
+    for piece in (answer[:9], answer[9:] + answer + answer[:-1], answer[-1:]):
+        os.write(writing, piece)
+        taken.append(list(process.take()))
+    os.close(writing)
+    process.answers.close()
+    assert taken == [[], [(chunk, [Outcome("missing")]) for chunk in given[:2]], [(given[2], [Outcome("missing")])]]
