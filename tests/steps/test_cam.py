@@ -1,13 +1,22 @@
+import errno
 import json
+import os
+import signal
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from murace.errors import DataError, UsageError, WorkspaceError
+from murace.config import Machine
+from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
+from murace.overlays import gallery
 from murace.steps import cam
-from murace.watch import Watch
+from murace.watch import Bar, Watch
 from murace.workspace import Workspace
 from tests.workshop import CPU
 
@@ -22,9 +31,52 @@ def study(root: Path, *, name: str = "XR_ELBOW/patient00001/study1_positive", vi
 
 
 def run(
-    workspace: Workspace, *paths: Path, out: Path, group: str | None = None, force: bool = False
+    workspace: Workspace,
+    *paths: Path,
+    out: Path,
+    group: str | None = None,
+    force: bool = False,
+    watch: Watch | None = None,
+    machine: Machine = CPU,
 ) -> list[cam.Reading]:
-    return cam.run(workspace, paths, out=out, group=group, machine=CPU, watch=Watch(), force=force)
+    return cam.run(workspace, paths, out=out, group=group, machine=machine, watch=watch or Watch(), force=force)
+
+
+def several(root: Path, *views: int) -> list[Path]:
+    """Studies with so many views each, of the two groups in turn."""
+    names = [f"XR_{'ELBOW' if number % 2 else 'WRIST'}/patient{number:05}/study1_positive" for number in range(9)]
+    return [study(root, name=name, views=count) for name, count in zip(names, views, strict=False)]
+
+
+class Interrupting(Watch):
+    """A signal comes when so many studies are done."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.left = after
+
+    @contextmanager
+    def bar(self, title: str, total: int, *, start: int = 0, lines: bool = False) -> Iterator[Bar]:
+        bar = Bar()
+        bar.advance = self.advance  # type: ignore[method-assign]
+        yield bar
+
+    def advance(self, by: int = 1, note: str = "") -> None:
+        self.left -= by
+        if self.left == 0:
+            self.signum = signal.SIGINT
+
+
+def whole_or_unfinished(out: Path) -> list[bool]:
+    """Of each study folder, whether it is finished: then everything is there, and nothing else."""
+    found = []
+    for folder in sorted(out.iterdir()):
+        names = {path.name for path in folder.iterdir()}
+        found.append("study.json" in names and "begun.json" not in names)
+        if found[-1]:
+            content = json.loads((folder / "study.json").read_text())
+            assert names == {"study.json"} | {view["file"] for view in content["views"]}
+    return found
 
 
 def test_every_view_is_drawn_and_the_record_comes_last(finished: Workspace, tmp_path: Path) -> None:
@@ -57,8 +109,10 @@ def test_a_killed_drawing_is_done_again(finished: Workspace, tmp_path: Path) -> 
     record.unlink()
     (done.folder / "begun.json").write_text('{"files": ["image1.png", "image2.png"]}')
     run(finished, folder, out=tmp_path / "out")
-    assert record.is_file()
-    assert not (done.folder / "begun.json").exists()
+    assert whole_or_unfinished(tmp_path / "out") == [True]
+    (done.folder / "begun.json").write_text('{"files": ["image1.png", "image2.png"]}')  # beside the record
+    assert not run(finished, folder, out=tmp_path / "out")[0].skipped
+    assert whole_or_unfinished(tmp_path / "out") == [True]
 
 
 def test_foreign_files_are_never_overwritten(finished: Workspace, tmp_path: Path) -> None:
@@ -146,3 +200,124 @@ def test_a_foreign_record_is_refused(finished: Workspace, tmp_path: Path, conten
     with pytest.raises(UsageError, match="was not written by murace cam"):
         run(finished, study(tmp_path), out=tmp_path / "out")
     assert record.read_text() == content
+
+
+def test_studies_of_a_member_go_through_its_net_together(
+    finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[tuple[int, int]] = []
+    nets: list[weakref.ref] = []
+    ask, load = gallery.activation_maps, gallery.load_model
+
+    def counted(net, images):
+        passes.append((nets.index(weakref.ref(net)), len(images)))
+        return ask(net, images)
+
+    def loaded(path: Path):
+        assert all(net() is None for net in nets)  # one at a time in memory
+        net = load(path)
+        nets.append(weakref.ref(net))
+        return net
+
+    monkeypatch.setattr(gallery, "activation_maps", counted)
+    monkeypatch.setattr(gallery, "load_model", loaded)
+    given = several(tmp_path, 1, 2, 3, 1, 1, 2, 7, 1)
+    done = run(finished, *given, out=tmp_path / "out")
+    assert passes == [(0, 2 + 1 + 2 + 1), (1, 1 + 3 + 1 + 7)]
+    assert [len(item.content["views"]) for item in done] == [1, 2, 3, 1, 1, 2, 7, 1]
+    assert [item.folder.name[:5] for item in done] == ["wrist", "elbow"] * 4
+    passes.clear()
+    assert all(item.skipped for item in run(finished, *given, out=tmp_path / "out"))
+    assert (len(nets), passes) == (2, [])
+    monkeypatch.setitem(gallery.AT_ONCE, "cpu", 4)
+    run(finished, *given, out=tmp_path / "other")
+    assert [size for _, size in passes] == [2 + 1, 2 + 1, 1 + 3, 1, 4, 3]
+
+
+def test_answers_and_pictures_do_not_depend_on_what_else_is_in_the_batch(
+    finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = several(tmp_path, 1, 2, 3, 1, 1, 2, 3)
+    together = run(finished, *given, out=tmp_path / "together", machine=Machine(gpu="cpu", threads=3))
+    alone = [run(finished, path, out=tmp_path / "alone")[0] for path in given]
+    monkeypatch.setattr(gallery, "WEIGHT", 0)  # no radiograph more in memory than must be
+    reverse = run(finished, *given[::-1], out=tmp_path / "reverse")[::-1]
+    for one, *others in zip(alone, together, reverse, strict=True):
+        for other in others:
+            assert other.folder.name == one.folder.name
+            assert list(other.content) == list(one.content)
+            assert other.content["views_sha256"] == one.content["views_sha256"]
+            for view, same in zip(one.content["views"], other.content["views"], strict=True):
+                assert same["log_odds"] == pytest.approx(view["log_odds"], abs=1e-5)
+                drawn = [cv2.imread(str(item.folder / view["file"])).astype(int) for item in (one, other)]
+                assert np.abs(drawn[0] - drawn[1]).max() <= 1
+
+
+def test_bad_studies_are_named_in_the_order_given_and_the_others_are_drawn(finished: Workspace, tmp_path: Path) -> None:
+    given = several(tmp_path, 1, 2, 1, 1, 1)
+    (given[1] / "image2.png").write_bytes(b"BM")
+    (given[2] / "image1.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"2 of 5 studies .*00001/study1_positive/image2.png: .*00002/.*: empty file"):
+        run(finished, *given, out=tmp_path / "out")
+    assert sorted(folder.name for folder in (tmp_path / "out").iterdir()) == [
+        "elbow-patient00003-study1",
+        "wrist-patient00000-study1",
+        "wrist-patient00004-study1",
+    ]
+    assert whole_or_unfinished(tmp_path / "out") == [True] * 3
+
+
+def test_a_foreign_file_is_refused_before_anything_is_drawn(finished: Workspace, tmp_path: Path) -> None:
+    foreign = tmp_path / "out" / "wrist-patient00002-study1" / "image1.png"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("mine")
+    with pytest.raises(UsageError, match="was not written by murace cam"):
+        run(finished, *several(tmp_path, 1, 1, 1), out=tmp_path / "out")
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [foreign]
+
+
+def test_a_renamed_view_does_not_make_a_foreign_file_ours(finished: Workspace, tmp_path: Path) -> None:
+    folder = study(tmp_path)
+    (done,) = run(finished, folder, out=tmp_path / "out")
+    (folder / "image2.png").rename(folder / "image3.png")
+    (done.folder / "image3.png").write_text("mine")
+    with pytest.raises(UsageError, match=r"image3\.png was not written by murace cam"):
+        run(finished, folder, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_interruption_keeps_what_is_finished_and_leaves_no_thread(
+    finished: Workspace, tmp_path: Path, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(gallery.AT_ONCE, "cpu", 2)
+    before = threading.active_count()
+    given, machine = several(tmp_path, *[1] * 9), Machine(gpu="cpu", threads=threads)
+    with pytest.raises(Interrupted):
+        run(finished, *given, out=tmp_path / "out", watch=Interrupting(2), machine=machine)
+    assert threading.active_count() == before
+    kept = whole_or_unfinished(tmp_path / "out")
+    assert all(kept)
+    assert 2 <= len(kept) < 9
+    again = run(finished, *given, out=tmp_path / "out")
+    assert sum(item.skipped for item in again) == len(kept)
+
+
+def test_a_full_disk_in_the_background_is_the_same_error_and_leaves_no_thread(
+    finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, left, sync = threading.active_count(), iter(range(16)), os.fsync
+
+    def full(descriptor: int) -> None:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    given = several(tmp_path, *[1] * 6)
+    with monkeypatch.context() as patched:
+        patched.setattr("murace.files.os.fsync", full)
+        with pytest.raises(MachineError, match=r"disk full while writing .*: free some space"):
+            run(finished, *given, out=tmp_path / "out", machine=Machine(gpu="cpu", threads=2))
+    assert threading.active_count() == before
+    assert {True, False} == set(whole_or_unfinished(tmp_path / "out"))
+    assert sum(item.skipped for item in run(finished, *given, out=tmp_path / "out")) < 6
+    assert all(whole_or_unfinished(tmp_path / "out"))
