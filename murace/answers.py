@@ -1,8 +1,7 @@
 """What the nets of the ensemble answer about the test images, each net asked once about each image."""
 
 import io
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
@@ -10,15 +9,17 @@ import torch
 
 from murace import device
 from murace.checkpoint import load_model
-from murace.data.batches import Images, Rows
-from murace.data.store import open_pixels, read_frame
+from murace.data.batches import Images
+from murace.data.store import open_pixels, read_frame, read_index
 from murace.ensemble import combine
 from murace.files import write_bytes
 from murace.forward import Probabilities, logits_of, probabilities
 from murace.lineup import Lineup
 from murace.record import begun, damaged, read
+from murace.vocabulary import Split
 from murace.watch import Watch
 from murace.workspace import Workspace
+from murace.world import current
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ def ask_all(workspace: Workspace, lineup: Lineup, test: pd.DataFrame, chosen: to
             if kept.is_file():
                 answers[name] = np.load(kept, allow_pickle=False)
             else:
-                place = device.Place(chosen, record.info["precision"])
-                rows = np.array((test if name.startswith("train/") else _of_group(test, name))["row"])
-                answers[name] = _ask(workspace.root / name / "model.safetensors", images, rows, place, watch)
+                question = Question(name, record.info["precision"])
+                current().tell({"question": asdict(question)})
+                answers[name] = _ask(question, workspace, test, images, watch)
                 buffer = io.BytesIO()
                 np.save(buffer, answers[name], allow_pickle=False)
                 write_bytes(kept, buffer.getvalue())
@@ -64,11 +65,30 @@ def ask_all(workspace: Workspace, lineup: Lineup, test: pd.DataFrame, chosen: to
     return Answers(combine(test, learners, members), device.Place(chosen, "fp32").name)
 
 
-def _of_group(test: pd.DataFrame, folder: str) -> pd.DataFrame:
-    return test[test["group"] == folder.partition("/")[2]]
+def help_asking(workspace: Workspace, chosen: torch.device, watch: Watch) -> None:
+    """Ask with the leading process, each its share of the images, until it has no more questions."""
+    images = test = None
+    while "question" in (word := current().hear()):
+        if images is None or test is None:
+            index = read_index(workspace.prepare.index)
+            test = index[index["split"] == Split.TEST]
+            images = Images(open_pixels(workspace.prepare.pixels), np.array(test["row"]), chosen)
+        _ask(Question(**word["question"]), workspace, test, images, watch)
 
 
-def _ask(weights: Path, images: Images, rows: Rows, place: device.Place, watch: Watch) -> Probabilities:
-    net = load_model(weights)
+@dataclass(frozen=True)
+class Question:
+    """A net's folder in the workspace, and the precision in which it was trained."""
+
+    net: str
+    precision: str
+
+
+def _ask(question: Question, workspace: Workspace, test: pd.DataFrame, images: Images, watch: Watch) -> Probabilities:
+    """A learner is asked about all test images, a member about those of its group."""
+    step, _, group = question.net.partition("/")
+    rows = np.array((test if step == "train" else test[test["group"] == group])["row"])
+    net = load_model(workspace.root / question.net / "model.safetensors")
+    place = device.Place(images.device, question.precision)
     place.put(net)
     return probabilities(logits_of(net, images, rows, place=place, watch=watch))

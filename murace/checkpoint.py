@@ -33,10 +33,10 @@ class Saved:
     best: Path | None
 
 
-def save_model(path: Path, net: nn.Module, facts: Mapping[str, Any]) -> None:
-    """Write a net's weights with the facts that rebuild it (learner, width, head, size)."""
+def save_model(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Write a net's weights, its `state_dict`, with the facts that rebuild it (learner, width, head, size)."""
     metadata = {METADATA: json.dumps(facts, sort_keys=True)}
-    write_bytes(path, save_tensors(_dense(net.state_dict()), metadata=metadata))
+    write_bytes(path, save_tensors(dense(weights), metadata=metadata))
 
 
 def load_model(path: Path) -> Learner:
@@ -80,7 +80,7 @@ def save_state(
 ) -> None:
     """Write a training state at (epochs done, steps done in the next one), its record last, and drop older ones."""
     path = folder / "{:06d}-{:06d}.safetensors".format(*position)
-    write_bytes(path, save_tensors(_dense(tensors)))
+    write_bytes(path, save_tensors(dense(tensors)))
     record = {
         "file": {"name": path.name, "sha256": sha256(path)},
         "best": {"name": best.name, "sha256": sha256(best)} if best else None,
@@ -90,19 +90,20 @@ def save_state(
     _rotate(folder)
 
 
-def recorded_precision(folder: Path) -> str | None:
-    """The precision of the newest state; None where there is none."""
+def recorded_facts(folder: Path) -> dict[str, Any]:
+    """What the newest state says of its run; nothing where there is none."""
     records = sorted(folder.glob("*.json"))
-    return str(_read_record(records)["facts"]["precision"]) if records else None
+    return dict(_read_record(records)["facts"]) if records else {}
 
 
-def latest_state(folder: Path) -> Saved | None:
+def latest_state(folder: Path, *, sweeps: bool = True) -> Saved | None:
     """The newest committed state, checked against its digests; None where there is none.
 
     Raises:
         WorkspaceError: it is damaged; the message says how to go on.
     """
-    sweep(folder)
+    if sweeps:
+        sweep(folder)
     records = sorted(folder.glob("*.json"))
     if not records:
         return None
@@ -139,8 +140,8 @@ def _rotate(folder: Path) -> None:
             path.unlink()
 
 
-def _dense(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous copies on the CPU: the format knows no strides."""
+def dense(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous on the CPU, as the format knows no strides; what is so already is not copied."""
     return {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
 
 

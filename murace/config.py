@@ -15,6 +15,7 @@ from murace.vocabulary import LEARNERS, METRIC_ALIASES, Level, Metric, closest
 FITS = ("squash", "pad")
 HEADS = ("gap", "fc")
 PRECISIONS = ("auto", "fp32", "bf16")
+COMPILE = ("auto", "on", "off")
 BATCH_SIZES = {"convnet": 32, "resnet": 32, "densenet": 16}
 VALIDATION_FRACTION = 0.127  # the paper's 4,680 of 36,808
 TEST_FRACTION = 0.15  # for a manifest without a split of its own
@@ -29,10 +30,23 @@ class Machine:
 
     gpu: str | None = None
     threads: int | None = None
+    compile: str = "auto"
 
     def __post_init__(self) -> None:
         if self.threads is not None:
             _at_least("--threads", self.threads, 1)
+        _one_of("--compile", self.compile, COMPILE)
+        if self.gpu not in (None, "cpu"):
+            words = str(self.gpu).split(",")
+            if not all(word.isascii() and word.isdecimal() for word in words):
+                raise UsageError(f"--gpu takes numbers of GPUs, separated by commas, or cpu; not '{self.gpu}'")
+            if len({int(word) for word in words}) < len(words):
+                raise UsageError(f"--gpu names a GPU twice: {self.gpu}")
+
+    @property
+    def gpus(self) -> tuple[int, ...]:
+        """The numbers that `--gpu` names; none where it is absent or cpu."""
+        return () if self.gpu in (None, "cpu") else tuple(int(word) for word in str(self.gpu).split(","))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

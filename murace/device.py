@@ -1,6 +1,7 @@
 """Where nets run: the device that was asked for or a clear refusal, its precision, and the number of threads."""
 
 import os
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,13 @@ import torch
 
 from murace.config import Machine
 from murace.errors import MachineError, UsageError
+from murace.world import current
 
 NATIVE_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86 and arm64 spellings of the kernel
 NATIVE_BF16_CAPABILITY = (8, 0)
+# Images over all epochs. A model, not a measurement: compiling takes a GPU one to three minutes, a step gets perhaps a
+# fifth faster, and between 1,500 (densenet) and 8,000 (convnet) images/s are the targets without it.
+COMPILE_PAYS = 1_500_000
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,8 @@ class Place:
 
     device: torch.device
     precision: str  # fp32 or bf16, never auto
+    compiled: bool = False  # torch.compile around the forward pass of a training step
+    captured: bool = True  # a whole training step in one CUDA graph, where there is CUDA and one process
 
     @property
     def name(self) -> str:
@@ -44,29 +51,43 @@ class Place:
 def choose(machine: Machine) -> tuple[torch.device, str | None]:
     """The device for `--gpu`, and a line to say where the CPU was nobody's wish.
 
-    Absent: the first GPU, else the CPU. A number: that GPU or an error, never a quiet CPU run.
+    Absent: the first GPU, else the CPU. A number: that GPU or an error, never a quiet CPU run. Of several processes on
+    this machine each takes its own: the one in its place among the numbers, or among all GPUs.
 
     Raises:
-        UsageError: not a number nor `cpu`.
+        UsageError: several GPUs for one process, or another number of them than processes.
         MachineError: there is no such GPU; the message says why and what there is.
     """
-    wish = machine.gpu
-    if wish == "cpu":
+    if machine.gpu == "cpu":
         return torch.device("cpu"), None
-    if wish is None:
-        if torch.cuda.is_available():
-            return torch.device("cuda:0"), None
+    world, cuda = current(), torch.cuda.is_available()
+    if not machine.gpus and not cuda:
         threads = _threads_asked(machine)
         return torch.device("cpu"), f"no GPU found: running on the CPU with {threads} thread{'s' * (threads > 1)}"
-    if not wish.isdecimal():
-        raise UsageError(f"--gpu takes the number of one GPU, or cpu; not '{wish}'")
+    count = world.local_size
+    numbers = machine.gpus or tuple(range(count))
+    if len(numbers) != count:
+        raise UsageError(f"--gpu {machine.gpu} names {len(numbers)} GPUs for {count} process{'es' * (count > 1)}")
+    require_gpus(numbers)
+    chosen = torch.device(f"cuda:{numbers[world.local_rank]}")
+    if world.size > 1:
+        torch.cuda.set_device(chosen)  # where torch.distributed works
+    return chosen, None
+
+
+def require_gpus(numbers: Sequence[int]) -> None:
+    """Make sure that these GPUs are there.
+
+    Raises:
+        MachineError: one is not.
+    """
+    wish = ",".join(map(str, numbers))
     if not torch.cuda.is_available():
         raise MachineError(f"--gpu {wish}: {_why_no_cuda()}; to run on the CPU: --gpu cpu")
     count = torch.cuda.device_count()
-    if int(wish) >= count:
+    if max(numbers) >= count:
         seen = ", ".join(f"{i} ({torch.cuda.get_device_name(i)})" for i in range(count))
         raise MachineError(f"--gpu {wish}: no such GPU; {count} visible: {seen}")
-    return torch.device(f"cuda:{int(wish)}"), None
 
 
 def _why_no_cuda() -> str:
@@ -88,12 +109,38 @@ def resolve_precision(asked: str, device: torch.device, recorded: str | None = N
     return "bf16" if NATIVE_BF16_FLAGS & _cpu_flags() else "fp32"
 
 
+def resolve_compile(asked: str, device: torch.device, images: int, recorded: bool | None = None) -> bool:
+    """`auto` is `recorded` (a resume's), else on a GPU and where `images`, over all epochs, repay the compiling."""
+    if asked != "auto":
+        return asked == "on"
+    if recorded is not None:
+        return recorded
+    return device.type == "cuda" and images >= COMPILE_PAYS
+
+
 def _cpu_flags() -> set[str]:
     info = Path("/proc/cpuinfo")
     if not info.is_file():
         return set()
     lines = (line.partition(":") for line in info.read_text(errors="replace").splitlines())
     return next((set(value.split()) for key, _, value in lines if key.strip() in ("flags", "Features")), set())
+
+
+def free_memory() -> int | None:
+    """Bytes of the machine's memory that a process may still take, in its control group too; None where unknown."""
+    found = []
+    info = Path("/proc/meminfo")
+    if info.is_file():
+        lines = dict(line.split(":") for line in info.read_text().splitlines())
+        found.append(int(lines["MemAvailable"].split()[0]) * 1024)
+    group = Path("/sys/fs/cgroup")
+    limit, used, details = (group / f"memory.{name}" for name in ("max", "current", "stat"))
+    if limit.is_file() and (text := limit.read_text().strip()).isdecimal():
+        cache = next(
+            int(line.split()[1]) for line in details.read_text().splitlines() if line.startswith("inactive_file")
+        )
+        found.append(int(text) - int(used.read_text()) + cache)  # cached files make room at once
+    return min(found, default=None)
 
 
 def set_threads(machine: Machine, recorded: int | None = None) -> int:

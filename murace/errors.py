@@ -4,7 +4,7 @@ MuraceError
   UsageError       2  the command line asks for something impossible
   DataError        3  the radiographs or their csv files are not fit for use
   WorkspaceError   4  a previous step is missing, stale, unfinished, damaged or locked
-  MachineError     5  no such GPU, out of memory, disk full
+  MachineError     5  no such GPU, out of memory, disk full; PeerLostError, DismissedError: of several processes
   Interrupted  130/143  Ctrl-C or SIGTERM; the state is saved
 
 Each message says what, where, and which command mends it, in one line.
@@ -41,6 +41,14 @@ class MachineError(MuraceError):
     """The machine cannot do it: device, memory or disk."""
 
     exit_code = 5
+
+
+class PeerLostError(MachineError):
+    """Another process of this run has ended before its time."""
+
+
+class DismissedError(MachineError):
+    """The leading process ended before it gave any order; it has said why."""
 
 
 class Interrupted(MuraceError):  # noqa: N818 - an event, not a mistake

@@ -1,27 +1,26 @@
 """One resumable training in one folder of checkpoints: the loop of `fit`, with every state it yields put on disk."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
-from murace.checkpoint import flatten_adam, latest_state, load_weights, restore_adam, save_model, save_state
+from murace.checkpoint import Saved, latest_state, load_weights
 from murace.config import Machine
-from murace.device import set_threads
-from murace.errors import Interrupted, MachineError, WorkspaceError
-from murace.fit import Progress, Setting, Training, fit, start
-
-Facts = Mapping[str, Any]
+from murace.device import free_memory, set_threads
+from murace.errors import Interrupted, MachineError
+from murace.fit import Progress, Setting, Training, fit, is_out_of_memory, largest_batch, require_memory, start
+from murace.forward import Probabilities
+from murace.nets import Learner
+from murace.saving import Facts, Saver, restore
+from murace.world import current
 
 
 @dataclass(frozen=True)
 class Job:
     """What is trained where: the net, the facts that rebuild it, and the folder of its states."""
 
-    net: nn.Module
+    net: Learner
     facts: Facts
     folder: Path
     machine: Machine
@@ -29,75 +28,87 @@ class Job:
     score_start: bool = False
 
 
-def run(job: Job, setting: Setting) -> Progress:
+@dataclass(frozen=True)
+class Fitted:
+    """A training that has ended: its history, and the best epoch's probabilities of the validation images, [N]."""
+
+    progress: Progress
+    validation: Probabilities
+
+
+def run(job: Job, setting: Setting) -> Fitted:
     """Train to the end from wherever the folder's newest state stands; leaves the best epoch's weights in `job.net`.
 
     In this order: 1. threads as recorded, since their number changes the last bits; 2. the newest state, if any;
-    3. the loop, saving at each epoch's end and at a pause; 4. the best weights.
+    3. the loop, saving at each epoch's end and at a pause; 4. the best weights. Of several processes the leading one
+    saves; the others keep the weights of the last epoch.
 
     Raises:
         Interrupted: a signal came; the state is saved.
-        MachineError: the GPU ran out of memory.
+        MachineError: out of memory; the message says what would fit. Or another process of the run has ended.
         WorkspaceError: the state is damaged or was made with another precision.
     """
-    saved = latest_state(job.folder)
-    recorded = saved.facts["threads"] if saved and setting.place.device.type == "cpu" else None
-    threads = set_threads(job.machine, recorded)
+    saved = latest_state(job.folder, sweeps=current().leads)
+    facts = _facts(job, setting, saved)
+    require_memory(job.net, setting, free_memory())
     training = start(job.net, setting)
-    best = None
     if saved is not None:
-        _restore(training, saved.tensors, saved.facts, setting)
-        best = saved.best
+        restore(training, saved, setting)
         setting.watch.say(f"resuming after {_position(training.progress)}")
-        if recorded not in (None, threads):
-            setting.watch.warn(f"--threads {recorded} -> {threads}: the result will differ in its last bits")
     elif job.resumes:
         setting.watch.warn("the unfinished run had saved no state yet: starting from its beginning")
-    facts = {"threads": threads, "precision": setting.place.precision}
+    saver = Saver(job.folder, model=job.facts, run=facts, best=saved.best if saved else None)
     try:
-        for moment in fit(training, setting, score_start=job.score_start):
-            if moment.is_best:
-                best = job.folder / f"best-{training.progress.epoch:06d}.safetensors"
-                save_model(best, training.net, job.facts)
-            _save(job.folder, training, facts, best)
-            if moment.signum is not None:
-                raise Interrupted(moment.signum)
-    except torch.cuda.OutOfMemoryError as error:
-        raise MachineError(
-            f"out of GPU memory with --batch-size {setting.recipe.batch_size}: try a smaller one, with --fresh"
-        ) from error
-    assert best is not None
-    load_weights(best, job.net)
-    return training.progress
+        _go_through(training, setting, saver, score_start=job.score_start)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        traceback.clear_frames(error.__traceback__)  # they hold the tensors of the step that failed
+        raise MachineError(_out_of_memory(training, setting)) from error
+    finally:
+        saver.close()
+    if saver.best is not None:
+        load_weights(saver.best, job.net)
+    return Fitted(training.progress, training.best.numpy())
 
 
-def _save(folder: Path, training: Training, facts: Facts, best: Path | None) -> None:
-    progress = training.progress
-    tensors = {
-        **{f"net.{name}": tensor for name, tensor in training.net.state_dict().items()},
-        **flatten_adam(training.optimizer),
-        "losses": training.losses,
-        "rng": torch.get_rng_state(),
+def _go_through(training: Training, setting: Setting, saver: Saver, *, score_start: bool) -> None:
+    leads = current().leads
+    for moment in fit(training, setting, score_start=score_start):
+        if leads:
+            saver.save(training, moment)
+        if moment.signum is not None:
+            raise Interrupted(moment.signum)
+
+
+def _facts(job: Job, setting: Setting, saved: Saved | None) -> dict[str, Any]:
+    """How this run computes; where that differs from the state's run in more than speed, say so."""
+    before = saved.facts if saved else {}
+    on_cpu = setting.place.device.type == "cpu"
+    threads = set_threads(job.machine, before.get("threads") if on_cpu else None)
+    facts = {
+        "threads": threads,
+        "precision": setting.place.precision,
+        "processes": current().size,
+        "compiled": setting.place.compiled,
     }
-    facts = {**facts, "progress": asdict(progress)}
-    save_state(folder, tensors, facts, position=(progress.epoch, progress.step), best=best)
+    names = ("threads", "processes", "compiled") if on_cpu else ("processes", "compiled")
+    for name in names:
+        if saved and before[name] != facts[name]:
+            change = f"{name} {before[name]} -> {facts[name]}"
+            setting.watch.warn(f"{change}: the result will differ in its last bits")
+    return facts
 
 
-def _restore(training: Training, tensors: dict[str, torch.Tensor], facts: Facts, setting: Setting) -> None:
-    if facts["precision"] != setting.place.precision:
-        raise WorkspaceError(
-            f"the unfinished run was in {facts['precision']}, this one would be in {setting.place.precision}: "
-            f"go on with --precision {facts['precision']}, or start over with --fresh"
-        )
-    net = {name.removeprefix("net."): tensor for name, tensor in tensors.items() if name.startswith("net.")}
-    try:
-        training.net.load_state_dict(net)
-        restore_adam(training.optimizer, tensors)
-        training.losses.copy_(tensors["losses"])
-    except (RuntimeError, KeyError, ValueError) as error:
-        raise WorkspaceError(f"the checkpoint does not fit this run ({error}); start over with --fresh") from error
-    training.progress = Progress(**facts["progress"])
-    torch.set_rng_state(tensors["rng"])  # last: nothing may draw between here and the first step
+def _out_of_memory(training: Training, setting: Setting) -> str:
+    size, world = setting.recipe.batch_size, current()
+    story = f"out of memory with --batch-size {size}"
+    if world.size > 1 or setting.place.device.type == "cpu":
+        return f"{story}; the finished epochs are saved. Start over with --fresh --batch-size {max(2, size // 2)}"
+    fits = largest_batch(training, setting)
+    if fits is None:
+        return f"{story}, and not even 2 images fit; the finished epochs are saved. Try smaller images or --width 0.5"
+    return f"{story}; {fits} would fit. The finished epochs are saved; start over with --fresh --batch-size {fits}"
 
 
 def _position(progress: Progress) -> str:

@@ -49,10 +49,17 @@ def test_a_gpu_that_is_not_there_is_refused_with_those_that_are() -> None:
         device.choose(Machine(gpu="3"))
 
 
-@pytest.mark.parametrize("wish", ["cuda", "-1", "0,1", "1.0", ""])
+@pytest.mark.parametrize("wish", ["cuda", "-1", "0,", "0 1", "1.0", ""])
 def test_what_is_no_number_is_a_mistake_of_usage(wish: str) -> None:
-    with pytest.raises(UsageError, match="--gpu takes the number of one GPU, or cpu"):
-        device.choose(Machine(gpu=wish))
+    with pytest.raises(UsageError, match="--gpu takes numbers of GPUs, separated by commas, or cpu"):
+        Machine(gpu=wish)
+
+
+def test_a_gpu_twice_and_several_for_one_process_are_mistakes_of_usage() -> None:
+    with pytest.raises(UsageError, match="--gpu names a GPU twice: 1,1"):
+        Machine(gpu="1,1")
+    with pytest.raises(UsageError, match="--gpu 0,1 names 2 GPUs for 1 process"):
+        device.choose(Machine(gpu="0,1"))
 
 
 @pytest.mark.parametrize(("flags", "precision"), [({"avx2"}, "fp32"), ({"avx512_bf16"}, "bf16"), ({"bf16"}, "bf16")])

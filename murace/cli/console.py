@@ -19,8 +19,9 @@ from rich.text import Text
 
 from murace.cli.bars import STOPPING, Bars, PlainBar, RichBar
 from murace.cli.options import WORKSPACE
-from murace.errors import Interrupted, MachineError, MuraceError
+from murace.errors import DismissedError, Interrupted, MachineError, MuraceError, PeerLostError, UsageError
 from murace.files import disk_error
+from murace.torchrun import launch
 from murace.watch import Bar, Watch
 
 WIDE = 160  # columns of a table that goes into a pipe or a file
@@ -40,7 +41,7 @@ class Out(Console):
 
 
 class Voice(Watch):
-    """What a command says while it runs: bars on a terminal, plain lines elsewhere."""
+    """What a command says while it runs: bars on a terminal, plain lines elsewhere. Of several processes one speaks."""
 
     def __init__(self, *, quiet: bool = False, as_json: bool = False, workspace: Path | None = WORKSPACE) -> None:
         super().__init__()
@@ -49,20 +50,22 @@ class Voice(Watch):
         width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
         self.out = Out(highlight=False, markup=False, emoji=False, width=width)
         self.bars: Bars | None = None
+        self.rank = launch().rank
 
     @property
     def has_bars(self) -> bool:
         """Whether stderr is a terminal that can redraw a line."""
-        return sys.stderr.isatty() and not self.quiet and os.environ.get("TERM") != "dumb"
+        return sys.stderr.isatty() and not self.quiet and not self.rank and os.environ.get("TERM") != "dumb"
 
     def say(self, message: str) -> None:
         """A remark, unless quiet."""
-        if not self.quiet:
+        if not self.quiet and not self.rank:
             self.err.print(printable(message, keep="\n"))
 
     def warn(self, message: str) -> None:
         """A remark that is shown even when quiet."""
-        self.err.print(f"warning: {self.complete(printable(message))}")
+        if not self.rank:
+            self.err.print(f"warning: {self.complete(printable(message))}")
 
     def complete(self, message: str) -> str:
         """A message that ends with a command to type, with the workspace that it is about."""
@@ -72,14 +75,14 @@ class Voice(Watch):
 
     def show(self, *renderables: RenderableType) -> None:
         """A result for people; with --json there is none. A line is never broken: it may hold a path."""
-        if not self.as_json:
+        if not self.as_json and not self.rank:
             for item in renderables:
                 is_line = isinstance(item, str)
                 self.out.print(Text(printable(item)) if isinstance(item, str) else item, soft_wrap=is_line)
 
     def result(self, values: Mapping[str, Any]) -> None:
         """The one JSON object, with --json."""
-        if self.as_json:
+        if self.as_json and not self.rank:
             sys.stdout.write(json.dumps({"schema": 1, **values}, allow_nan=False) + "\n")
             sys.stdout.flush()  # a full disk shows here, not after the last line of the program
 
@@ -114,14 +117,17 @@ def option(workspace: Path) -> str:
 
 
 @contextmanager
-def running(*, quiet: bool = False, as_json: bool = False, workspace: Path | None = WORKSPACE) -> Iterator[Voice]:
+def running(
+    *, quiet: bool = False, as_json: bool = False, workspace: Path | None = WORKSPACE, several: bool = False
+) -> Iterator[Voice]:
     """Run a command: listen for signals, and turn what goes wrong into one line and an exit code.
 
-    A command without a workspace saves nothing that it could go on from.
+    A command without a workspace saves nothing that it could go on from. `several`: it may be one of several processes.
     """
     voice = Voice(quiet=quiet, as_json=as_json, workspace=workspace)
     with _listening(voice):
         try:
+            _require_alone(several)
             yield voice
         except MuraceError as error:
             raise typer.Exit(refuse(voice, error)) from None
@@ -133,21 +139,35 @@ def running(*, quiet: bool = False, as_json: bool = False, workspace: Path | Non
             raise
 
 
+def _require_alone(several: bool) -> None:
+    if launch().size > 1 and not several:
+        raise UsageError("this command runs in one process: start it without torchrun")
+
+
 def refuse(voice: Voice, error: MuraceError) -> int:
     """Say in one line what went wrong; returns the exit code."""
+    if not _is_mine_to_say(voice, error):
+        return error.exit_code
     if isinstance(error, Interrupted):
         done = "nothing was saved. To start again" if voice.workspace is None else "what was done is saved. To go on"
         message = printable(f"{error}; {done}: {_same_command()}")
         voice.err.print(message)
     else:
         message = voice.complete(printable(str(error)))
-        voice.err.print(f"error: {message}")
+        voice.err.print(f"error{f' in process {voice.rank}' if voice.rank else ''}: {message}")
     try:
         voice.result(_failure(error, message, error.exit_code))
         sys.stdout.flush()
     except OSError:  # stdout goes to a full disk: nothing more is to be tried there at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return error.exit_code
+
+
+def _is_mine_to_say(voice: Voice, error: MuraceError) -> bool:
+    """Of several processes the leading one says what all see; another one what befell it alone."""
+    if isinstance(error, PeerLostError):
+        return voice.rank <= 1  # the second, should the lost one be the first
+    return not voice.rank or (isinstance(error, MachineError) and not isinstance(error, DismissedError))
 
 
 def _failure(error: Exception, message: str, exit_code: int) -> dict[str, Any]:
@@ -167,7 +187,8 @@ def _machine_error(error: Exception) -> MachineError | None:
 
 def _same_command() -> str:
     """The command line as typed, without what would start over."""
-    return shlex.join(["murace", *(word for word in sys.argv[1:] if word not in ("--fresh", "--force"))])
+    program = launch().command if launch().size > 1 else "murace"
+    return f"{program} {shlex.join(word for word in sys.argv[1:] if word not in ('--fresh', '--force'))}"
 
 
 @contextmanager
@@ -181,7 +202,7 @@ def _listening(voice: Voice) -> Iterator[None]:
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
         voice.signum = signum
-        if voice.bars is None:  # else they say it
+        if voice.bars is None and not voice.rank:  # else they say it
             os.write(2, f"{STOPPING}\n".encode())
 
     before = {number: signal.signal(number, note) for number in SIGNALS}

@@ -14,7 +14,7 @@ def evaluate(
     latex: options.Latex = False,
     resamples: options.Resamples = DEFAULT.resamples,
     seed: options.Seed = DEFAULT.seed,
-    gpu: options.Gpu = None,
+    gpu: options.Gpus = None,
     threads: options.Threads = None,
     resume: options.Resume = None,
     force: options.Force = False,
@@ -28,11 +28,12 @@ def evaluate(
 
     Example: murace evaluate
     """
-    with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True) as voice:
         machine = Machine(gpu=gpu, threads=threads)
         config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slice=tuple(slices or ()))
         from murace.cli.evidence import calibration_table, comparisons_table, records, undefined_notes
         from murace.cli.next import finish
+        from murace.cli.several import together
         from murace.cli.tables import scores_table
         from murace.metrics.slices import small_notes
         from murace.record import Wish
@@ -40,7 +41,8 @@ def evaluate(
         from murace.workspace import Workspace
 
         space = Workspace(workspace)
-        done = step.run(space, config, machine=machine, wish=Wish(resume, force), watch=voice)
+        with together(machine):
+            done = step.run(space, config, machine=machine, wish=Wish(resume, force), watch=voice)
         if done.skipped:
             voice.say("evaluate is up to date: nothing has changed")
         for note in done.notes:

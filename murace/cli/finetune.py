@@ -16,9 +16,10 @@ def finetune(
     patience: options.Patience = DEFAULT.patience,
     monitor: options.Monitor = str(DEFAULT.monitor),
     seed: options.Seed = DEFAULT.seed,
-    gpu: options.Gpu = None,
+    gpu: options.Gpus = None,
     threads: options.Threads = None,
     precision: options.Precision = DEFAULT.precision,
+    compile_: options.Compile = "auto",
     resume: options.Resume = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -30,20 +31,22 @@ def finetune(
 
     Example: murace finetune --groups elbow,wrist --gpu 0
     """
-    with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True) as voice:
         recipe = Recipe(
             epochs=epochs, lr=lr, patience=patience, monitor=metric(monitor), precision=precision, seed=seed
         )
         config = FinetuneConfig(recipe=recipe, batch_size=batch_size)
-        machine = Machine(gpu=gpu, threads=threads)
+        machine = Machine(gpu=gpu, threads=threads, compile=compile_)
         from murace.cli.next import finish
+        from murace.cli.several import together
         from murace.record import Wish
         from murace.steps import finetune as step
         from murace.workspace import Workspace
 
         space = Workspace(workspace)
         names = [name.strip() for text in groups or [] for name in text.split(",") if name.strip()]
-        done = step.run(space, config, groups=names, machine=machine, wish=Wish(resume, force), watch=voice)
+        with together(machine):
+            done = step.run(space, config, groups=names, machine=machine, wish=Wish(resume, force), watch=voice)
         for item in done:
             score = item.info["best_score"]
             shown = "undefined" if score is None else f"{score:.4f}"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from murace.config import FITS, HEADS, PRECISIONS
+from murace.config import COMPILE, FITS, HEADS, PRECISIONS
 from murace.vocabulary import LEARNERS, METRIC_ALIASES, Level, Metric
 from murace.workspace import Workspace
 
@@ -59,6 +59,25 @@ Gpu = Annotated[
         show_default=False,
     ),
 ]
+Gpus = Annotated[
+    str | None,
+    typer.Option(
+        "--gpu",
+        help="Number of the GPU, several separated by commas, or cpu. [default: the first GPU, else the CPU]",
+        rich_help_panel=HARDWARE,
+        autocompletion=_known("cpu", "0", "0,1"),
+        show_default=False,
+    ),
+]
+Compile = Annotated[
+    str,
+    typer.Option(
+        "--compile",
+        help="torch.compile: auto is on where a GPU's epochs repay it.",
+        rich_help_panel=HARDWARE,
+        autocompletion=_known(*COMPILE),
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(
@@ -92,7 +111,10 @@ Arch = Annotated[
 Epochs = Annotated[int, typer.Option("--epochs", help="Epochs at most; more of them continue a finished run.")]
 Rate = Annotated[float, typer.Option("--lr", help="Learning rate of Adam.")]
 BatchSize = Annotated[
-    int | None, typer.Option("--batch-size", help="Images per step. [default: 32; densenet 16]", show_default=False)
+    int | None,
+    typer.Option(
+        "--batch-size", help="Images per step, of all GPUs together. [default: 32; densenet 16]", show_default=False
+    ),
 ]
 Patience = Annotated[int, typer.Option("--patience", help="Stop after so many epochs without a lower training loss.")]
 Monitor = Annotated[

@@ -22,9 +22,10 @@ def train(
     width: options.Width = 1.0,
     head: options.Head = "gap",
     seed: options.Seed = DEFAULT.seed,
-    gpu: options.Gpu = None,
+    gpu: options.Gpus = None,
     threads: options.Threads = None,
     precision: options.Precision = DEFAULT.precision,
+    compile_: options.Compile = "auto",
     resume: options.Resume = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -34,8 +35,8 @@ def train(
 
     Example: murace train --arch resnet --gpu 0
     """
-    with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
-        machine = Machine(gpu=gpu, threads=threads)
+    with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True) as voice:
+        machine = Machine(gpu=gpu, threads=threads, compile=compile_)
         configs = [
             TrainConfig(
                 learner=name,
@@ -54,15 +55,17 @@ def train(
             for name in expand(arch)
         ]
         from murace.cli.next import finish
+        from murace.cli.several import together
         from murace.record import Wish
         from murace.steps import train as step
         from murace.workspace import Workspace
 
         space, results = Workspace(workspace), []
-        for config in configs:
-            done = step.run(space, config, machine=machine, wish=Wish(resume, force), watch=voice)
-            tell(voice, done.learner, done.skipped, done.info)
-            results.append({"learner": done.learner, "skipped": done.skipped, **done.info})
+        with together(machine):
+            for config in configs:
+                done = step.run(space, config, machine=machine, wish=Wish(resume, force), watch=voice)
+                tell(voice, done.learner, done.skipped, done.info)
+                results.append({"learner": done.learner, "skipped": done.skipped, **done.info})
         finish(voice, space, {"command": "train", "learners": results})
 
 

@@ -9,8 +9,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 MAX_DEGREES = 30.0
-# Nine equally likely cells: each single 1/9, each pair 1/9, all three 3/9. Columns: horizontal, vertical, rotation.
-SUBSETS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1), (1, 1, 1), (1, 1, 1))
+CELLS = 9  # equally likely: three single operations, three pairs, and all three at once three times
+# The cells in which each operation is done, as bits: horizontal, vertical, rotation. No table: that would be copied to
+# the GPU at every step, which waits, and which a captured graph cannot do.
+HORIZONTAL, VERTICAL, ROTATION = 0b111011001, 0b111101010, 0b111110100
 
 
 def augment(images: Tensor, rows: Tensor, *, seed: int, epoch: int | Tensor) -> Tensor:
@@ -32,10 +34,10 @@ def augment(images: Tensor, rows: Tensor, *, seed: int, epoch: int | Tensor) -> 
 
 def draw(rows: Tensor, *, seed: int, epoch: int | Tensor) -> tuple[Tensor, Tensor]:
     """Which operations each image gets, bool [B, 3], and its angle in radians, float32 [B]."""
-    table = torch.tensor(SUBSETS, dtype=torch.bool, device=rows.device)
-    cell = (uniform(rows, seed=seed, epoch=epoch, stream=0) * len(SUBSETS)).long().clamp_(max=len(SUBSETS) - 1)
+    cell = (uniform(rows, seed=seed, epoch=epoch, stream=0) * CELLS).long().clamp_(max=CELLS - 1)
+    chosen = [(torch.full_like(cell, bits) >> cell) & 1 for bits in (HORIZONTAL, VERTICAL, ROTATION)]
     degrees = (uniform(rows, seed=seed, epoch=epoch, stream=1) * 2 - 1) * MAX_DEGREES
-    return table[cell], torch.deg2rad(degrees)
+    return torch.stack(chosen, dim=1).bool(), torch.deg2rad(degrees)
 
 
 def matrices(operations: Tensor, radians: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Images as batches on the device: uint8 at rest, gathered by row, scaled to 0..1 where the net is."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from murace.data.store import Pixels
+from murace.data.stream import read_ahead
 from murace.errors import DataError
 
 FREE_SHARE = 0.6  # of the GPU's free memory that images may take; the nets need the rest
@@ -34,14 +36,28 @@ class Images:
             self.place = torch.full((len(pixels),), -1, dtype=torch.long, device=device)
             self.place[torch.from_numpy(rows).to(device)] = torch.arange(len(rows), device=device)
 
+    @property
+    def streams(self) -> bool:
+        """Whether batches come to a GPU from the memory map."""
+        return self.resident is None and self.device.type == "cuda"
+
     def gather(self, rows: Tensor) -> Tensor:
         """The images of int64 `rows` [B] (on the device) as float32 [B, 1, H, H] in 0..1."""
         if self.resident is not None:
-            batch = self.resident[self.place[rows]]
+            return self.scaled(self.resident[self.place[rows]])
+        return self.scaled(torch.from_numpy(self.pixels[rows.cpu().numpy()]).to(self.device))
+
+    def batches(self, rows: Sequence[Rows]) -> Generator[Tensor, None, None]:
+        """The images of each batch of rows, in order, as `gather` gives them; close it if you leave early."""
+        if self.streams:
+            with closing(read_ahead(self.pixels, rows, self.device)) as batches:
+                yield from map(self.scaled, batches)
         else:
-            batch = torch.from_numpy(self.pixels[rows.cpu().numpy()])
-            if self.device.type == "cuda":
-                batch = batch.pin_memory().to(self.device, non_blocking=True)
+            yield from (self.gather(torch.from_numpy(batch).to(self.device)) for batch in rows)
+
+    @staticmethod
+    def scaled(batch: Tensor) -> Tensor:
+        """Images at rest, uint8 [B, H, H], as a net takes them: float32 [B, 1, H, H] in 0..1."""
         return batch.unsqueeze(1).float().div_(255)
 
 

@@ -5,6 +5,20 @@
 
 from murace.fit.judge import study_scores
 from murace.fit.loop import fit
+from murace.fit.memory import is_out_of_memory, largest_batch, require_memory
 from murace.fit.setting import Moment, Part, Progress, Setting, Training, part_of, start
 
-__all__ = ["Moment", "Part", "Progress", "Setting", "Training", "fit", "part_of", "start", "study_scores"]
+__all__ = [
+    "Moment",
+    "Part",
+    "Progress",
+    "Setting",
+    "Training",
+    "fit",
+    "is_out_of_memory",
+    "largest_batch",
+    "part_of",
+    "require_memory",
+    "start",
+    "study_scores",
+]

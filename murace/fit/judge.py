@@ -38,7 +38,9 @@ def close_epoch(training: Training, setting: Setting, *, epoch: int) -> Moment:
         }
     )
     progress.epoch, progress.step, progress.seconds = epoch, 0, 0.0
-    return Moment(is_best=is_best, validation=chance)
+    if is_best:
+        training.best.copy_(torch.from_numpy(chance))
+    return Moment(is_best=is_best)
 
 
 def study_scores(part: Part, chance: Probabilities) -> dict[str, float]:

@@ -2,21 +2,15 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from murace.config import Recipe
-from murace.data.augment import augment
-from murace.data.batches import order
-from murace.device import Place
 from murace.errors import Interrupted, UsageError
 from murace.fit.judge import close_epoch
-from murace.fit.setting import Moment, Part, Progress, Setting, Training
-from murace.loss import weighted_cross_entropy
+from murace.fit.setting import Moment, Progress, Setting, Training
+from murace.fit.step import Stepper
 from murace.watch import Bar
 
 LOG_EVERY = 20  # steps between two looks at the loss: on a GPU each look is a wait
@@ -33,6 +27,7 @@ def fit(training: Training, setting: Setting, *, score_start: bool = False) -> I
         UsageError: the loss or the output is not finite; the message says at which epoch and step.
     """
     progress, recipe, watch = training.progress, setting.recipe, setting.watch
+    stepper = Stepper(training, setting)
     try:
         if score_start and progress.best_epoch < 0:
             yield close_epoch(training, setting, epoch=0)
@@ -40,7 +35,7 @@ def fit(training: Training, setting: Setting, *, score_start: bool = False) -> I
             while _goes_on(progress, setting):
                 title = f"epoch {progress.epoch + 1}/{recipe.epochs}"
                 with watch.bar(title, len(training.losses), start=progress.step) as steps:
-                    _run_epoch(training, setting, steps)
+                    _run_epoch(training, setting, stepper, steps)
                 moment = close_epoch(training, setting, epoch=progress.epoch + 1)
                 epochs.advance(1, note=_note(progress, recipe))
                 yield moment
@@ -55,46 +50,27 @@ def _goes_on(progress: Progress, setting: Setting) -> bool:
     return is_running and len(setting.validation.rows) > 0
 
 
-def _run_epoch(training: Training, setting: Setting, bar: Bar) -> None:
-    """The steps of an epoch that are not done yet."""
-    progress, place, size = training.progress, setting.place, setting.batch_size
+def _run_epoch(training: Training, setting: Setting, stepper: Stepper, bar: Bar) -> None:
+    """The steps of an epoch that are not done yet. A GPU is waited for every `LOG_EVERY` steps only."""
+    progress, size = training.progress, setting.batch_size
     epoch, count = progress.epoch + 1, len(training.losses)
-    everyone = np.arange(len(setting.train.rows))
-    batches = order(everyone, seed=setting.recipe.seed, epoch=epoch)[: count * size].reshape(count, size)
-    on_device = [torch.from_numpy(values).to(place.device) for values in _columns(setting.train, batches)]
+    stepper.begin(epoch, progress.step)
     training.net.train()
     began, seconds_before = time.perf_counter(), progress.seconds
     try:
         while progress.step < count:
-            setting.watch.check()
-            rows, labels, weights = (values[progress.step] for values in on_device)
-            batch = augment(setting.images.gather(rows), rows, seed=setting.recipe.seed, epoch=epoch)
-            training.losses[progress.step] = _step(training, batch, labels, weights, place)
+            setting.check()
+            stepper.step()
             progress.step += 1
             if progress.step % LOG_EVERY == 0 or progress.step == count:
                 _refuse_bad_loss(training.losses[: progress.step], epoch)
             progress.seconds = seconds_before + time.perf_counter() - began
             bar.advance(1, note=f"{progress.step * size / progress.seconds:,.0f} images/s")
     finally:
-        if place.device.type == "cuda":
-            torch.cuda.synchronize(place.device)
+        stepper.close()
+        if setting.place.device.type == "cuda":
+            torch.cuda.synchronize(setting.place.device)
         progress.seconds = seconds_before + time.perf_counter() - began
-
-
-def _columns(part: Part, batches: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
-    """Rows, labels and weights of every batch of an epoch, each [steps, B]."""
-    return [part.rows[batches], part.labels[batches], part.weights[batches]]
-
-
-def _step(training: Training, batch: Tensor, labels: Tensor, weights: Tensor, place: Place) -> Tensor:
-    """One optimiser step on a batch's mean loss; returns its summed loss."""
-    with place.autocast():
-        logits = training.net(batch.contiguous(memory_format=place.memory_format))
-    loss = weighted_cross_entropy(logits, labels, weights)
-    training.optimizer.zero_grad(set_to_none=True)
-    (loss / len(labels)).backward()  # type: ignore[no-untyped-call]
-    training.optimizer.step()
-    return loss.detach()
 
 
 def _refuse_bad_loss(losses: Tensor, epoch: int) -> None:

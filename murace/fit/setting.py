@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from murace.config import Recipe
 from murace.data.batches import Images, Rows, num_steps
 from murace.device import Place
-from murace.forward import Probabilities
+from murace.fit.batchnorm import unite
 from murace.loss import image_weights
 from murace.watch import Watch
+from murace.world import current
+
+BETAS = (0.9, 0.999)
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,13 @@ class Setting:
 
     @property
     def batch_size(self) -> int:
-        """Images per step: all of them where there are fewer than a batch."""
+        """Images per step, of all processes together: all of them where there are fewer than a batch."""
         return min(self.recipe.batch_size, len(self.train.rows))
+
+    def check(self) -> None:
+        """Raise `Interrupted` if a signal has come to this or, at the same step, to any other process."""
+        self.watch.signum = current().first_signal(self.watch.signum)
+        self.watch.check()
 
 
 @dataclass
@@ -77,6 +85,7 @@ class Training:
     net: nn.Module
     optimizer: torch.optim.Optimizer
     losses: Tensor  # float64 [steps]: the running epoch's sums of weighted cross-entropy, on the device
+    best: Tensor  # float64 [N]: the best epoch's probabilities of the validation images
     progress: Progress = field(default_factory=Progress)
 
 
@@ -85,14 +94,16 @@ class Moment:
     """What the loop yields: an epoch's end (`is_best`: its weights are worth keeping), or a pause (`signum`)."""
 
     is_best: bool = False
-    validation: Probabilities | None = None
     signum: int | None = None
 
 
 def start(net: nn.Module, setting: Setting) -> Training:
     """A training at its beginning: Adam with betas 0.9 and 0.999 (paper, Table 2) and torch's epsilon."""
+    device = setting.place.device
     setting.place.put(net)
-    optimizer = torch.optim.Adam(net.parameters(), lr=setting.recipe.lr, betas=(0.9, 0.999), fused=True)
+    unite(net, current(), device)
+    on_gpu = device.type == "cuda"
+    optimizer = torch.optim.Adam(net.parameters(), lr=setting.recipe.lr, betas=BETAS, fused=True, capturable=on_gpu)
     steps = num_steps(len(setting.train.rows), setting.recipe.batch_size)
-    losses = torch.zeros(steps, dtype=torch.float64, device=setting.place.device)
-    return Training(net, optimizer, losses)
+    losses = torch.zeros(steps, dtype=torch.float64, device=device)
+    return Training(net, optimizer, losses, torch.zeros(len(setting.validation.rows), dtype=torch.float64))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from murace import device, operating
-from murace.answers import Answers, ask_all, known_answers
+from murace.answers import Answers, ask_all, help_asking, known_answers
 from murace.config import EvaluateConfig, Machine, params
 from murace.data.store import COLUMNS, IDS, read_frame, read_index, write_frame
 from murace.errors import UsageError
@@ -27,6 +27,7 @@ from murace.summary import contents, flow
 from murace.vocabulary import Split, closest
 from murace.watch import Watch
 from murace.workspace import Workspace
+from murace.world import current
 
 TABLES = (*(item.name for item in fields(Analysis)), "operating", "flow")
 Frames = dict[str, pd.DataFrame]
@@ -47,12 +48,16 @@ def run(workspace: Workspace, config: EvaluateConfig, *, machine: Machine, wish:
     """Evaluate every trained learner, the pair's mean and the calibrated ensemble, each net once over its images.
 
     An interrupted run keeps the probabilities of the nets that it has been through; a run that only asks for other
-    resamples or slices asks no net again.
+    resamples or slices asks no net again. Of several processes each asks the nets about its share of the images.
 
     Raises:
         MachineError, WorkspaceError, UsageError, Interrupted: see their classes.
     """
+    world = current()
     chosen, remark = device.choose(machine)
+    if not world.leads:
+        help_asking(workspace, chosen, watch)
+        return _found(workspace, require_lineup(workspace), skipped=False)
     lineup = require_lineup(workspace)
     index = read_index(workspace.prepare.index)
     test = index[index["split"] == Split.TEST]
@@ -70,8 +75,15 @@ def run(workspace: Workspace, config: EvaluateConfig, *, machine: Machine, wish:
             answers = known or ask_all(workspace, lineup, test, chosen, watch)
             frames = _analyse(workspace, config, lineup, answers, watch) | {"flow": flow(index)}
             _write(workspace, config, lineup, answers, frames)
-        found = {name: read_frame(folder.table(name)) for name in TABLES}
-    return Evaluated(plan.action is Action.SKIP, found, tuple(lineup.models), folder.report, lineup.notes)
+    world.tell({"done": True})
+    return _found(workspace, lineup, skipped=plan.action is Action.SKIP)
+
+
+def _found(workspace: Workspace, lineup: Lineup, *, skipped: bool) -> Evaluated:
+    """What stands in the folder."""
+    folder = workspace.evaluate
+    found = {name: read_frame(folder.table(name)) for name in TABLES}
+    return Evaluated(skipped, found, tuple(lineup.models), folder.report, lineup.notes)
 
 
 def _check_slices(index: pd.DataFrame, config: EvaluateConfig) -> None:

@@ -1,0 +1,58 @@
+"""`--gpu 0,1`: the same command once for each GPU, started by torchrun's own engine."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import typer
+
+from murace.config import Machine
+from murace.torchrun import launch
+
+
+@contextmanager
+def together(machine: Machine) -> Iterator[None]:
+    """Work with the other processes of this run, if there are any; start them where `--gpu` names several GPUs.
+
+    Raises:
+        MachineError: one of the GPUs is not there.
+    """
+    from murace.device import require_gpus
+    from murace.world import joined
+
+    if len(machine.gpus) > 1 and launch().size == 1:
+        require_gpus(machine.gpus)
+        raise typer.Exit(start(len(machine.gpus), sys.argv[1:]))
+    with joined():
+        yield
+
+
+def start(processes: int, words: Sequence[str]) -> int:
+    """Run `murace WORDS` in that many processes; returns the exit code of the first one, or of the one that failed."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # the processes say what is wrong themselves
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // processes)))
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id=f"murace-{os.getpid()}",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        local_addr="localhost",
+        max_restarts=0,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "murace", *words)
+    except SignalException as stopped:
+        return 128 + int(stopped.sigval)
+    except ChildFailedError as failed:
+        failure = failed.failures.get(0) or failed.get_first_failure()[1]
+        return failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
+    return 0

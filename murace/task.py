@@ -1,0 +1,187 @@
+"""One training to be done, in the same words for the process that leads and for those that follow it.
+
+A learner is trained on all groups from scratch; a member is its learner trained on, on one group.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from murace import device, session
+from murace.checkpoint import load_model, recorded_facts, save_model
+from murace.config import Machine, Recipe, recipe_from
+from murace.data.batches import Images
+from murace.data.store import IDS, open_pixels, read_index, write_frame
+from murace.errors import UsageError
+from murace.fit import Progress, Setting, part_of
+from murace.loss import group_weights
+from murace.nets import Learner, count_parameters, create
+from murace.vocabulary import CALIBRATED, Split
+from murace.watch import Watch
+from murace.workspace import FitFolder, Workspace
+from murace.world import current
+
+FILES = ["model.safetensors", "history.csv", "predictions.csv"]
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """Where trainings run, and who watches."""
+
+    machine: Machine
+    device: torch.device
+    watch: Watch
+
+
+@dataclass(frozen=True)
+class Task:
+    """A training: its recipe, the form of its net (learner, width, head, size), and the group of a member."""
+
+    recipe: Recipe
+    form: Mapping[str, Any]
+    group: str | None = None
+    resumes: bool = False
+
+    def folder(self, workspace: Workspace) -> FitFolder:
+        """Where it leaves its files."""
+        return workspace.train(self.form["learner"]) if self.group is None else workspace.finetune(self.group)
+
+    def net(self, workspace: Workspace) -> Learner:
+        """The net at its beginning: a function of the seed on any device, or the learner's weights."""
+        if self.group is not None:
+            return load_model(workspace.train(self.form["learner"]).model)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.recipe.seed)
+            return build(self.form)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A training that has ended; `facts` are what a record says of how it went."""
+
+    net: Learner
+    fitted: session.Fitted
+    setting: Setting
+    facts: dict[str, Any]
+
+
+def build(form: Mapping[str, Any]) -> Learner:
+    """A net of that form with fresh weights."""
+    return create(form["learner"], width=form["width"], head=form["head"], size=form["size"])
+
+
+def lead(task: Task, workspace: Workspace, circumstances: Circumstances) -> Done:
+    """Carry out a task, with all processes of this run, and leave its files; the record is the caller's.
+
+    Raises:
+        UsageError: more processes than images in a batch.
+        MachineError, WorkspaceError, Interrupted: see their classes.
+    """
+    setting, validation = _setting(task, workspace, circumstances)
+    if current().size > setting.batch_size:
+        raise UsageError(
+            f"{current().size} processes for batches of {setting.batch_size} images: start at most {setting.batch_size}"
+        )
+    current().tell({"task": asdict(task)})
+    done = _carry_out(task, setting, workspace, circumstances)
+    folder = task.folder(workspace)
+    save_model(folder.model, done.net.state_dict(), task.form)
+    write_frame(folder.history, pd.DataFrame(done.fitted.progress.history))
+    column = CALIBRATED if task.group else task.form["learner"]
+    write_frame(folder.predictions, validation[IDS].assign(**{column: done.fitted.validation}), private=True)
+    return done
+
+
+def follow(workspace: Workspace, circumstances: Circumstances) -> Any:
+    """Carry out with the leading process every task that it tells; returns its last word, `{"done": ...}`."""
+    while "task" in (word := current().hear()):
+        told = word["task"]
+        task = Task(**{**told, "recipe": recipe_from(told["recipe"])})
+        setting, _ = _setting(task, workspace, circumstances)
+        _carry_out(task, setting, workspace, circumstances)
+    return word["done"]
+
+
+def require_equal_shares(recipe: Recipe) -> None:
+    """Make sure that the processes of this run get equally many images of a batch.
+
+    Raises:
+        UsageError: they do not.
+    """
+    size, processes = recipe.batch_size, current().size
+    if size % processes:
+        below, above = size // processes * processes, (size // processes + 1) * processes
+        choice = f"{below} or {above}" if below else f"{above}"
+        raise UsageError(f"--batch-size {size} cannot be shared equally by {processes} processes: choose {choice}")
+
+
+def _setting(task: Task, workspace: Workspace, circumstances: Circumstances) -> tuple[Setting, pd.DataFrame]:
+    """The images of the task, weighted for it; and the index of the validation images."""
+    index = read_index(workspace.prepare.index)
+    if task.group is not None:
+        index = index[index["group"] == task.group]
+    train, validation = (index[index["split"] == split] for split in (Split.TRAIN, Split.VALIDATION))
+    weights = group_weights(train["group"], train["label"])
+    if validation.empty and task.group is not None:
+        circumstances.watch.warn(f"{task.group} has no validation images: its unspecialised weights are kept")
+    rows = np.array(pd.concat([train, validation])["row"], dtype=np.int64)
+    place = _place(task, workspace, circumstances, images=len(train) * task.recipe.epochs)
+    images = Images(open_pixels(workspace.prepare.pixels), rows, place.device)
+    parts = part_of(train, weights), part_of(validation, weights)
+    return Setting(*parts, images, task.recipe, place, circumstances.watch), validation
+
+
+def _place(task: Task, workspace: Workspace, circumstances: Circumstances, *, images: int) -> device.Place:
+    """Where and how it computes: as asked, else as its unfinished run did, else as suits the machine."""
+    recorded, chosen = recorded_facts(task.folder(workspace).checkpoint), circumstances.device
+    precision = device.resolve_precision(task.recipe.precision, chosen, recorded.get("precision"))
+    asked = circumstances.machine.compile
+    compiled = device.resolve_compile(asked, chosen, images, recorded.get("compiled"))
+    return device.Place(chosen, precision, compiled=compiled)
+
+
+def _carry_out(task: Task, setting: Setting, workspace: Workspace, circumstances: Circumstances) -> Done:
+    net = task.net(workspace)
+    _announce(task, net, setting)
+    job = session.Job(
+        net,
+        task.form,
+        task.folder(workspace).checkpoint,
+        circumstances.machine,
+        resumes=task.resumes,
+        score_start=task.group is not None,
+    )
+    fitted = session.run(job, setting)
+    return Done(net, fitted, setting, _facts(fitted.progress, setting))
+
+
+def _announce(task: Task, net: Learner, setting: Setting) -> None:
+    total, trainable = count_parameters(net)
+    train, validation, world = len(setting.train.rows), len(setting.validation.rows), current()
+    where = f"{setting.place.precision} on {setting.place.name}" + ", compiled" * setting.place.compiled
+    setting.watch.say(
+        (f"{task.group}: " if task.group else "")
+        + f"{task.form['learner']}: {total:,} parameters ({trainable:,} trainable), {train:,} training and "
+        f"{validation:,} validation images, batch {setting.batch_size}, {where}"
+        + (f" in {world.size} processes" if world.size > 1 else "")
+        + f", seed {task.recipe.seed}"
+    )
+
+
+def _facts(progress: Progress, setting: Setting) -> dict[str, Any]:
+    rates = [row["images_per_second"] for row in progress.history if row["images_per_second"]]
+    return {
+        "batch_size": setting.batch_size,
+        "epochs": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "best_score": progress.best_score,
+        "seconds": round(sum(row["seconds"] for row in progress.history), 3),
+        "images_per_second": round(sum(rates) / len(rates), 2) if rates else None,
+        "precision": setting.place.precision,
+        "compiled": setting.place.compiled,
+        "processes": current().size,
+    }

@@ -1,0 +1,29 @@
+"""What torchrun tells a process through the environment; no torch here, since the console asks before it is loaded."""
+
+import os
+from dataclasses import dataclass
+
+VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One of `size` processes; `local_rank` and `local_size` count those of this machine."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    local_size: int = 1
+
+    @property
+    def command(self) -> str:
+        """How these processes are started, as far as the environment tells."""
+        nodes = f"--nnodes {self.size // self.local_size} " if self.size > self.local_size else ""
+        return f"torchrun {nodes}--nproc-per-node {self.local_size} -m murace"
+
+
+def launch() -> Launch:
+    """What torchrun has said; a process alone where it has not started this one."""
+    if not all(name in os.environ for name in VARIABLES):
+        return Launch()
+    return Launch(*(int(os.environ[name]) for name in VARIABLES[:4]))

@@ -1,0 +1,89 @@
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from murace.config import Recipe
+from murace.data.batches import Images
+from murace.device import Place, free_memory
+from murace.errors import MachineError
+from murace.fit import Part, Setting
+from murace.fit.memory import MARGIN, image_bytes, is_out_of_memory, require_memory
+from murace.nets import create
+from murace.vocabulary import LEARNERS
+from murace.watch import Watch
+
+CPU = torch.device("cpu")
+
+
+def setting(batch_size: int, precision: str = "fp32") -> Setting:
+    rows = np.arange(5000)
+    part = Part(rows, np.zeros(5000, np.int64), np.ones(5000, np.float32), rows)
+    pixels = np.zeros((1, 64, 64), np.uint8)
+    recipe = Recipe(batch_size=batch_size, precision=precision)
+    return Setting(part, part, Images(pixels, rows, CPU), recipe, Place(CPU, precision), Watch())
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_an_images_bytes_are_what_autograd_keeps_of_it(name: str) -> None:
+    """Against a plain count on real tensors, of a batch of another size."""
+    net = create(name, width=0.1, size=64).train()
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    reckoned = image_bytes(net, 64, Place(CPU, "fp32"))
+    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = net(torch.rand(10, 1, 64, 64))
+    weights = sum(parameter.nbytes for parameter in net.parameters())
+    assert (sum(kept.values()) - weights) / 10 == pytest.approx(reckoned / MARGIN, rel=0.05)
+    assert image_bytes(net, 64, Place(CPU, "bf16")) == reckoned / 2
+    assert output.requires_grad
+
+
+def test_a_batch_that_does_not_fit_is_refused_with_one_that_does() -> None:
+    net = create("resnet", width=0.25, size=64)
+    with pytest.raises(MachineError) as refusal:
+        require_memory(net, setting(4096), free=2 * 10**9)
+    found = re.fullmatch(
+        r"--batch-size 4096 needs about 9\.\d GB of memory and 2\.0 GB are free: --batch-size (\d+) would fit; "
+        r"start over with --fresh",
+        str(refusal.value),
+    )
+    assert found, str(refusal.value)
+    fits = int(found[1])
+    assert 500 < fits < 1500
+    require_memory(net, setting(fits), free=2 * 10**9)
+    with pytest.raises(MachineError):
+        require_memory(net, setting(fits + 1), free=2 * 10**9)
+
+
+def test_where_nothing_fits_another_way_is_said_and_the_unknown_is_not_refused() -> None:
+    net = create("resnet", width=0.25, size=64)
+    with pytest.raises(MachineError, match="try smaller images or --width"):
+        require_memory(net, setting(64), free=10**6)
+    require_memory(net, setting(4096), free=None)
+
+
+def test_free_memory_is_a_number_of_bytes_here() -> None:
+    free = free_memory()
+    assert free is None or 10**7 < free < 10**14
+
+
+@pytest.mark.parametrize(
+    ("error", "is_one"),
+    [
+        (torch.cuda.OutOfMemoryError("CUDA out of memory"), True),
+        (MemoryError(), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes"), True),
+        (RuntimeError("std::bad_alloc"), True),
+        (RuntimeError("shape mismatch"), False),
+    ],
+)
+def test_what_counts_as_too_little_memory(error: Exception, is_one: bool) -> None:
+    assert is_out_of_memory(error) is is_one
