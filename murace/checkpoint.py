@@ -36,7 +36,7 @@ class Saved:
 def save_model(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Write a net's weights, its `state_dict`, with the facts that rebuild it (learner, width, head, size)."""
     metadata = {METADATA: json.dumps(facts, sort_keys=True)}
-    write_bytes(path, save_tensors(dense(weights), metadata=metadata))
+    write_bytes(path, save_tensors(_dense(weights), metadata=metadata))
 
 
 def load_model(path: Path) -> Learner:
@@ -80,7 +80,7 @@ def save_state(
 ) -> None:
     """Write a training state at (epochs done, steps done in the next one), its record last, and drop older ones."""
     path = folder / "{:06d}-{:06d}.safetensors".format(*position)
-    write_bytes(path, save_tensors(dense(tensors)))
+    write_bytes(path, save_tensors(_dense(tensors)))
     record = {
         "file": {"name": path.name, "sha256": sha256(path)},
         "best": {"name": best.name, "sha256": sha256(best)} if best else None,
@@ -140,7 +140,7 @@ def _rotate(folder: Path) -> None:
             path.unlink()
 
 
-def dense(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _dense(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Contiguous on the CPU, as the format knows no strides; what is so already is not copied."""
     return {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
 

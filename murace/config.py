@@ -24,7 +24,7 @@ MAX_SEED = 2**63 - 1
 MAX_RESAMPLES = 100_000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Machine:
     """Where a step runs. Never part of a record's parameters."""
 
@@ -49,7 +49,7 @@ class Machine:
         return () if self.gpu in (None, "cpu") else tuple(int(word) for word in str(self.gpu).split(","))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class PrepareConfig:
     """How radiographs become `pixels.npy`."""
 
@@ -65,7 +65,7 @@ class PrepareConfig:
         _seed(self.seed)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How a net is fitted; `train` and `finetune` share it (paper, "Performance evaluation")."""
 
@@ -87,7 +87,7 @@ class Recipe:
         _seed(self.seed)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """One learner trained on all groups."""
 
@@ -104,7 +104,7 @@ class TrainConfig:
             raise UsageError(f"--head fc is convnet's alone (the paper's Table 4); {self.learner} has the gap head")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class FinetuneConfig:
     """How each group's member is specialised; width, head and size come from its learner's record."""
 
@@ -120,7 +120,7 @@ class FinetuneConfig:
         return replace(self.recipe, batch_size=batch_size(learner, self.batch_size))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Bootstrap:
     """How many times the patients are drawn anew, and from which seed."""
 
@@ -134,7 +134,7 @@ class Bootstrap:
         _seed(self.seed)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
     """How sure the scores are, and in which slices they are looked at besides the groups."""
 
@@ -146,7 +146,7 @@ class EvaluateConfig:
             raise UsageError(f"--slice names a column twice: {', '.join(self.slice)}")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class CalibrateConfig:
     """Which validation scores vote, and about what; and how the stability of the choice is measured."""
 
@@ -165,7 +165,7 @@ class CalibrateConfig:
         object.__setattr__(self, "level", Level(self.level))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class SampleConfig:
     """How many synthetic studies are drawn."""
 

@@ -1,10 +1,8 @@
 """Files that are whole or absent: the one place where artifacts are written, and how they are told apart."""
 
 import errno
-import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +24,7 @@ def atomic(path: Path, *, mode: int = PUBLIC) -> Iterator[IO[bytes]]:
     Raises:
         MachineError: the disk is full or the folder cannot be written to.
     """
-    temporary = path.with_name(f".{path.name}{TEMPORARY}{os.getpid()}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}{TEMPORARY}{os.getpid()}.{os.urandom(4).hex()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -90,12 +88,16 @@ def read_json(path: Path) -> Any:
 
 def sha256(path: Path) -> str:
     """The hexadecimal SHA-256 of a file's bytes."""
+    import hashlib  # noqa: PLC0415 - OpenSSL takes longer to load than a Tab press may take for all of it
+
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest_of(value: Any) -> str:
     """The SHA-256 of a JSON value in its canonical form."""
+    import hashlib  # noqa: PLC0415 - see `sha256`
+
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

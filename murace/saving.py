@@ -9,29 +9,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from murace.checkpoint import Saved, dense, flatten_adam, restore_adam, save_model, save_state
+from murace.checkpoint import Saved, flatten_adam, restore_adam, save_model, save_state
 from murace.errors import WorkspaceError
 from murace.fit import Moment, Progress, Setting, Training
 
 Facts = Mapping[str, Any]
+NET = "net."  # what the names of its tensors begin with in a state
 
 
 class Saver:
     """Writes the states of one training into one folder.
-
-    On a GPU the tensors are copied and a thread writes them while the next epoch runs; `close` waits for it. On a CPU
-    the writing is done when `save` returns: its cores are the ones that train.
 
     Args:
         folder: where the states go.
         model: the facts that rebuild the net.
         run: the facts that a resume compares.
         best: the file with the best weights so far.
+        behind: copy the tensors and let a thread write them while the next epoch runs, as suits a GPU; `close` waits
+            for it. Else the writing is done when `save` returns: a CPU's cores are the ones that train.
     """
 
-    def __init__(self, folder: Path, *, model: Facts, run: Facts, best: Path | None) -> None:
+    def __init__(self, folder: Path, *, model: Facts, run: Facts, best: Path | None, behind: bool) -> None:
         self.folder, self.model, self.run, self.best = folder, model, run, best
-        self.thread: ThreadPoolExecutor | None = None
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="saver") if behind else None
         self.pending: Future[None] | None = None
 
     def save(self, training: Training, moment: Moment) -> None:
@@ -42,23 +42,20 @@ class Saver:
         """
         self.wait()
         progress = training.progress
-        weights = dense(training.net.state_dict())
         if moment.is_best:
             self.best = self.folder / f"best-{progress.epoch:06d}.safetensors"
         tensors = {
-            **{f"net.{name}": tensor for name, tensor in weights.items()},
-            **dense(flatten_adam(training.optimizer)),
-            **dense({"losses": training.losses, "best": training.best, "rng": torch.get_rng_state()}),
+            **{f"{NET}{name}": tensor for name, tensor in training.net.state_dict().items()},
+            **flatten_adam(training.optimizer),
+            **{"losses": training.losses, "best": training.best, "rng": torch.get_rng_state()},
         }
+        tensors = {name: tensor.detach().to("cpu", copy=self.thread is not None) for name, tensor in tensors.items()}
         facts = {**self.run, "progress": asdict(progress)}
-        position = progress.epoch, progress.step
-        if training.losses.device.type == "cpu":
-            self._write(weights if moment.is_best else None, tensors, facts, position)
-            return
-        tensors["best"] = tensors["best"].clone()  # the one that is not on the GPU
-        self.thread = self.thread or ThreadPoolExecutor(1, thread_name_prefix="saver")
-        given = weights if moment.is_best else None, tensors, facts, position
-        self.pending = self.thread.submit(self._write, *given)
+        given = tensors, facts, (progress.epoch, progress.step), moment.is_best, self.best
+        if self.thread is None:
+            self._write(*given)
+        else:
+            self.pending = self.thread.submit(self._write, *given)
 
     def wait(self) -> None:
         """Wait until what was given to `save` is on the disk."""
@@ -75,12 +72,12 @@ class Saver:
                 self.thread.shutdown()
 
     def _write(
-        self, weights: dict[str, Tensor] | None, tensors: dict[str, Tensor], facts: Facts, position: tuple[int, int]
+        self, tensors: dict[str, Tensor], facts: Facts, position: tuple[int, int], is_best: bool, best: Path | None
     ) -> None:
-        if weights is not None:
-            assert self.best is not None
-            save_model(self.best, weights, self.model)
-        save_state(self.folder, tensors, facts, position=position, best=self.best)
+        if is_best:
+            assert best is not None
+            save_model(best, _weights(tensors), self.model)
+        save_state(self.folder, tensors, facts, position=position, best=best)
 
 
 def restore(training: Training, saved: Saved, setting: Setting) -> None:
@@ -95,9 +92,8 @@ def restore(training: Training, saved: Saved, setting: Setting) -> None:
             f"the unfinished run was in {facts['precision']}, this one would be in {setting.place.precision}: "
             f"go on with --precision {facts['precision']}, or start over with --fresh"
         )
-    net = {name.removeprefix("net."): tensor for name, tensor in tensors.items() if name.startswith("net.")}
     try:
-        training.net.load_state_dict(net)
+        training.net.load_state_dict(_weights(tensors))
         restore_adam(training.optimizer, tensors)
         training.losses.copy_(tensors["losses"])
         training.best.copy_(tensors["best"])
@@ -105,3 +101,8 @@ def restore(training: Training, saved: Saved, setting: Setting) -> None:
         raise WorkspaceError(f"the checkpoint does not fit this run ({error}); start over with --fresh") from error
     training.progress = Progress(**facts["progress"])
     torch.set_rng_state(tensors["rng"])  # last: nothing may draw between here and the first step
+
+
+def _weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The net's own among a state's tensors."""
+    return {name.removeprefix(NET): tensor for name, tensor in tensors.items() if name.startswith(NET)}

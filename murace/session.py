@@ -7,9 +7,9 @@ from typing import Any
 
 from murace.checkpoint import Saved, latest_state, load_weights
 from murace.config import Machine
-from murace.device import free_memory, set_threads
+from murace.device import set_threads
 from murace.errors import Interrupted, MachineError
-from murace.fit import Progress, Setting, Training, fit, is_out_of_memory, largest_batch, require_memory, start
+from murace.fit import Progress, Setting, Training, fit, is_out_of_memory, largest_batch, start
 from murace.forward import Probabilities
 from murace.nets import Learner
 from murace.saving import Facts, Saver, restore
@@ -50,14 +50,14 @@ def run(job: Job, setting: Setting) -> Fitted:
     """
     saved = latest_state(job.folder, sweeps=current().leads)
     facts = _facts(job, setting, saved)
-    require_memory(job.net, setting, free_memory())
     training = start(job.net, setting)
     if saved is not None:
         restore(training, saved, setting)
         setting.watch.say(f"resuming after {_position(training.progress)}")
     elif job.resumes:
         setting.watch.warn("the unfinished run had saved no state yet: starting from its beginning")
-    saver = Saver(job.folder, model=job.facts, run=facts, best=saved.best if saved else None)
+    behind, best = setting.place.device.type != "cpu", saved.best if saved else None
+    saver = Saver(job.folder, model=job.facts, run=facts, best=best, behind=behind)
     try:
         _go_through(training, setting, saver, score_start=job.score_start)
     except (RuntimeError, MemoryError) as error:

@@ -17,7 +17,7 @@ from murace.config import Machine, Recipe, recipe_from
 from murace.data.batches import Images
 from murace.data.store import IDS, open_pixels, read_index, write_frame
 from murace.errors import UsageError
-from murace.fit import Progress, Setting, part_of
+from murace.fit import Progress, Setting, part_of, require_memory
 from murace.loss import group_weights
 from murace.nets import Learner, count_parameters, create
 from murace.vocabulary import CALIBRATED, Split
@@ -79,6 +79,7 @@ def lead(task: Task, workspace: Workspace, circumstances: Circumstances) -> Done
 
     Raises:
         UsageError: more processes than images in a batch.
+        MachineError: a batch will not fit into memory.
         MachineError, WorkspaceError, Interrupted: see their classes.
     """
     setting, validation = _setting(task, workspace, circumstances)
@@ -86,6 +87,8 @@ def lead(task: Task, workspace: Workspace, circumstances: Circumstances) -> Done
         raise UsageError(
             f"{current().size} processes for batches of {setting.batch_size} images: start at most {setting.batch_size}"
         )
+    with torch.device("meta"):
+        require_memory(build(task.form), setting, device.free_memory())
     current().tell({"task": asdict(task)})
     done = _carry_out(task, setting, workspace, circumstances)
     folder = task.folder(workspace)

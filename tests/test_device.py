@@ -71,6 +71,20 @@ def test_auto_is_bf16_only_where_the_cpu_computes_it(
     assert device.resolve_precision("fp32", CPU) == "fp32"
 
 
+def test_auto_compiles_on_a_gpu_where_the_epochs_repay_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu, paper = torch.device("cuda:0"), 100 * 32_128
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    assert device.resolve_compile("auto", gpu, paper)
+    assert not device.resolve_compile("auto", gpu, 30 * 4_000)
+    assert not device.resolve_compile("auto", CPU, paper)
+    assert device.resolve_compile("on", CPU, 1)
+    assert not device.resolve_compile("off", gpu, paper)
+    assert device.resolve_compile("auto", CPU, 1, recorded=True)
+    assert not device.resolve_compile("auto", gpu, paper, recorded=False)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert not device.resolve_compile("auto", gpu, paper)
+
+
 def test_threads_are_the_option_then_the_resumes_then_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
     before = torch.get_num_threads()
     try:

@@ -1,16 +1,21 @@
 """What must hold on a CUDA device; run with `pytest -m gpu` where there is one."""
 
+import re
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from murace.cam import activation_maps
-from murace.config import Machine
+from murace.config import Machine, Recipe, TrainConfig
 from murace.data.augment import augment, draw
 from murace.data.batches import Images
 from murace.device import Place, choose, resolve_precision
-from murace.errors import MachineError
+from murace.errors import Interrupted, MachineError
+from murace.fit.step import Stepper
 from murace.forward import logits_of
 from murace.nets import create
 from murace.record import Wish
@@ -18,6 +23,7 @@ from murace.steps import train
 from murace.vocabulary import LEARNERS
 from murace.watch import Watch
 from murace.workspace import Workspace
+from tests.steps.test_train import StopAfter
 from tests.workshop import SIZE, tiny_config
 
 pytestmark = [
@@ -89,6 +95,78 @@ def test_training_learns_and_goes_on_where_it_stood(prepared: Workspace, name: s
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
     assert done.info["precision"] == precision
     assert done.info["epochs"] == 6
+
+
+def history_of(workspace: Workspace, config: TrainConfig, machine: Machine = GPU) -> pd.DataFrame:
+    train.run(workspace, config, machine=machine, wish=Wish(force=True), watch=Watch())
+    return pd.read_csv(workspace.train(config.learner).history)
+
+
+# So slow that weights hardly move: where they do, Adam makes a full step of every rounding error.
+STILL = {"lr": 1e-6, "epochs": 3}
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_captured_step_gives_the_numbers_of_an_eager_one(
+    prepared: Workspace, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captures = []
+    capture = Stepper._capture
+    monkeypatch.setattr(Stepper, "_capture", lambda self: (captures.append(1), capture(self)))
+    captured = history_of(prepared, tiny_config(name, **STILL))
+    assert captures == [1]
+    monkeypatch.setattr("murace.task.device.Place", partial(Place, captured=False))
+    eager = history_of(prepared, tiny_config(name, **STILL))
+    assert captures == [1]
+    assert np.allclose(captured["train_loss"], eager["train_loss"], rtol=1e-3)
+
+
+def test_training_from_the_memory_map_gives_the_numbers_of_resident_images(
+    prepared: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resident = history_of(prepared, tiny_config("resnet", **STILL))
+    monkeypatch.setattr("murace.data.batches._fits", lambda num_bytes, device: False)
+    streamed = history_of(prepared, tiny_config("resnet", **STILL))
+    assert np.allclose(resident["train_loss"], streamed["train_loss"], rtol=1e-3)
+
+
+def test_on_the_gpu_it_learns_as_on_the_cpu(prepared: Workspace) -> None:
+    there = history_of(prepared, tiny_config("convnet", **STILL))
+    here = history_of(prepared, tiny_config("convnet", **STILL), Machine(gpu="cpu", threads=1))
+    assert np.allclose(there["train_loss"], here["train_loss"], rtol=5e-3)  # TF32 in the convolutions
+
+
+def test_a_compiled_step_is_captured_too(prepared: Workspace) -> None:
+    eager = history_of(prepared, tiny_config("convnet", **STILL))
+    compiled = history_of(prepared, tiny_config("convnet", **STILL), Machine(gpu="0", compile="on"))
+    assert np.allclose(eager["train_loss"], compiled["train_loss"], rtol=5e-3)
+
+
+def test_stopped_in_the_middle_it_goes_on_from_a_state_written_in_the_background(prepared: Workspace) -> None:
+    config = tiny_config("convnet", **STILL)
+    with pytest.raises(Interrupted):
+        train.run(prepared, config, machine=GPU, wish=Wish(), watch=StopAfter(13))
+    watch = StopAfter(-1)
+    train.run(prepared, config, machine=GPU, wish=Wish(), watch=watch)
+    assert "resuming after epoch 1 and 5 steps of the next" in watch.said
+    assert list(pd.read_csv(prepared.train("convnet").history)["epoch"]) == [1, 2, 3]
+
+
+def test_out_of_memory_names_a_batch_that_fits(prepared: Workspace) -> None:
+    torch.cuda.empty_cache()
+    _, total = torch.cuda.mem_get_info()
+    recipe = Recipe(epochs=1, batch_size=64, precision="fp32")
+    config = TrainConfig(learner="densenet", recipe=recipe)
+    try:
+        torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 600 * 2**20) / total)
+        with pytest.raises(MachineError) as refusal:
+            train.run(prepared, config, machine=GPU, wish=Wish(), watch=Watch())
+        found = re.search(r"--batch-size 64; (\d+) would fit", str(refusal.value))
+        assert found, str(refusal.value)
+        smaller = replace(config, recipe=replace(recipe, batch_size=int(found[1])))
+        train.run(prepared, smaller, machine=GPU, wish=Wish(resume=False), watch=Watch())
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
 
 
 def test_auto_is_bf16_on_hardware_that_has_it() -> None:

@@ -1,4 +1,4 @@
-"""How running counts are shown: bars that redraw themselves on a terminal, a plain line per count elsewhere."""
+"""How running counts are shown on a terminal: bars that redraw themselves. Loaded when the first one is drawn."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,9 +8,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 from rich.text import Text
 
+from murace.cli.plainbar import STOPPING
 from murace.watch import Bar
 
-STOPPING = "stopping at the next safe point (again to stop at once)"
 MARGIN = 4  # columns: the terminal echoes ^C at the end of the last line, and must not begin another one
 
 
@@ -60,15 +60,3 @@ class RichBar(Bar):
         """Move on."""
         fields: dict[str, Any] = {self.place: note}
         self.bars.update(self.task, advance=by, **fields)
-
-
-class PlainBar(Bar):
-    """A line per advance, for logs."""
-
-    def __init__(self, say: Callable[[str], None], title: str, total: int, start: int) -> None:
-        self.say, self.title, self.total, self.done = say, title.removesuffix("s"), total, start
-
-    def advance(self, by: int = 1, note: str = "") -> None:
-        """Print where it stands."""
-        self.done += by
-        self.say(f"{self.title} {self.done}/{self.total}  {note}".rstrip())

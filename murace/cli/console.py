@@ -11,18 +11,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from murace.cli.bars import STOPPING, Bars, PlainBar, RichBar
 from murace.cli.options import WORKSPACE
+from murace.cli.plainbar import STOPPING, PlainBar
 from murace.errors import DismissedError, Interrupted, MachineError, MuraceError, PeerLostError, UsageError
 from murace.files import disk_error
 from murace.torchrun import launch
 from murace.watch import Bar, Watch
+
+if TYPE_CHECKING:
+    from murace.cli.bars import Bars
 
 WIDE = 160  # columns of a table that goes into a pipe or a file
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -92,6 +95,8 @@ class Voice(Watch):
         if not self.has_bars:
             yield PlainBar(self.say, title, total, start) if lines else Bar()
             return
+        from murace.cli.bars import Bars, RichBar
+
         outermost = self.bars is None
         if self.bars is None:
             self.bars = Bars(self.err, is_stopping=lambda: self.signum is not None)

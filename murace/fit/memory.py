@@ -4,7 +4,6 @@ A CPU's memory is promised freely and then taken away with the whole process, so
 refuses, and what does fit is found by trying.
 """
 
-import copy
 import gc
 
 import torch
@@ -32,8 +31,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or any(word in str(error) for word in CPU_WORDS)
 
 
-def require_memory(net: Learner, setting: Setting, free: int | None) -> None:
+def require_memory(shadow: Learner, setting: Setting, free: int | None) -> None:
     """Make sure that a step's batch will fit into `free` bytes of the CPU's memory; None is unknown.
+
+    `shadow` is the net on the meta device, where tensors have a size and no content.
 
     Raises:
         MachineError: it will not; the message says what would.
@@ -42,8 +43,8 @@ def require_memory(net: Learner, setting: Setting, free: int | None) -> None:
         return
     world, size = current(), setting.batch_size
     here = world.local_size / world.size  # this machine's share of each batch
-    weights = 4 * sum(parameter.nbytes for parameter in net.parameters())  # with gradients and Adam's two moments
-    each = here * image_bytes(net, setting.images.pixels.shape[1], setting.place)
+    weights = 4 * sum(parameter.nbytes for parameter in shadow.parameters())  # with gradients and Adam's two moments
+    each = here * image_bytes(shadow, setting.images.pixels.shape[1], setting.place)
     need = world.local_size * weights + each * size
     if need > free:
         fits = int((free - world.local_size * weights) // each) // world.size * world.size
@@ -54,20 +55,16 @@ def require_memory(net: Learner, setting: Setting, free: int | None) -> None:
         )
 
 
-def image_bytes(net: Learner, side: int, place: Place) -> float:
-    """About how many bytes an image of `side` x `side` takes in a training step: what autograd keeps of two of them.
-
-    The net is copied to the meta device, where tensors have a size and no content.
-    """
+def image_bytes(shadow: Learner, side: int, place: Place) -> float:
+    """About how many bytes an image of `side` x `side` takes in a training step: what autograd keeps of two of them."""
     kept: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         kept[tensor.untyped_storage()._cdata] = tensor
         return tensor
 
-    shadow = copy.deepcopy(net).to("meta").train()
     with saved_tensors_hooks(keep, lambda tensor: tensor):
-        shadow.features(torch.empty(2, 1, side, side, device="meta"))
+        shadow.train().features(torch.empty(2, 1, side, side, device="meta"))
     own = {parameter.untyped_storage()._cdata for parameter in shadow.parameters()}
     total = sum(tensor.untyped_storage().nbytes() for key, tensor in kept.items() if key not in own)
     return MARGIN * total / 2 * (0.5 if place.precision == "bf16" else 1)

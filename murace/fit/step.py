@@ -1,5 +1,8 @@
 """One optimiser step, with everything it reads on the device, so that a GPU can replay it unattended."""
 
+import getpass
+import os
+import tempfile
 from collections.abc import Generator
 
 import numpy as np
@@ -119,7 +122,13 @@ class Stepper:
             if not type(error).__module__.startswith(COMPILER):
                 raise
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise MachineError(f"torch.compile failed ({reason}): run with --compile off") from error
+            cache = os.environ.get(
+                "TORCHINDUCTOR_CACHE_DIR", f"{tempfile.gettempdir()}/torchinductor_{getpass.getuser()}"
+            )
+            raise MachineError(
+                f"torch.compile failed ({reason}): run with --compile off; "
+                f"or, if a run was killed while it compiled, delete {cache}"
+            ) from error
         return logits
 
     def _gradients(self) -> list[Tensor]:

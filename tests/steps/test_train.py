@@ -2,6 +2,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from murace.checkpoint import load_model
 from murace.config import Recipe, TrainConfig
 from murace.data.store import open_pixels, read_index
-from murace.errors import Interrupted, UsageError, WorkspaceError
+from murace.errors import Interrupted, MachineError, UsageError, WorkspaceError
 from murace.record import State, Wish, examine, read
 from murace.steps import train
 from murace.watch import Bar, Watch
@@ -246,3 +247,38 @@ def test_recipes_of_the_paper_reach_the_record(prepared: Workspace) -> None:
     assert record.params["batch_size"] == 32
     assert record.params["lr"] == 0.001
     assert record.seed == 0
+
+
+@pytest.mark.slow
+def test_compiled_it_learns_the_same_but_for_rounding_and_says_so_on_a_change(prepared: Workspace) -> None:
+    compiling = replace(CPU, compile="on")
+    config = tiny_config("convnet", lr=1e-6)
+    train.run(prepared, config, machine=compiling, wish=AUTO, watch=Watch())
+    record = read(prepared.train("convnet").folder)
+    assert record is not None
+    assert record.info["compiled"]
+    compiled = pd.read_csv(prepared.train("convnet").history)
+    watch = StopAfter(-1)
+    train.run(
+        prepared, tiny_config("convnet", lr=1e-6, epochs=3), machine=replace(CPU, compile="off"), wish=AUTO, watch=watch
+    )
+    assert "compiled True -> False: the result will differ in its last bits" in watch.said
+    run(prepared, config, wish=FRESH)
+    eager = pd.read_csv(prepared.train("convnet").history)
+    assert np.allclose(compiled["train_loss"], eager["train_loss"], rtol=1e-4)
+
+
+def test_a_compiler_that_fails_is_told_with_the_way_out(prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    failure = type("InductorError", (RuntimeError,), {"__module__": "torch._inductor.exc"})
+
+    def broken(net: torch.nn.Module, **options: object) -> object:
+        def forward(batch: torch.Tensor) -> torch.Tensor:
+            raise failure("CppCompileError: no g++\nand much more")
+
+        return forward
+
+    monkeypatch.setattr("torch.compile", broken)
+    with pytest.raises(
+        MachineError, match=r"torch.compile failed \(CppCompileError: no g\+\+\): run with --compile off"
+    ):
+        train.run(prepared, tiny_config(), machine=replace(CPU, compile="on"), wish=AUTO, watch=Watch())

@@ -1,0 +1,19 @@
+"""How running counts are shown in a log: a plain line per count."""
+
+from collections.abc import Callable
+
+from murace.watch import Bar
+
+STOPPING = "stopping at the next safe point (again to stop at once)"
+
+
+class PlainBar(Bar):
+    """A line per advance, for logs."""
+
+    def __init__(self, say: Callable[[str], None], title: str, total: int, start: int) -> None:
+        self.say, self.title, self.total, self.done = say, title.removesuffix("s"), total, start
+
+    def advance(self, by: int = 1, note: str = "") -> None:
+        """Print where it stands."""
+        self.done += by
+        self.say(f"{self.title} {self.done}/{self.total}  {note}".rstrip())
