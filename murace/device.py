@@ -3,6 +3,7 @@
 import ctypes
 import os
 import shutil
+import sysconfig
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -113,13 +114,22 @@ def resolve_precision(asked: str, device: torch.device, recorded: str | None = N
 
 
 def resolve_compile(asked: str, device: torch.device, images: int, recorded: bool | None = None) -> bool:
-    """`auto` is `recorded` (a resume's), else on a GPU with a C compiler where `images`, over all epochs, repay it."""
+    """`auto` is `recorded` (a resume's), else on a GPU with a C compiler where `images`, over all epochs, repay it.
+
+    Raises:
+        UsageError: `on` in several processes.
+    """
+    if current().size > 1:
+        if asked == "on":
+            raise UsageError("--compile on is for one process: batch norm over several cannot be compiled")
+        return False
     if asked != "auto":
         return asked == "on"
     if recorded is not None:
         return recorded
     has_compiler = any(map(shutil.which, (os.environ.get("CC") or "cc", "gcc", "clang")))
-    return device.type == "cuda" and images >= COMPILE_PAYS and has_compiler
+    has_headers = (Path(sysconfig.get_path("include")) / "Python.h").is_file()  # Triton's launcher is a Python module
+    return device.type == "cuda" and images >= COMPILE_PAYS and has_compiler and has_headers
 
 
 def _cpu_flags() -> set[str]:

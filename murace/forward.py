@@ -1,6 +1,7 @@
 """One pass of a net over images: the only place where a trained net is asked for probabilities."""
 
 from contextlib import closing
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from murace.data.batches import Images, Rows, sweep
 from murace.device import Place
 from murace.watch import Watch
-from murace.world import current
+from murace.world import World, current
 
 BATCH_SIZES = {"cpu": 32, "cuda": 512}  # at 256 pixels; fewer where images are larger, since memory follows
 REFERENCE = 256 * 256
@@ -29,13 +30,13 @@ def logits_of(net: nn.Module, images: Images, rows: Rows, *, place: Place, watch
     world = current()
     share = rows[world.rank :: world.size]
     batch_size = max(1, BATCH_SIZES[place.device.type] * REFERENCE // max(REFERENCE, images.pixels[0].size))
-    if world.size > 1:  # all stop or none; between batches they do not wait for each other
-        watch.signum = world.first_signal(watch.signum)
-        watch.check()
-        watch = Watch()
+    world.check(watch)
+    # All processes stop or none: before each batch that all of them have. On a GPU batches may shrink, and it is quick.
+    shared = len(rows) // world.size // batch_size if place.device.type == "cpu" else 0
     while True:
         try:
-            return world.collect(_ask(net, images, share, batch_size, place, watch), len(rows))
+            logits = _ask(net, images, share, batch_size, place, _Listener(watch, world, shared))
+            return world.collect(logits, len(rows))
         except torch.cuda.OutOfMemoryError:
             if batch_size == 1:
                 raise
@@ -43,13 +44,29 @@ def logits_of(net: nn.Module, images: Images, rows: Rows, *, place: Place, watch
         torch.cuda.empty_cache()
 
 
+@dataclass
+class _Listener:
+    """Hears signals, with the other processes `shared` times."""
+
+    watch: Watch
+    world: World
+    shared: int
+
+    def check(self) -> None:
+        if self.world.size == 1:
+            self.watch.check()
+        elif self.shared > 0:
+            self.shared -= 1
+            self.world.check(self.watch)
+
+
 @torch.no_grad()
-def _ask(net: nn.Module, images: Images, rows: Rows, batch_size: int, place: Place, watch: Watch) -> Tensor:
+def _ask(net: nn.Module, images: Images, rows: Rows, batch_size: int, place: Place, listener: _Listener) -> Tensor:
     net.eval()
     parts = []
     with closing(images.batches(list(sweep(rows, batch_size)))) as batches:
         for batch in batches:
-            watch.check()
+            listener.check()
             with place.autocast():
                 parts.append(net(batch.contiguous(memory_format=place.memory_format)).double())
     return torch.cat(parts).cpu() if parts else torch.empty((0, 2), dtype=torch.float64)

@@ -67,7 +67,7 @@ def run(job: Job, setting: Setting) -> Fitted:
         raise MachineError(_out_of_memory(training, setting)) from error
     finally:
         saver.close()
-    if saver.best is not None:
+    if saver.best is not None and current().leads:
         load_weights(saver.best, job.net)
     return Fitted(training.progress, training.best.numpy())
 
@@ -78,6 +78,8 @@ def _go_through(training: Training, setting: Setting, saver: Saver, *, score_sta
         if leads:
             saver.save(training, moment)
         if moment.signum is not None:
+            saver.wait()
+            current().first_signal(None)  # nobody leaves before the state is saved: the others would be ended then
             raise Interrupted(moment.signum)
 
 

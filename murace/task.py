@@ -4,7 +4,7 @@ A learner is trained on all groups from scratch; a member is its learner trained
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -89,7 +89,9 @@ def lead(task: Task, workspace: Workspace, circumstances: Circumstances) -> Done
         )
     with torch.device("meta"):
         require_memory(build(task.form), setting, device.free_memory())
-    current().tell({"task": asdict(task)})
+    # The others take the precision from here, whatever their own processors have.
+    told = replace(task, recipe=replace(task.recipe, precision=setting.place.precision))
+    current().tell({"task": asdict(told)})
     done = _carry_out(task, setting, workspace, circumstances)
     folder = task.folder(workspace)
     save_model(folder.model, done.net.state_dict(), task.form)

@@ -14,8 +14,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from murace.errors import DismissedError, MachineError, PeerLostError
+from murace.errors import DismissedError, Interrupted, MachineError, PeerLostError
 from murace.torchrun import launch
+from murace.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,19 @@ class World:
         with _exchange():
             dist.all_reduce(heard, op=dist.ReduceOp.MAX)
         return int(heard) or None
+
+    def check(self, watch: Watch) -> None:
+        """Raise `Interrupted` if a signal has come to this or, at the same point, to any other process.
+
+        A signal that comes while they tell each other is heard the next time, by all.
+        """
+        if self.size == 1:
+            watch.check()
+            return
+        heard = self.first_signal(watch.signum)
+        if heard is not None:
+            watch.signum = heard
+            raise Interrupted(heard)
 
     def collect(self, share: Tensor, count: int) -> Tensor:
         """Put together what each process has of `count` rows on the CPU: process r had rows r, r + size, ..."""
@@ -109,10 +123,13 @@ def joined() -> Iterator[None]:
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise MachineError(f"the processes of this run cannot reach each other ({reason})") from error
+    is_whole = False
     try:
         yield
+        is_whole = True
     finally:
-        dist.destroy_process_group()
+        if is_whole or not torch.cuda.is_available():  # else it would wait for kernels that may never end
+            dist.destroy_process_group()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import torch
 from murace import device
 from murace.config import Machine
 from murace.errors import MachineError, UsageError
+from murace.world import World
 
 CPU = torch.device("cpu")
 
@@ -74,6 +75,7 @@ def test_auto_is_bf16_only_where_the_cpu_computes_it(
 def test_auto_compiles_on_a_gpu_where_the_epochs_repay_it(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu, paper = torch.device("cuda:0"), 100 * 32_128
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("pathlib.Path.is_file", lambda path: path.name == "Python.h")
     assert device.resolve_compile("auto", gpu, paper)
     assert not device.resolve_compile("auto", gpu, 30 * 4_000)
     assert not device.resolve_compile("auto", CPU, paper)
@@ -81,6 +83,11 @@ def test_auto_compiles_on_a_gpu_where_the_epochs_repay_it(monkeypatch: pytest.Mo
     assert not device.resolve_compile("off", gpu, paper)
     assert device.resolve_compile("auto", CPU, 1, recorded=True)
     assert not device.resolve_compile("auto", gpu, paper, recorded=False)
+    with monkeypatch.context() as several:
+        several.setattr(device, "current", lambda: World(size=2, local_size=2))
+        assert not device.resolve_compile("auto", gpu, paper, recorded=True)
+        with pytest.raises(UsageError, match="--compile on is for one process"):
+            device.resolve_compile("on", gpu, paper)
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert not device.resolve_compile("auto", gpu, paper)
 

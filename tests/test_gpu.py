@@ -69,15 +69,14 @@ def test_a_net_answers_as_on_the_cpu(name: str) -> None:
     torch.manual_seed(0)
     net = create(name, width=0.25, size=SIZE).eval()
     with torch.no_grad():
-        expected = net(pictures())
+        expected = net((pictures() * 255).round() / 255)
     place = Place(CUDA, "fp32")
     place.put(net)
     pixels = (pictures()[:, 0] * 255).round().to(torch.uint8).numpy()
     rows = np.arange(6)
     logits = logits_of(net, Images(pixels, rows, CUDA), rows, place=place, watch=Watch())
-    assert torch.allclose(
-        logits.float(), expected, atol=0.05
-    )  # the pictures are rounded to eight bits, TF32 is allowed
+    largest = max(1.0, float(expected.abs().max()))  # a fresh resnet's logits are in the hundreds
+    assert torch.allclose(logits.float(), expected, atol=0.02 * largest)  # TF32 is allowed
     maps, log_odds = activation_maps(net, pictures().to(CUDA))
     bias = float((net.head.bias[1] - net.head.bias[0]).detach())
     assert np.allclose(maps.mean(axis=(1, 2)) + bias, log_odds, atol=1e-9)

@@ -4,7 +4,8 @@ import signal
 import pytest
 import torch
 
-from murace.errors import DismissedError, PeerLostError
+from murace.errors import DismissedError, Interrupted, PeerLostError
+from murace.watch import Watch
 from murace.world import World, current
 from tests.processes import together
 
@@ -72,3 +73,18 @@ def test_who_waits_for_a_word_is_dismissed_when_the_leading_process_ends() -> No
     answers = together(2, refuse)
     assert answers[0].kind is ValueError
     assert answers[1].kind is DismissedError
+
+
+def test_a_signal_that_comes_while_they_tell_each_other_is_not_lost() -> None:
+    watch = Watch()
+
+    class Late(World):
+        def first_signal(self, signum: int | None) -> int | None:
+            watch.signum = signal.SIGTERM  # the handler runs while this process waits for the others
+            return signum
+
+    world = Late(size=2)
+    world.check(watch)  # nobody else knows yet: to stop alone would leave the others waiting
+    assert watch.signum == signal.SIGTERM
+    with pytest.raises(Interrupted):
+        world.check(watch)

@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,6 +137,8 @@ def running(
             yield voice
         except MuraceError as error:
             raise typer.Exit(refuse(voice, error)) from None
+        except typer.Exit:
+            raise
         except Exception as error:
             machine = _machine_error(error)
             if machine is not None:
@@ -152,6 +155,7 @@ def _require_alone(several: bool) -> None:
 def refuse(voice: Voice, error: MuraceError) -> int:
     """Say in one line what went wrong; returns the exit code."""
     if not _is_mine_to_say(voice, error):
+        time.sleep(1)  # torchrun ends all processes when one has gone: the leading one is to speak first
         return error.exit_code
     if isinstance(error, Interrupted):
         done = "nothing was saved. To start again" if voice.workspace is None else "what was done is saved. To go on"

@@ -30,7 +30,7 @@ def together(machine: Machine) -> Iterator[None]:
 
 
 def start(processes: int, words: Sequence[str]) -> int:
-    """Run `murace WORDS` in that many processes; returns the exit code of the first one, or of the one that failed."""
+    """Run `murace WORDS` in that many processes; returns the exit code of the first that failed."""
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -38,6 +38,7 @@ def start(processes: int, words: Sequence[str]) -> int:
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # the processes say what is wrong themselves
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // processes)))
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "300")  # seconds to stop in; torch 2.15 looks at it
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -53,6 +54,6 @@ def start(processes: int, words: Sequence[str]) -> int:
     except SignalException as stopped:
         return 128 + int(stopped.sigval)
     except ChildFailedError as failed:
-        failure = failed.failures.get(0) or failed.get_first_failure()[1]
-        return failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
+        codes = [failure.exitcode for _, failure in sorted(failed.failures.items())]
+        return next((code for code in codes if code > 0), 128 - codes[0])
     return 0

@@ -1,5 +1,6 @@
 """The loop itself: steps, and the order of events in an epoch."""
 
+import sys
 import time
 from collections.abc import Iterator
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 from murace.config import Recipe
-from murace.errors import Interrupted, UsageError
+from murace.errors import Interrupted, PeerLostError, UsageError
 from murace.fit.judge import close_epoch
 from murace.fit.setting import Moment, Progress, Setting, Training
 from murace.fit.step import Stepper
@@ -51,7 +52,10 @@ def _goes_on(progress: Progress, setting: Setting) -> bool:
 
 
 def _run_epoch(training: Training, setting: Setting, stepper: Stepper, bar: Bar) -> None:
-    """The steps of an epoch that are not done yet. A GPU is waited for every `LOG_EVERY` steps only."""
+    """The steps of an epoch that are not done yet.
+
+    A GPU is waited for every `LOG_EVERY` steps only; one of several also in torch's SyncBatchNorm.
+    """
     progress, size = training.progress, setting.batch_size
     epoch, count = progress.epoch + 1, len(training.losses)
     stepper.begin(epoch, progress.step)
@@ -68,7 +72,8 @@ def _run_epoch(training: Training, setting: Setting, stepper: Stepper, bar: Bar)
             bar.advance(1, note=f"{progress.step * size / progress.seconds:,.0f} images/s")
     finally:
         stepper.close()
-        if setting.place.device.type == "cuda":
+        is_lost = isinstance(sys.exception(), PeerLostError)  # then a GPU may be waiting for that process for ever
+        if setting.place.device.type == "cuda" and not is_lost:
             torch.cuda.synchronize(setting.place.device)
         progress.seconds = seconds_before + time.perf_counter() - began
 

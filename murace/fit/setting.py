@@ -59,8 +59,7 @@ class Setting:
 
     def check(self) -> None:
         """Raise `Interrupted` if a signal has come to this or, at the same step, to any other process."""
-        self.watch.signum = current().first_signal(self.watch.signum)
-        self.watch.check()
+        current().check(self.watch)
 
 
 @dataclass

@@ -1,8 +1,10 @@
 """One optimiser step, with everything it reads on the device, so that a GPU can replay it unattended."""
 
+import functools
 import getpass
 import os
 import tempfile
+import warnings
 from collections.abc import Generator
 
 import numpy as np
@@ -36,7 +38,7 @@ class Stepper:
         on_gpu = place.device.type == "cuda"
         # Processes exchange their gradients through libraries that have not been tried inside a graph here.
         self.may_capture = on_gpu and place.captured and self.world.size == 1
-        self.stream = torch.cuda.Stream(place.device) if on_gpu else None  # type: ignore[no-untyped-call]
+        self.stream = _stream(place.device) if on_gpu else None
         self.graph: torch.cuda.CUDAGraph | None = None
         self.warm = 0
         self.position = torch.zeros(1, dtype=torch.int64, device=place.device)
@@ -46,6 +48,8 @@ class Stepper:
         self.incoming: Tensor | None = None
         if on_gpu:
             torch.backends.cudnn.benchmark = True  # shapes never change here
+        if place.compiled:  # TF32 is not wanted: the sampling grid is a matrix product
+            warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
 
     def begin(self, epoch: int, done: int) -> None:
         """Lay out the steps of an epoch, of which `done` are over."""
@@ -91,20 +95,35 @@ class Stepper:
             self.feed = None
 
     def _capture(self) -> None:
-        torch.cuda.synchronize()
+        assert self.stream is not None
+        device = self.stream.device
+        self.training.optimizer.zero_grad(set_to_none=True)  # the graph has gradients of its own
+        torch.cuda.synchronize(device)
         self.graph = torch.cuda.CUDAGraph()
-        # thread-local: another thread may be writing a checkpoint
-        with torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode="thread_local"):
+        with (
+            torch.cuda.device(device),  # else the first GPU would be touched, whichever this one is
+            # thread-local: another thread may be reading ahead
+            torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode="thread_local"),
+        ):
             self._do()
         self.graph.replay()
 
     def _do(self) -> None:
+        try:
+            self._work()
+        except Exception as error:
+            if not type(error).__module__.startswith(COMPILER):
+                raise
+            raise MachineError(_compiler_story(error)) from error
+
+    def _work(self) -> None:
         """Gather, augment, forward, backward, update; the summed loss goes into its place among the epoch's."""
         training, setting = self.training, self.setting
         rows, labels, weights = (table.index_select(0, self.position)[0] for table in self.tables)
         images = setting.images.gather(rows) if self.incoming is None else setting.images.scaled(self.incoming)
         batch = augment(images, rows, seed=setting.recipe.seed, epoch=self.epoch)
-        logits = self._logits(batch.contiguous(memory_format=setting.place.memory_format))
+        with setting.place.autocast():
+            logits = self.forward(batch.contiguous(memory_format=setting.place.memory_format))
         loss = weighted_cross_entropy(logits, labels, weights)
         training.optimizer.zero_grad(set_to_none=True)
         (loss / setting.batch_size).backward()  # type: ignore[no-untyped-call]
@@ -114,24 +133,22 @@ class Stepper:
         training.losses.index_copy_(0, self.position, total.double()[None])
         self.position += 1
 
-    def _logits(self, batch: Tensor) -> Tensor:
-        try:
-            with self.setting.place.autocast():
-                logits: Tensor = self.forward(batch)
-        except Exception as error:
-            if not type(error).__module__.startswith(COMPILER):
-                raise
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            cache = os.environ.get(
-                "TORCHINDUCTOR_CACHE_DIR", f"{tempfile.gettempdir()}/torchinductor_{getpass.getuser()}"
-            )
-            raise MachineError(
-                f"torch.compile failed ({reason}): run with --compile off; "
-                f"or, if a run was killed while it compiled, delete {cache}"
-            ) from error
-        return logits
-
     def _gradients(self) -> list[Tensor]:
         """Every parameter's gradient; each process adds its share of the images."""
         parameters = self.training.net.parameters()
         return [parameter.grad for parameter in parameters if parameter.grad is not None]
+
+
+@functools.cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """One for all trainings: torch keeps workspaces for every stream that there ever was."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+def _compiler_story(error: Exception) -> str:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR", f"{tempfile.gettempdir()}/torchinductor_{getpass.getuser()}")
+    return (
+        f"torch.compile failed ({reason}): run with --compile off; "
+        f"or, if a run was killed while it compiled, delete {cache}"
+    )

@@ -56,6 +56,7 @@ def run(workspace: Workspace, config: EvaluateConfig, *, machine: Machine, wish:
     world = current()
     chosen, remark = device.choose(machine)
     if not world.leads:
+        device.set_threads(machine)
         help_asking(workspace, chosen, watch)
         return _found(workspace, require_lineup(workspace), skipped=False)
     lineup = require_lineup(workspace)

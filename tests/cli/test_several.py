@@ -109,6 +109,15 @@ def test_several_gpus_start_as_many_processes_with_the_same_words(
     assert calls == [(3, words)]
 
 
+def test_the_process_that_starts_the_others_prints_nothing_itself(
+    prepared: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("murace.device.require_gpus", lambda numbers: None)
+    monkeypatch.setattr(several, "start", lambda count, words: 0)
+    result = typed("train", "--gpu", "0,1", "-w", prepared.root, "--json")
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
 def test_a_command_for_one_gpu_says_so(finished: Workspace, tmp_path: Path) -> None:
     study = tmp_path / "elbow"
     study.mkdir()

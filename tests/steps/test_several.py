@@ -104,10 +104,10 @@ def test_a_signal_to_one_stops_all_at_the_same_step_and_one_process_goes_on(tmp_
 def test_with_two_processes_stopped_and_going_on_gives_the_same_bits(tmp_path: Path) -> None:
     tiny_workspace(tmp_path / "a")
     shutil.copytree(tmp_path / "a", tmp_path / "b")
-    together(2, stop, tmp_path / "a", -1)
-    together(2, stop, tmp_path / "b", 7)
+    assert together(2, stop, tmp_path / "a", -1) == [None, None]
+    assert [answer.kind for answer in together(2, stop, tmp_path / "b", 7)] == [Interrupted, Interrupted]
     assert examine(Workspace(tmp_path / "b").train("convnet").folder)[0] is State.PARTIAL
-    together(2, stop, tmp_path / "b", -1)
+    assert together(2, stop, tmp_path / "b", -1) == [None, None]
     models = [Workspace(tmp_path / name).train("convnet").model.read_bytes() for name in "ab"]
     assert models[0] == models[1]
 
