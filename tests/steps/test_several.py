@@ -112,6 +112,19 @@ def test_with_two_processes_stopped_and_going_on_gives_the_same_bits(tmp_path: P
     assert models[0] == models[1]
 
 
+def learn(root: Path, epochs: int) -> train.Trained:
+    return fit(root, "convnet", lr=0.003, epochs=epochs)
+
+
+def test_going_on_to_a_better_epoch_ends_well_in_every_process(tmp_path: Path) -> None:
+    root = tiny_workspace(tmp_path / "a").root
+    assert all(isinstance(answer, train.Trained) for answer in together(2, learn, root, 1))
+    answers = together(2, learn, root, 6)
+    assert all(isinstance(answer, train.Trained) for answer in answers)
+    assert answers[0] == answers[1]
+    assert answers[0].info["best_epoch"] > 3, "the first epoch's weights must have gone by then"
+
+
 def die(root: Path, rank: int, step: int) -> None:
     watch = Killer(step if current().rank == rank else -1)
     config = tiny_config("convnet", **{**STILL, "epochs": 9})
