@@ -15,18 +15,13 @@ import torch.distributed as dist
 from torch import Tensor
 
 from murace.errors import DismissedError, Interrupted, MachineError, PeerLostError
-from murace.torchrun import launch
+from murace.torchrun import Launch, launch
 from murace.watch import Watch
 
 
 @dataclass(frozen=True)
-class World:
-    """This process among `size` of them; `local_rank` and `local_size` count those of this machine."""
-
-    rank: int = 0
-    size: int = 1
-    local_rank: int = 0
-    local_size: int = 1
+class World(Launch):
+    """This process among all that have joined."""
 
     @property
     def leads(self) -> bool:
