@@ -1,5 +1,6 @@
 """What cannot be done is refused in one line that says what, where and what to do, with the exit code of its kind."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -133,6 +134,17 @@ def test_a_damaged_file_is_never_built_upon(name: str, command: str, mend: str, 
     assert "damaged" in message
     assert message.endswith(f"Run: {mend} -w {finished.root}")
     assert files_in(finished.root) == before
+
+
+def test_a_file_that_rots_without_a_new_time_is_mended_by_force(prepared: Workspace) -> None:
+    path = prepared.prepare.pixels
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=times)
+    message = refused(4, "train", *CPU, "-w", prepared.root)
+    assert message.endswith(f"Run: murace prepare SOURCE --force -w {prepared.root}")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"schema": 0}', b'{"schema": 1}'])
