@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import typer
 
 from murace.config import Machine
+from murace.errors import MachineError
 from murace.torchrun import launch
 
 
@@ -38,7 +39,6 @@ def start(processes: int, words: Sequence[str]) -> int:
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # the processes say what is wrong themselves
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // processes)))
-    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "300")  # seconds to stop in; torch 2.15 looks at it
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -55,5 +55,5 @@ def start(processes: int, words: Sequence[str]) -> int:
         return 128 + int(stopped.sigval)
     except ChildFailedError as failed:
         codes = [failure.exitcode for _, failure in sorted(failed.failures.items())]
-        return next((code for code in codes if code > 0), 128 - codes[0])
+        return next((code for code in codes if code > 0), MachineError.exit_code)  # else they were killed
     return 0
