@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from murace.cli import app
+from murace.torchrun import launch
 
 
 def main() -> None:
@@ -12,6 +13,8 @@ def main() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the shell: what goes there is lost, as was asked for
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the program runs
+    if launch().rank:  # of several processes the first prints, help included
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
     app(prog_name="murace")
 
 

@@ -16,11 +16,14 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from murace.errors import WorkspaceError
+from murace.errors import UsageError, WorkspaceError
 from murace.files import read_json, sha256, sweep, write_bytes, write_json
 from murace.nets import Learner, create
 
 KEPT = 2
+MAX_HEADER = 4 * 2**20  # bytes that name the tensors; the longest of ours, densenet's, has 0.2 MiB
+# What a weights file that is none of ours may raise on its way into a net.
+ILL_FORMED = (KeyError, ValueError, TypeError, AttributeError, RuntimeError, RecursionError, OSError, UsageError)
 METADATA = "murace"  # one key only: safetensors writes several in any order, and bytes must not depend on chance
 
 
@@ -47,15 +50,61 @@ def load_model(path: Path) -> Learner:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})[METADATA])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        net = create(facts["learner"], width=facts["width"], head=facts["head"], size=facts["size"])
-        net.load_state_dict(tensors)
-    except (SafetensorError, KeyError, ValueError, RuntimeError, OSError) as error:
+            return _rebuilt(_facts(file.metadata()), tensors)
+    except (SafetensorError, *ILL_FORMED) as error:
         raise WorkspaceError(
             f"{path} does not hold a murace model ({error}); run its step again with --fresh"
         ) from error
+
+
+def model_from(data: bytes, facts: Mapping[str, Any]) -> Learner:
+    """Rebuild a net from the bytes of its weights file, which somebody else may have written, in evaluation mode.
+
+    Nothing is built before the names, shapes and types of all tensors are those of the net that `facts` (learner,
+    width, head, size) describe; so the net is not larger than the data.
+
+    Raises:
+        ValueError: they are not the bytes of such a net, or a weight is not a finite number.
+    """
+    try:
+        length = int.from_bytes(data[:8], "little")
+        if length > MAX_HEADER:
+            raise ValueError("its header is too long")
+        metadata = json.loads(data[8 : 8 + length])["__metadata__"]
+        if _facts(metadata) != dict(facts):
+            raise ValueError("it is about another net")
+        tensors = load_tensors(data)
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+            raise ValueError("a weight is not finite")
+        return _rebuilt(facts, tensors)
+    except (SafetensorError, *ILL_FORMED) as error:
+        raise ValueError(f"does not hold the weights of its net ({error})") from error
+
+
+def _facts(metadata: Mapping[str, str] | None) -> dict[str, Any]:
+    """What a weights file says of its net."""
+    facts: dict[str, Any] = json.loads((metadata or {})[METADATA])
+    return facts
+
+
+def _rebuilt(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Learner:
+    """The net, once its skeleton, which takes no memory, has been compared with the tensors."""
+    form = {"width": facts["width"], "head": facts["head"], "size": facts["size"]}
+    with torch.device("meta"):
+        skeleton = create(facts["learner"], **form).state_dict()
+    wrong = sorted(skeleton.keys() ^ tensors.keys()) or [
+        name for name, tensor in skeleton.items() if (tensor.shape, tensor.dtype) != _form(tensors[name])
+    ]
+    if wrong:
+        raise ValueError(f"{len(wrong)} tensors are missing, too many or of another form, {wrong[0]} first")
+    net = create(facts["learner"], **form)
+    net.load_state_dict(tensors)
     return net.eval()
+
+
+def _form(tensor: Tensor) -> tuple[torch.Size, torch.dtype]:
+    return tensor.shape, tensor.dtype
 
 
 def load_weights(path: Path, net: nn.Module) -> None:

@@ -5,12 +5,13 @@ step stale. Defaults live here and nowhere else.
 """
 
 import math
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from murace.errors import UsageError
-from murace.vocabulary import LEARNERS, METRIC_ALIASES, Level, Metric, closest
+from murace.vocabulary import LEARNERS, METRIC_ALIASES, POINTS, Level, Metric, closest
 
 FITS = ("squash", "pad")
 HEADS = ("gap", "fc")
@@ -20,8 +21,10 @@ BATCH_SIZES = {"convnet": 32, "resnet": 32, "densenet": 16}
 VALIDATION_FRACTION = 0.127  # the paper's 4,680 of 36,808
 TEST_FRACTION = 0.15  # for a manifest without a split of its own
 MAX_REJECTED_FRACTION = 0.01
+MOST_THREADS, THREADS_PER_CORE = 64, 4  # more only cost time, and beyond some thousand OpenMP ends the process
 MAX_SEED = 2**63 - 1
 MAX_RESAMPLES = 100_000
+RECOGNISER_IMAGES = 500  # of a group, from training, and half as many from validation: enough, and minutes on a CPU
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,11 @@ class Machine:
     def __post_init__(self) -> None:
         if self.threads is not None:
             _at_least("--threads", self.threads, 1)
+            cores = os.cpu_count() or 1
+            if self.threads > max(MOST_THREADS, THREADS_PER_CORE * cores):
+                raise UsageError(
+                    f"--threads {self.threads} on {cores} cores: give as many as there are cores, or fewer"
+                )
         _one_of("--compile", self.compile, COMPILE)
         if self.gpu not in (None, "cpu"):
             words = str(self.gpu).split(",")
@@ -166,6 +174,18 @@ class CalibrateConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PredictConfig:
+    """What new studies are decided by, and which group they have where nothing else names one."""
+
+    operating_point: str = POINTS[0]
+    group: str | None = None
+    show_ids: bool = False
+
+    def __post_init__(self) -> None:
+        _one_of("--operating-point", self.operating_point, POINTS)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SampleConfig:
     """How many synthetic studies are drawn."""
 
@@ -177,7 +197,7 @@ class SampleConfig:
         _seed(self.seed)
 
 
-Config = PrepareConfig | TrainConfig | CalibrateConfig | EvaluateConfig | Recipe
+Config = PrepareConfig | TrainConfig | CalibrateConfig | EvaluateConfig | PredictConfig | Recipe
 
 
 def metric(name: str) -> Metric:

@@ -48,7 +48,7 @@ class PeerLostError(MachineError):
 
 
 class DismissedError(MachineError):
-    """The leading process ended before it gave any order; it has said why."""
+    """The leading process has ended of its own accord, and says why."""
 
 
 class Interrupted(MuraceError):  # noqa: N818 - an event, not a mistake

@@ -6,6 +6,7 @@ They belong to the weights that gave the probabilities: their file names these b
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -84,8 +85,8 @@ def apply(images: pd.DataFrame, readouts: Mapping[str, Readout]) -> pd.DataFrame
     return images.assign(**columns)
 
 
-def save(path: Path, readouts: Mapping[str, Readout]) -> None:
-    """Write the readouts; a threshold that is undefined is null."""
+def content(readouts: Mapping[str, Readout]) -> dict[str, Any]:
+    """The readouts as a JSON object; a threshold that is undefined is null."""
     models = {
         model: {
             "temperature": readout.temperature,
@@ -96,7 +97,12 @@ def save(path: Path, readouts: Mapping[str, Readout]) -> None:
         }
         for model, readout in readouts.items()
     }
-    write_json(path, {"schema": SCHEMA, "level": "study", "fitted_on": "validation", "models": models})
+    return {"schema": SCHEMA, "level": "study", "fitted_on": "validation", "models": models}
+
+
+def save(path: Path, readouts: Mapping[str, Readout]) -> None:
+    """Write the readouts."""
+    write_json(path, content(readouts))
 
 
 def load(path: Path, weights: Mapping[str, Digests]) -> dict[str, Readout]:
@@ -107,20 +113,41 @@ def load(path: Path, weights: Mapping[str, Digests]) -> dict[str, Readout]:
     """
     if not path.is_file():
         raise WorkspaceError(f"{path} is missing. Run: murace evaluate")
-    content = read_json(path)["models"]
-    other = [model for model in weights if content.get(model, {}).get("weights") != dict(weights[model])]
-    if other:
-        raise WorkspaceError(f"{path} was fitted to other weights of {', '.join(other)}. Run: murace evaluate --force")
-    return {
-        model: Readout(
-            temperature=float(content[model]["temperature"]),
-            groups=content[model]["groups"],
-            points={name: NAN if value is None else value for name, value in content[model]["points"].items()},
-            studies=int(content[model]["studies"]),
-            weights=content[model]["weights"],
-        )
-        for model in weights
-    }
+    try:
+        return parse(read_json(path), weights)
+    except ValueError as error:
+        raise WorkspaceError(f"{path} {error}. Run: murace evaluate --force") from error
+
+
+def parse(values: Any, weights: Mapping[str, Digests]) -> dict[str, Readout]:
+    """The inverse of `content`, for models made of exactly these weights.
+
+    Raises:
+        ValueError: it is not what `content` gives, or was fitted to other weights; the message follows a file's name.
+    """
+    try:
+        models = values["models"]
+        other = [model for model in weights if models.get(model, {}).get("weights") != dict(weights[model])]
+        if not other:
+            return {model: _readout(models[model]) for model in weights}
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        raise ValueError("is damaged: a number or a part is missing or makes no sense") from error
+    raise ValueError(f"was fitted to other weights of {', '.join(other)}")
+
+
+def _readout(values: Any) -> Readout:
+    temperatures = [values["temperature"], *values["groups"].values()]
+    thresholds = [value for value in values["points"].values() if value is not None]
+    is_sound = all(0 < float(value) < np.inf for value in temperatures) and all(0 <= value <= 1 for value in thresholds)
+    if not is_sound:
+        raise ValueError
+    return Readout(
+        temperature=float(values["temperature"]),
+        groups={str(group): float(value) for group, value in values["groups"].items()},
+        points={str(name): NAN if value is None else float(value) for name, value in values["points"].items()},
+        studies=int(values["studies"]),
+        weights=values["weights"],
+    )
 
 
 def temperatures(readouts: Mapping[str, Readout]) -> pd.DataFrame:

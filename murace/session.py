@@ -105,12 +105,13 @@ def _facts(job: Job, setting: Setting, saved: Saved | None) -> dict[str, Any]:
 def _out_of_memory(training: Training, setting: Setting) -> str:
     size, world = setting.recipe.batch_size, current()
     story = f"out of memory with --batch-size {size}"
+    saved = "the finished epochs are saved" if training.progress.epoch else "no epoch was finished"
     if world.size > 1 or setting.place.device.type == "cpu":
-        return f"{story}; the finished epochs are saved. Start over with --fresh --batch-size {max(2, size // 2)}"
+        return f"{story}; {saved}. Start over with --fresh --batch-size {max(2, size // 2)}"
     fits = largest_batch(training, setting)
     if fits is None:
-        return f"{story}, and not even 2 images fit; the finished epochs are saved. Try smaller images or --width 0.5"
-    return f"{story}; {fits} would fit. The finished epochs are saved; start over with --fresh --batch-size {fits}"
+        return f"{story}, and not even 2 images fit; {saved}. Try smaller images or --width 0.5"
+    return f"{story}; {fits} would fit; {saved}. Start over with --fresh --batch-size {fits}"
 
 
 def _position(progress: Progress) -> str:

@@ -74,21 +74,34 @@ def build(form: Mapping[str, Any]) -> Learner:
     return create(form["learner"], width=form["width"], head=form["head"], size=form["size"])
 
 
+def require_possible(task: Task, workspace: Workspace, circumstances: Circumstances) -> None:
+    """Make sure that a task can be carried out; asked before anything notes that it has begun.
+
+    Raises:
+        UsageError: more processes than images in a batch, or a net compiled for several processes.
+        MachineError: a batch will not fit into memory.
+    """
+    train, _ = _images_of(task, workspace)
+    place = _place(task, workspace, circumstances, images=len(train) * task.recipe.epochs)
+    size = min(task.recipe.batch_size, len(train))
+    if current().size > size:
+        raise UsageError(f"{current().size} processes for batches of {size} images: start at most {size}")
+    if place.device.type != "cpu":
+        return  # what fits into a GPU is found by trying
+    setting, _ = _setting(task, workspace, circumstances)
+    with torch.device("meta"):
+        require_memory(build(task.form), setting, device.free_memory())
+
+
 def lead(task: Task, workspace: Workspace, circumstances: Circumstances) -> Done:
     """Carry out a task, with all processes of this run, and leave its files; the record is the caller's.
 
     Raises:
-        UsageError: more processes than images in a batch.
-        MachineError: a batch will not fit into memory.
         MachineError, WorkspaceError, Interrupted: see their classes.
     """
     setting, validation = _setting(task, workspace, circumstances)
-    if current().size > setting.batch_size:
-        raise UsageError(
-            f"{current().size} processes for batches of {setting.batch_size} images: start at most {setting.batch_size}"
-        )
-    with torch.device("meta"):
-        require_memory(build(task.form), setting, device.free_memory())
+    if validation.empty and task.group is not None:
+        circumstances.watch.warn(f"{task.group} has no validation images: its unspecialised weights are kept")
     # The others take the precision from here, whatever their own processors have.
     told = replace(task, recipe=replace(task.recipe, precision=setting.place.precision))
     current().tell({"task": asdict(told)})
@@ -126,13 +139,8 @@ def require_equal_shares(recipe: Recipe) -> None:
 
 def _setting(task: Task, workspace: Workspace, circumstances: Circumstances) -> tuple[Setting, pd.DataFrame]:
     """The images of the task, weighted for it; and the index of the validation images."""
-    index = read_index(workspace.prepare.index)
-    if task.group is not None:
-        index = index[index["group"] == task.group]
-    train, validation = (index[index["split"] == split] for split in (Split.TRAIN, Split.VALIDATION))
+    train, validation = _images_of(task, workspace)
     weights = group_weights(train["group"], train["label"])
-    if validation.empty and task.group is not None:
-        circumstances.watch.warn(f"{task.group} has no validation images: its unspecialised weights are kept")
     rows = np.array(pd.concat([train, validation])["row"], dtype=np.int64)
     place = _place(task, workspace, circumstances, images=len(train) * task.recipe.epochs)
     images = Images(open_pixels(workspace.prepare.pixels), rows, place.device)
@@ -140,9 +148,18 @@ def _setting(task: Task, workspace: Workspace, circumstances: Circumstances) -> 
     return Setting(*parts, images, task.recipe, place, circumstances.watch), validation
 
 
+def _images_of(task: Task, workspace: Workspace) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The index of the images for training and for validation."""
+    index = read_index(workspace.prepare.index)
+    if task.group is not None:
+        index = index[index["group"] == task.group]
+    return index[index["split"] == Split.TRAIN], index[index["split"] == Split.VALIDATION]
+
+
 def _place(task: Task, workspace: Workspace, circumstances: Circumstances, *, images: int) -> device.Place:
     """Where and how it computes: as asked, else as its unfinished run did, else as suits the machine."""
-    recorded, chosen = recorded_facts(task.folder(workspace).checkpoint), circumstances.device
+    recorded = recorded_facts(task.folder(workspace).checkpoint) if task.resumes else {}
+    chosen = circumstances.device
     precision = device.resolve_precision(task.recipe.precision, chosen, recorded.get("precision"))
     asked = circumstances.machine.compile
     compiled = device.resolve_compile(asked, chosen, images, recorded.get("compiled"))

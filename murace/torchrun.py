@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+STARTED = "MURACE_STARTED_ITSELF"  # set where `--gpu 0,1` starts the processes
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -18,6 +19,8 @@ class Launch:
     @property
     def command(self) -> str:
         """How these processes are started, as far as the environment tells."""
+        if self.size == 1 or STARTED in os.environ:
+            return "murace"
         nodes = f"--nnodes {self.size // self.local_size} " if self.size > self.local_size else ""
         return f"torchrun {nodes}--nproc-per-node {self.local_size} -m murace"
 

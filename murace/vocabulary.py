@@ -44,6 +44,9 @@ class Metric(StrEnum):
 
 METRIC_ALIASES = {"acc": Metric.ACCURACY}
 MEASURES = (*map(str, Metric), "specificity", "npv", "f1", "mcc", "average_precision", "brier", "ece")
+METHODS = ("cam", "gradcam", "gradcam++")
+SENSITIVITIES = (90, 95)  # per cent, of the operating points
+POINTS = ("half", "youden", *(f"sensitivity_{wanted}" for wanted in SENSITIVITIES))
 LOWER_IS_BETTER = ("brier", "ece")
 
 

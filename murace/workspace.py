@@ -89,6 +89,11 @@ class CalibrateFolder:
         """Which learner serves which group."""
         return self.folder / "roster.json"
 
+    @property
+    def recogniser(self) -> Path:
+        """What tells the groups apart; none where there is one group."""
+        return self.folder / "recogniser.safetensors"
+
 
 @dataclass(frozen=True)
 class EvaluateFolder:

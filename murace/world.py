@@ -5,6 +5,8 @@ Without it a process is alone, and every function here does nothing. Process 0 l
 """
 
 import json
+import os
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +19,12 @@ from torch import Tensor
 from murace.errors import DismissedError, Interrupted, MachineError, PeerLostError
 from murace.torchrun import Launch, launch
 from murace.watch import Watch
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LOST = (
+    "another process of this run has ended before its time (its own message, if any, says why); "
+    "what was finished is saved: run the same command again to go on"
+)
 
 
 @dataclass(frozen=True)
@@ -83,15 +91,14 @@ class World(Launch):
         """Wait for what process 0 tells.
 
         Raises:
-            DismissedError: it has ended instead.
+            DismissedError: it has ended instead, and has said why.
+            PeerLostError: it has vanished.
         """
         length = torch.zeros(1, dtype=torch.int64)
-        try:
+        with _exchange():
             dist.broadcast(length, src=0)
             text = torch.empty(int(length), dtype=torch.uint8)
             dist.broadcast(text, src=0)
-        except RuntimeError as error:
-            raise DismissedError("process 0 has ended") from error
         return json.loads(bytes(text.tolist()))
 
 
@@ -103,28 +110,48 @@ def current() -> World:
 
 
 @contextmanager
-def joined() -> Iterator[None]:
+def joined(watch: Watch | None = None) -> Iterator[None]:
     """Be one of the processes that torchrun has started, if it has; nothing otherwise.
+
+    Until all have joined a signal ends the process as if nobody listened: it could not be told to the others.
 
     Raises:
         MachineError: the others cannot be reached.
+        Interrupted: the watch has heard a signal before.
+        PeerLostError: another process has vanished, though torchrun's signal to this one came first.
     """
     if launch().size == 1:
         yield
         return
-    try:
-        # gloo carries words and signals, and everything where there is no GPU
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise MachineError(f"the processes of this run cannot reach each other ({reason})") from error
+    _join(watch)
     is_whole = False
     try:
         yield
         is_whole = True
+    except Interrupted as stopped:
+        if stopped.signum == signal.SIGTERM and _someone_vanished():
+            raise PeerLostError(LOST) from stopped
+        raise
     finally:
+        _say_goodbye()
         if is_whole or not torch.cuda.is_available():  # else it would wait for kernels that may never end
             dist.destroy_process_group()
+
+
+def _join(watch: Watch | None) -> None:
+    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
+    try:
+        if watch is not None:
+            watch.check()
+        # gloo carries words and signals, and everything where there is no GPU
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        _board().set(_pid_of(dist.get_rank()), str(os.getpid()))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise MachineError(f"the processes of this run cannot reach each other ({reason})") from error
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -132,7 +159,51 @@ def _exchange() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise PeerLostError(
-            "another process of this run has ended before its time (its own message, if any, says why); "
-            "the finished epochs are saved: run the same command again to go on"
-        ) from error
+        if dist.get_rank() and _said_goodbye(0):
+            raise DismissedError("process 0 has ended") from error
+        raise PeerLostError(LOST) from error
+
+
+def _board() -> Any:
+    """Where the processes leave word for each other; under torchrun it outlives each of them."""
+    return dist.distributed_c10d._get_default_store()
+
+
+def _pid_of(rank: int) -> str:
+    return f"pid/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{rank}"
+
+
+def _goodbye_of(rank: int) -> str:
+    return f"goodbye/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{rank}"
+
+
+def _say_goodbye() -> None:
+    """Tell the others, before they notice, that this process ends of its own accord and says itself why."""
+    try:
+        _board().set(_goodbye_of(dist.get_rank()), "1")
+    except RuntimeError:
+        return  # without torchrun the board is in process 0, which has gone
+
+
+def _said_goodbye(rank: int) -> bool:
+    try:
+        return bool(_board().check([_goodbye_of(rank)]))
+    except RuntimeError:
+        return False
+
+
+def _someone_vanished() -> bool:
+    """Whether a process of this machine has ended without a goodbye; those of others cannot be looked at."""
+    world = current()
+    if world.size != world.local_size:
+        return False
+    return any(not _said_goodbye(rank) and not _is_running(rank) for rank in range(world.size))
+
+
+def _is_running(rank: int) -> bool:
+    try:
+        if _board().check([_pid_of(rank)]):  # `get` would wait for it
+            os.kill(int(_board().get(_pid_of(rank))), 0)
+    except (ProcessLookupError, RuntimeError):
+        return False
+    return True

@@ -35,9 +35,16 @@ def fracatlas() -> Path:
 
 @pytest.fixture(scope="session")
 def _finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = tiny_workspace(tmp_path_factory.mktemp("finished") / "workspace")
+    root = tmp_path_factory.mktemp("finished")
+    workspace = tiny_workspace(root / "workspace", source=root / "source")
     tiny_chain(workspace)
     return workspace
+
+
+@pytest.fixture
+def source(_finished: Workspace) -> Path:
+    """The files that the finished workspace was prepared from; not to be changed."""
+    return _finished.root.parent / "source"
 
 
 @pytest.fixture

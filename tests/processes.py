@@ -2,12 +2,13 @@
 
 import multiprocessing
 import os
-import socket
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
+
+from torch.distributed import TCPStore
 
 from murace.torchrun import VARIABLES
 from murace.world import joined
@@ -27,14 +28,13 @@ class Failure:
 
 def together(count: int, work: Callable[..., Any], *given: Any) -> list[Any]:
     """What `work` returns in each of `count` processes: a `Failure` for an exception, None for one that died."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # outlives the processes, as torchrun's
     pipes, processes = [], []
     for rank in range(count):
         here, there = CONTEXT.Pipe(duplex=False)
-        values = (rank, count, rank, count, "127.0.0.1", port)
+        values = (rank, count, rank, count, "127.0.0.1", store.port)
         environment = {name: str(value) for name, value in zip(VARIABLES, values, strict=True)}
+        environment["TORCHELASTIC_USE_AGENT_STORE"] = "True"
         process = CONTEXT.Process(target=_run, args=(there, environment, work, given))
         process.start()
         there.close()

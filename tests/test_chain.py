@@ -18,7 +18,7 @@ def test_from_nothing_to_the_end_the_next_command_leads_through_the_chain(
     assert next_command(links(prepared)) == "murace train --arch all"
     train.run(prepared, tiny_config(epochs=1), machine=CPU, wish=Wish(), watch=Watch())
     assert next_command(links(prepared)) == "murace train --arch resnet"
-    calibrate.run(prepared, CalibrateConfig(), wish=Wish(), watch=Watch())
+    calibrate.run(prepared, CalibrateConfig(), machine=CPU, wish=Wish(), watch=Watch())
     assert next_command(links(prepared)) == "murace finetune"  # a choice was made without the other two
 
 
@@ -37,7 +37,7 @@ def test_new_data_make_everything_below_stale(finished: Workspace) -> None:
 
 def test_a_learner_trained_since_makes_the_choice_stale(prepared: Workspace) -> None:
     train.run(prepared, tiny_config(epochs=1), machine=CPU, wish=Wish(), watch=Watch())
-    calibrate.run(prepared, CalibrateConfig(), wish=Wish(), watch=Watch())
+    calibrate.run(prepared, CalibrateConfig(), machine=CPU, wish=Wish(), watch=Watch())
     train.run(prepared, tiny_config("resnet", epochs=1), machine=CPU, wish=Wish(), watch=Watch())
     (link,) = [link for link in links(prepared) if link.name == "calibrate"]
     assert (link.state, link.reasons) == (State.STALE, ("resnet was trained since",))

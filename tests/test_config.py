@@ -44,6 +44,7 @@ def test_a_training_configuration_survives_json() -> None:
         (lambda: CalibrateConfig(level="patient"), "--level"),
         (lambda: SampleConfig(studies=1), "--studies"),
         (lambda: Machine(threads=0), "--threads"),
+        (lambda: Machine(threads=2000), r"--threads 2000 on \d+ cores"),
         (lambda: FinetuneConfig(batch_size=1), "--batch-size"),
     ],
 )

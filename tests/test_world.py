@@ -1,12 +1,18 @@
 import os
 import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
 
-from murace.errors import DismissedError, Interrupted, PeerLostError
+from murace.errors import DismissedError, Interrupted, MachineError, PeerLostError
+from murace.torchrun import VARIABLES
 from murace.watch import Watch
-from murace.world import World, current
+from murace.world import World, current, joined
 from tests.processes import together
 
 
@@ -73,6 +79,89 @@ def test_who_waits_for_a_word_is_dismissed_when_the_leading_process_ends() -> No
     answers = together(2, refuse)
     assert answers[0].kind is ValueError
     assert answers[1].kind is DismissedError
+
+
+def vanish() -> None:
+    if current().leads:
+        os.kill(os.getpid(), signal.SIGKILL)
+    current().hear()
+
+
+def test_who_waits_for_a_word_of_a_leading_process_that_was_killed_says_so() -> None:
+    answers = together(3, vanish)
+    assert answers[0] is None
+    assert [answer.kind for answer in answers[1:]] == [PeerLostError, PeerLostError]
+
+
+def fill_the_disk() -> None:
+    if current().leads:
+        raise MachineError("disk full")
+    current().add([torch.ones(1)])
+
+
+def test_what_befell_the_leading_process_is_its_own_to_say_in_the_midst_of_an_exchange_too() -> None:
+    answers = together(2, fill_the_disk)
+    assert [answer.kind for answer in answers] == [MachineError, DismissedError]
+
+
+def be_told_to_stop(how: str) -> None:
+    if current().rank == 1:
+        if how == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise Interrupted(signal.SIGTERM)
+    time.sleep(1)  # torchrun sees that a process has gone, and ends the others
+    raise Interrupted(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(("how", "kind"), [("killed", PeerLostError), ("stopped", Interrupted)])
+def test_torchruns_signal_after_a_death_is_no_interruption(how: str, kind: type[Exception]) -> None:
+    assert together(2, be_told_to_stop, how)[0].kind is kind
+
+
+WAIT = """
+import signal, sys
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda *given: None)
+from murace.world import joined
+print("waiting", flush=True)
+with joined():
+    pass
+"""
+
+
+def alone_of_two(script: str) -> subprocess.Popen[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    values = dict(zip(VARIABLES, ("0", "2", "0", "2", "127.0.0.1", str(port)), strict=True))
+    root = str(Path(__file__).parents[1])
+    environment = {**os.environ, **values, "PYTHONPATH": root}
+    return subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_process_that_waits_for_the_others_to_join(signum: int) -> None:
+    with alone_of_two(WAIT) as process:
+        assert process.stdout.readline() == "waiting\n"
+        time.sleep(1)
+        process.send_signal(signum)
+        try:
+            assert process.wait(5) == -signum
+        finally:
+            process.kill()
+
+
+def test_a_signal_heard_before_joining_is_not_waited_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in zip(VARIABLES, ("0", "2", "0", "2", "127.0.0.1", "1"), strict=True):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("torch.distributed.init_process_group", lambda *given: pytest.fail("it waits for the others"))
+    watch = Watch()
+    watch.signum = signal.SIGTERM
+    before = signal.getsignal(signal.SIGINT)  # pytest's own
+    assert before not in (signal.SIG_DFL, None)
+    with pytest.raises(Interrupted), joined(watch):
+        pytest.fail("joined")
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_signal_that_comes_while_they_tell_each_other_is_not_lost() -> None:

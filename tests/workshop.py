@@ -7,12 +7,13 @@ import pandas as pd
 
 from murace.config import CalibrateConfig, EvaluateConfig, FinetuneConfig, Machine, Recipe, TrainConfig
 from murace.data.store import COLUMNS, write_frame
-from murace.files import atomic
+from murace.files import atomic, sha256
 from murace.record import Wish, begin, commit, writing
 from murace.steps import calibrate, evaluate, finetune, train
 from murace.vocabulary import LEARNERS
 from murace.watch import Watch
 from murace.workspace import Workspace
+from tests.data.files import png
 
 CPU = Machine(gpu="cpu", threads=1)
 SIZE = 64
@@ -36,9 +37,12 @@ def tiny_index(groups: tuple[str, ...] = GROUPS) -> pd.DataFrame:
 
 
 def tiny_pixels(index: pd.DataFrame, seed: int = 0) -> np.ndarray:
-    """Noise, and for the abnormal a bright square somewhere."""
+    """Noise, for the abnormal a bright square somewhere, and for each group a shade that falls in a way of its own."""
     generator = np.random.default_rng(seed)
     pixels = generator.integers(0, 120, (len(index), SIZE, SIZE), dtype=np.uint8)
+    shade = np.linspace(0, 80, SIZE, dtype=np.uint8)[:, None]
+    for number, group in enumerate(sorted(set(index["group"]))):
+        pixels[(index["group"] == group).to_numpy()] += shade.T if number % 2 else shade
     for row, label in enumerate(index["label"]):
         if label:
             y, x = generator.integers(8, SIZE - 24, 2)
@@ -46,16 +50,28 @@ def tiny_pixels(index: pd.DataFrame, seed: int = 0) -> np.ndarray:
     return pixels
 
 
-def tiny_workspace(root: Path, *, seed: int = 0, groups: tuple[str, ...] = GROUPS) -> Workspace:
-    """A workspace whose `prepare` is done."""
+def tiny_source(root: Path, index: pd.DataFrame, pixels: np.ndarray) -> pd.DataFrame:
+    """The pictures as the files that the index names; returns the index with their digests."""
+    for path, picture in zip(index["path"], pixels, strict=True):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(png(picture))
+    return index.assign(sha256=[sha256(root / path) for path in index["path"]])
+
+
+def tiny_workspace(
+    root: Path, *, seed: int = 0, groups: tuple[str, ...] = GROUPS, source: Path | None = None
+) -> Workspace:
+    """A workspace whose `prepare` is done, of pictures that lie in `source` if there is one."""
     workspace = Workspace(root)
     folder = workspace.prepare
-    index = tiny_index(groups)
+    index, pixels = tiny_index(groups), tiny_pixels(tiny_index(groups), seed)
+    if source is not None:
+        index = tiny_source(source, index, pixels)
     with writing(folder.folder):
         begin(folder.folder, "prepare", {"size": SIZE, "fit": "squash", "seed": 0}, {"source": f"{seed}"})
         write_frame(folder.index, index, private=True)
         with atomic(folder.pixels) as file:
-            np.save(file, tiny_pixels(index, seed))
+            np.save(file, pixels)
         counts = pd.crosstab(index["group"], [index["split"], index["label"]])
         counts.columns = [f"{split}_{'positive' if label else 'negative'}" for split, label in counts.columns]
         counts.loc["overall"] = counts.sum()
@@ -80,6 +96,6 @@ def tiny_chain(workspace: Workspace) -> None:
     """Everything from `train` to `evaluate`, in seconds."""
     for learner in LEARNERS:
         train.run(workspace, tiny_config(learner), machine=CPU, wish=Wish(), watch=Watch())
-    calibrate.run(workspace, CalibrateConfig(), wish=Wish(), watch=Watch())
+    calibrate.run(workspace, CalibrateConfig(), machine=CPU, wish=Wish(), watch=Watch())
     finetune.run(workspace, tiny_members(), groups=[], machine=CPU, wish=Wish(), watch=Watch())
     evaluate.run(workspace, EvaluateConfig(), machine=CPU, wish=Wish(), watch=Watch())

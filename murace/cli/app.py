@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from murace import __version__
-from murace.cli import calibrate, cam, demo, evaluate, finetune, prepare, sample, score, status, train
+from murace.cli import calibrate, cam, demo, evaluate, export, finetune, predict, prepare, sample, score, status, train
 from murace.cli.usage import Commands
 from murace.vocabulary import DISCLAIMER
 
@@ -16,7 +16,7 @@ from murace.vocabulary import DISCLAIMER
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
-PIPELINE, HELP = "Pipeline", "Around it"
+PIPELINE, READ, HELP = "Pipeline", "New patients", "Around it"
 EPILOG = (
     "Exit codes: 0 done or up to date, 1 a bug of murace, 2 usage, 3 data, 4 workspace, 5 machine, "
     f"130 or 143 interrupted. {DISCLAIMER}"
@@ -60,6 +60,8 @@ app.command("calibrate", rich_help_panel=PIPELINE)(calibrate.calibrate)
 app.command("finetune", rich_help_panel=PIPELINE)(finetune.finetune)
 app.command("evaluate", rich_help_panel=PIPELINE)(evaluate.evaluate)
 app.command("cam", rich_help_panel=PIPELINE)(cam.cam)
+app.command("predict", rich_help_panel=READ)(predict.predict)
+app.command("export", rich_help_panel=READ)(export.export)
 app.command("status", rich_help_panel=HELP)(status.status)
 app.command("score", rich_help_panel=HELP)(score.score)
 app.command("sample", rich_help_panel=HELP)(sample.sample)

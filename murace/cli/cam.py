@@ -1,25 +1,51 @@
 """`murace cam`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from murace.cli import options
-from murace.cli.console import running
+from murace.cli.console import Voice, running
 from murace.config import Machine
+from murace.errors import UsageError
+from murace.vocabulary import METHODS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from murace.cam import Way
+    from murace.cli.columns import Columns
+    from murace.workspace import Workspace
 
 Paths = Annotated[
-    list[Path], typer.Argument(metavar="STUDY_DIR", help="Study folders, or image files.", show_default=False)
+    list[Path] | None,
+    typer.Argument(
+        metavar="STUDY_DIR",
+        help="Study folders, folders of studies at any depth, or image files: PNG, JPEG, DICOM.",
+        show_default=False,
+    ),
 ]
-Out = Annotated[Path, typer.Option("--out", help="Folder for the overlays.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder for the overlays, and index.html, which shows them all.")]
+Check = Annotated[
+    Path | None,
+    typer.Option(
+        "--check",
+        metavar="BOXES.csv",
+        help="Instead of drawing, measure on the test images whether maps point at these boxes of findings.",
+        show_default=False,
+    ),
+]
 
 
 def cam(
-    paths: Paths,
+    paths: Paths = None,
     out: Out = Path("overlays"),
     workspace: options.WorkspaceOption = options.WORKSPACE,
     group: options.Group = None,
+    method: options.Method = METHODS[0],
+    scales: options.Scales = "1,2",
+    check: Check = None,
     gpu: options.Gpu = None,
     threads: options.Threads = None,
     force: options.Force = False,
@@ -28,21 +54,96 @@ def cam(
 ) -> None:
     """Read studies with the calibrated ensemble and draw class activation maps over them.
 
+    The group comes from DICOM tags, else from the path (XR_ELBOW), else from --group, else from what the picture looks
+    like. The decision is at 0.5; predict has other operating points.
+
     Example: murace cam study_dir/ --out overlays/
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
         machine = Machine(gpu=gpu, threads=threads)
-        from murace.steps import cam as step
+        if bool(paths) == (check is not None):
+            raise UsageError(
+                "name studies to draw (STUDY_DIR), or boxes to check maps by (--check BOXES.csv): one of the two"
+            )
+        from murace.cam import Way
         from murace.workspace import Workspace
 
-        done = step.run(Workspace(workspace), paths, out=out, group=group, machine=machine, force=force, watch=voice)
-        for item in done:
-            content = item.content
-            views = len(content["views"])
-            voice.show(
-                f"{item.folder}: {content['decision']}, p = {content['probability']:.3f} "
-                f"({content['group']}, {content['learner']}, {views} view{'s' if views > 1 else ''})"
-                f"{'; up to date' if item.skipped else ''}"
-            )
-        studies = [{"folder": str(item.folder), "skipped": item.skipped, **item.content} for item in done]
-        voice.result({"command": "cam", "studies": studies})
+        way = Way.of(method, scales)
+        space = Workspace(workspace)
+        if check is not None:
+            _check(voice, space, check, way, machine)
+        else:
+            _draw(voice, space, paths or [], way, machine, group=group, out=out, force=force)
+
+
+def _draw(
+    voice: Voice,
+    space: "Workspace",
+    paths: list[Path],
+    way: "Way",
+    machine: Machine,
+    *,
+    group: str | None,
+    out: Path,
+    force: bool,
+) -> None:
+    from murace.cli.problems import end
+    from murace.steps import cam as step
+
+    done = step.run(space, paths, way=way, group=group, out=out, machine=machine, force=force, watch=voice)
+    for item in done.readings:
+        content = item.content
+        views = len(content["views"])
+        if content["warning"]:
+            voice.warn(f"{item.folder} {content['warning']}")
+        voice.show(
+            f"{item.folder}: {content['decision']}, p = {content['probability']:.3f} "
+            f"({content['group']} by {content['group_source']}, {content['learner']}, "
+            f"{views} view{'s' if views > 1 else ''})"
+            f"{'; up to date' if item.skipped else ''}"
+        )
+    if done.index is not None:
+        voice.show(f"gallery: {done.index}")
+    studies = [{"folder": str(item.folder), "skipped": item.skipped, **item.content} for item in done.readings]
+    values = {"command": "cam", "studies": studies, "index": done.index and str(done.index)}
+    end(voice, values, done.error)
+
+
+def _check(voice: Voice, space: "Workspace", boxes: Path, way: "Way", machine: Machine) -> None:
+    from murace.cli.evidence import records
+    from murace.cli.problems import end
+    from murace.config import Bootstrap
+    from murace.errors import DataError
+    from murace.steps import check as step
+
+    done = step.run(space, boxes, way=way, bootstrap=Bootstrap(), machine=machine, watch=voice)
+    for line in (*done.notes, *done.caveats):
+        voice.say(line)
+    if done.images:
+        title = f"Where {way.name} points, {done.images:,} images with findings"
+        voice.show(_table(done.table, title=title))
+        shares = ", ".join(f"{source} at {share:.0%}" for source, share in done.thresholds.items())
+        voice.say(f"iou: of the part of a map above a share of its maximum, the best over all images: {shares}")
+    values = {
+        "command": "cam",
+        "method": way.method,
+        "scales": way.scales,
+        "images": done.images,
+        "check": records(done.table),
+        "thresholds": done.thresholds,
+        "notes": [*done.notes, *done.caveats],
+    }
+    lost = f"{len(done.bad)} images could not be used: {'; '.join(done.bad)}" if done.bad else ""
+    end(voice, values, DataError(lost) if lost else None)
+
+
+def _table(table: "pd.DataFrame", *, title: str) -> "Columns":
+    """A column for each source; chance has no share of energy, and stays empty there."""
+    import pandas as pd
+
+    from murace.cli.tables import scores_table
+
+    keys = {name: list(dict.fromkeys(table[name])) for name in ("metric", "group", "source")}
+    cells = pd.MultiIndex.from_product(list(keys.values()), names=list(keys))
+    full = table.set_index(list(keys)).reindex(cells).reset_index().rename(columns={"source": "model"})
+    return scores_table(full, keys["source"], title=title, metrics=keys["metric"])

@@ -28,6 +28,7 @@ from murace.watch import Bar, Watch
 if TYPE_CHECKING:
     from murace.cli.bars import Bars
 
+LONGEST = 1000  # characters of a command that is repeated
 WIDE = 160  # columns of a table that goes into a pipe or a file
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SHOW_CURSOR = "\x1b[?25h"
@@ -143,7 +144,7 @@ def running(
             machine = _machine_error(error)
             if machine is not None:
                 raise typer.Exit(refuse(voice, machine)) from None
-            voice.result(_failure(error, str(error), 1))  # a bug: its traceback follows on stderr
+            voice.result(failure(error, str(error), 1))  # a bug: its traceback follows on stderr
             raise
 
 
@@ -165,7 +166,7 @@ def refuse(voice: Voice, error: MuraceError) -> int:
         message = voice.complete(printable(str(error)))
         voice.err.print(f"error{f' in process {voice.rank}' if voice.rank else ''}: {message}")
     try:
-        voice.result(_failure(error, message, error.exit_code))
+        voice.result(failure(error, message, error.exit_code))
         sys.stdout.flush()
     except OSError:  # stdout goes to a full disk: nothing more is to be tried there at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -179,7 +180,8 @@ def _is_mine_to_say(voice: Voice, error: MuraceError) -> bool:
     return not voice.rank or (isinstance(error, MachineError) and not isinstance(error, DismissedError))
 
 
-def _failure(error: Exception, message: str, exit_code: int) -> dict[str, Any]:
+def failure(error: Exception, message: str, exit_code: int) -> dict[str, Any]:
+    """What the JSON object of a command holds where something went wrong."""
     return {"error": {"kind": type(error).__name__, "message": message, "exit_code": exit_code}}
 
 
@@ -195,9 +197,13 @@ def _machine_error(error: Exception) -> MachineError | None:
 
 
 def _same_command() -> str:
-    """The command line as typed, without what would start over."""
-    program = launch().command if launch().size > 1 else "murace"
-    return f"{program} {shlex.join(word for word in sys.argv[1:] if word not in ('--fresh', '--force'))}"
+    """The command line as typed, without what would start over; named only where it is as long as hundreds of paths."""
+    dropped = sorted({"--fresh", "--force"} & set(sys.argv[1:]))
+    line = f"{launch().command} {shlex.join(word for word in sys.argv[1:] if word not in dropped)}"
+    if len(line) <= LONGEST:
+        return line
+    but = f" without {' and '.join(dropped)}" if dropped else ""
+    return f"the same command again{but}"
 
 
 @contextmanager

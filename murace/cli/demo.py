@@ -70,6 +70,7 @@ def demo(
 
 def _chain(voice: Voice, folder: Path, space: "Workspace", machine: Machine, seed: int) -> Path:
     """From the sample to the report; what is done already is skipped."""
+    from murace.cli.calibrate import recogniser_line
     from murace.cli.tables import counts_table, roster_table, scores_table
     from murace.record import Wish
     from murace.sample.layout import draw_sample, is_drawn
@@ -92,7 +93,8 @@ def _chain(voice: Voice, folder: Path, space: "Workspace", machine: Machine, see
         config = TrainConfig(learner=learner, width=WIDTH, recipe=recipe)
         train.run(space, config, machine=machine, wish=wish, watch=voice)
     _title(voice, "murace calibrate")
-    voice.show(roster_table(calibrate.run(space, CalibrateConfig(), wish=wish, watch=voice).roster))
+    chosen = calibrate.run(space, CalibrateConfig(), machine=machine, wish=wish, watch=voice)
+    voice.show(roster_table(chosen.roster), recogniser_line(chosen.recogniser))
     _title(voice, f"murace finetune --epochs {MEMBER_EPOCHS} --batch-size {MEMBER_BATCH}{chance}")
     members = FinetuneConfig(
         recipe=replace(FinetuneConfig().recipe, epochs=MEMBER_EPOCHS, seed=seed), batch_size=MEMBER_BATCH
@@ -108,13 +110,14 @@ def _chain(voice: Voice, folder: Path, space: "Workspace", machine: Machine, see
 
 def _draw(voice: Voice, folder: Path, space: "Workspace", machine: Machine) -> Path:
     """The maps of a few abnormal test studies, each of another region."""
+    from murace.cam import Way
     from murace.steps import cam
 
     overlays = folder / "overlays"
     regions = sorted((folder / "sample" / "valid").iterdir())[:SHOWN]
     studies = [next(iter(sorted(region.glob("*/*_positive")))) for region in regions]
     _title(voice, f"murace cam {' '.join(str(study) for study in studies)} --out {overlays}")
-    cam.run(space, studies, out=overlays, group=None, machine=machine, watch=voice)
+    cam.run(space, studies, way=Way(), group=None, out=overlays, machine=machine, watch=voice)
     return overlays
 
 

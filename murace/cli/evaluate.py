@@ -41,7 +41,7 @@ def evaluate(
         from murace.workspace import Workspace
 
         space = Workspace(workspace)
-        with together(machine):
+        with together(machine, voice):
             done = step.run(space, config, machine=machine, wish=Wish(resume, force), watch=voice)
         if done.skipped:
             voice.say("evaluate is up to date: nothing has changed")

@@ -45,7 +45,7 @@ def finetune(
 
         space = Workspace(workspace)
         names = [name.strip() for text in groups or [] for name in text.split(",") if name.strip()]
-        with together(machine):
+        with together(machine, voice):
             done = step.run(space, config, groups=names, machine=machine, wish=Wish(resume, force), watch=voice)
         for item in done:
             score = item.info["best_score"]

@@ -17,6 +17,6 @@ def finish(voice: Voice, workspace: Workspace, values: dict[str, Any]) -> None:
     here = option(workspace.root)
     command = command and f"{command}{here}"
     if not voice.as_json:
-        done = f"everything is done; to read studies: murace cam STUDY_DIR --out overlays{here}"
+        done = f"everything is done; to read new studies: murace predict STUDIES{here}"
         voice.say(f"next: {command}" if command else done)
     voice.result({**values, "workspace": str(workspace.root), "next": command})

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from murace.config import COMPILE, FITS, HEADS, PRECISIONS
-from murace.vocabulary import LEARNERS, METRIC_ALIASES, Level, Metric
+from murace.vocabulary import LEARNERS, METHODS, METRIC_ALIASES, POINTS, Level, Metric
 from murace.workspace import Workspace
 
 RUN, MODEL, HARDWARE = "Running again", "Model", "Hardware"
@@ -188,6 +188,28 @@ Groups = Annotated[
 Group = Annotated[
     str | None,
     typer.Option(
-        "--group", help="The group, where the path does not name one.", autocompletion=_groups, show_default=False
+        "--group",
+        help="The group, where no DICOM tag and no path names one.",
+        autocompletion=_groups,
+        show_default=False,
     ),
+]
+Method = Annotated[
+    str,
+    typer.Option("--method", help=f"How a map is made: {', '.join(METHODS)}.", autocompletion=_known(*METHODS)),
+]
+Scales = Annotated[
+    str,
+    typer.Option("--scales", help="Sizes at which the net looks, in its own, separated by commas: 1,2 is sharper."),
+]
+OperatingPoint = Annotated[
+    str,
+    typer.Option(
+        "--operating-point",
+        help=f"Where abnormal begins: {', '.join(POINTS)}; half is 0.5, the others come from validation.",
+        autocompletion=_known(*POINTS),
+    ),
+]
+ShowIds = Annotated[
+    bool, typer.Option("--show-ids", help="Write PatientID and StudyInstanceUID of DICOM files into the csv.")
 ]

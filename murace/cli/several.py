@@ -10,15 +10,17 @@ import typer
 
 from murace.config import Machine
 from murace.errors import MachineError
-from murace.torchrun import launch
+from murace.torchrun import STARTED, launch
+from murace.watch import Watch
 
 
 @contextmanager
-def together(machine: Machine) -> Iterator[None]:
+def together(machine: Machine, watch: Watch | None = None) -> Iterator[None]:
     """Work with the other processes of this run, if there are any; start them where `--gpu` names several GPUs.
 
     Raises:
         MachineError: one of the GPUs is not there.
+        Interrupted: the watch heard a signal before all processes were there.
     """
     from murace.device import require_gpus
     from murace.world import joined
@@ -26,7 +28,7 @@ def together(machine: Machine) -> Iterator[None]:
     if len(machine.gpus) > 1 and launch().size == 1:
         require_gpus(machine.gpus)
         raise typer.Exit(start(len(machine.gpus), sys.argv[1:]))
-    with joined():
+    with joined(watch):
         yield
 
 
@@ -38,6 +40,7 @@ def start(processes: int, words: Sequence[str]) -> int:
 
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # the processes say what is wrong themselves
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    os.environ[STARTED] = "1"
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // processes)))
     config = LaunchConfig(
         min_nodes=1,

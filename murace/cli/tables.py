@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 UNDEFINED = "-"
 
 
-def _table() -> Table:
+def plain_table() -> Table:
     """Narrow enough for five models in 80 columns."""
     return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
 
@@ -30,7 +30,7 @@ def titled(title: str, table: Table) -> Group:
 
 def counts_table(counts: "pd.DataFrame") -> Group:
     """Table 1: images by group, split and class."""
-    table = _table()
+    table = plain_table()
     table.add_column("group", overflow="fold")
     splits = ("train", "validation", "test")
     for split in splits:
@@ -112,7 +112,7 @@ def _short(value: float) -> str:
 
 def roster_table(roster: Mapping[str, Any]) -> Group:
     """Who serves which group, by how many votes, and how often other patients would have chosen so."""
-    table = _table()
+    table = plain_table()
     for name in ("group", "learner", "votes", "stability", "remark"):
         table.add_column(name, justify="right" if name == "stability" else "left")
     for group, entry in roster["groups"].items():

@@ -61,7 +61,7 @@ def train(
         from murace.workspace import Workspace
 
         space, results = Workspace(workspace), []
-        with together(machine):
+        with together(machine, voice):
             for config in configs:
                 done = step.run(space, config, machine=machine, wish=Wish(resume, force), watch=voice)
                 tell(voice, done.learner, done.skipped, done.info)

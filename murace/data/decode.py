@@ -1,7 +1,8 @@
-"""The one gate through which image files are opened: PNG and JPEG to upright grey pixels, or a reason why not.
+"""The one gate through which image files are opened: PNG, JPEG, DICOM to upright grey pixels, or a reason why not.
 
 `prepare` decodes through it in its processes and `cam` for the radiograph it draws on, so both see the same picture.
-Only numpy and OpenCV are imported here: a reading process starts in a fraction of a second.
+Only numpy and OpenCV are imported here: a reading process starts in a fraction of a second. pydicom is loaded when the
+first DICOM file comes.
 """
 
 import hashlib
@@ -14,13 +15,14 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from murace.data import jpeg, png
+from murace.data import dicom, jpeg, png
+from murace.data.dicomfile import HEAD, is_dicom
+from murace.data.display import Grey as Grey  # the type of what is read
 from murace.data.header import Header, ImageError
 from murace.opencv import cv2
 
 MAX_FILE = 512 * 2**20  # bytes
 RESIZER = "cv2 INTER_AREA"
-Grey = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _OTHERS = {
     b"GIF8": "a GIF",
@@ -83,10 +85,14 @@ def read(path: Path) -> Radiograph:
 
     Raises:
         ImageError: the file is no usable radiograph.
+        MachineError: it is DICOM, and pydicom or a decoder is missing.
     """
     data, status = _bytes(path)
-    header = _inspect(data)
-    grey = _upright(_pixels(header), header.orientation)
+    if is_dicom(data[:HEAD]):
+        grey = dicom.read_grey(data)
+    else:
+        header = _inspect(data)
+        grey = _upright(_pixels(header), header.orientation)
     return Radiograph(grey, hashlib.sha256(data).hexdigest(), status.st_size, status.st_mtime_ns)
 
 
@@ -148,12 +154,10 @@ def _inspect(data: bytes) -> Header:
         return png.inspect(data)
     if data.startswith(jpeg.SIGNATURE):
         return jpeg.inspect(data)
-    if data[128:132] == b"DICM":
-        raise ImageError("not a PNG or JPEG: DICOM; convert and de-identify it first")
     for start, name in _OTHERS.items():
         if data.startswith(start):
-            raise ImageError(f"not a PNG or JPEG: {name}")
-    raise ImageError(f"not a PNG or JPEG: starts with {ascii(data[:16])[2:-1]}")
+            raise ImageError(f"not a PNG, JPEG or DICOM: {name}")
+    raise ImageError(f"not a PNG, JPEG or DICOM: starts with {ascii(data[:16])[2:-1]}")
 
 
 def _pixels(header: Header) -> Grey:

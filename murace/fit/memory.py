@@ -53,8 +53,7 @@ def require_memory(shadow: Learner, setting: Setting, free: int | None) -> None:
         fits = int((free - world.local_size * weights) // each) // world.size * world.size
         way_out = f"--batch-size {fits} would fit" if fits >= 2 else "try smaller images or --width 0.5"
         raise MachineError(
-            f"--batch-size {size} needs about {need / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free: "
-            f"{way_out}; start over with --fresh"
+            f"--batch-size {size} needs about {need / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free: {way_out}"
         )
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
+from murace.vocabulary import POINTS, SENSITIVITIES
+
 HALF = 0.5
-SENSITIVITIES = (90, 95)  # per cent
-POINTS = ("half", "youden", *(f"sensitivity_{wanted}" for wanted in SENSITIVITIES))
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

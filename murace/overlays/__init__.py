@@ -1,9 +1,19 @@
-"""Studies with the map of their group's member over every view: who answers, what is drawn, and in which folder.
+"""Studies with the map of their group's member over every view: what is drawn, and in which folder.
 
 Pictures, maps and paths come in; nothing here knows a workspace.
 """
 
-from murace.overlays.folder import Member, refuse_foreign
+from murace.overlays.folder import RECORD, refuse_foreign
 from murace.overlays.gallery import Drawn, draw_all
+from murace.overlays.index import INDEX, drawn_folders, refuse_foreign_index, write_index
 
-__all__ = ["Drawn", "Member", "draw_all", "refuse_foreign"]
+__all__ = [
+    "INDEX",
+    "RECORD",
+    "Drawn",
+    "draw_all",
+    "drawn_folders",
+    "refuse_foreign",
+    "refuse_foreign_index",
+    "write_index",
+]

@@ -8,39 +8,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from murace.cam import Floats, Maps, over_original, probability
+from murace.cam import WAY, Floats, Maps, Way, flaw, over_original, probability
 from murace.data.studies import Study, view_names
 from murace.data.views import Bytes, Views
-from murace.device import Place
 from murace.errors import UsageError
 from murace.files import read_json, sha256, write_bytes, write_json
+from murace.member import Member
 from murace.metrics.scores import THRESHOLD
 from murace.opencv import cv2
-from murace.report.overlay import triptych
+from murace.report.overlay import LIMIT, triptych, without_map
 from murace.vocabulary import DISCLAIMER
 
 RECORD, BEGUN = "study.json", "begun.json"
 MODEL, VIEWS = "model_sha256", "views_sha256"
-
-
-@dataclass(frozen=True)
-class Member:
-    """Who answers: a learner fine-tuned for the group, its weights, and how pictures are brought to its size."""
-
-    learner: str
-    weights: Path
-    weights_sha256: str
-    place: Place
-    size: int
-    fit: str
+METHOD, SCALES, MAP = "method", "scales", "map"
+BEFORE = Way("cam", (1,))  # what records say that name no method
+NO_MAP_DRAWN = {
+    "flat": "The map is flat: it points nowhere, so none is drawn.",
+    "not finite": "The map has values that are not finite numbers, so none is drawn.",
+}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A member's answer about a study: maps [V, h, w] in logits, and log-odds [V]."""
+    """A member's answer about a study: maps [V, h, w] as `way` makes them, and log-odds [V], finite."""
 
     maps: Maps
     log_odds: Floats
+    way: Way = WAY
 
 
 def refuse_foreign(study: Study) -> None:
@@ -57,13 +52,18 @@ def refuse_foreign(study: Study) -> None:
             raise UsageError(f"{study.folder / name} was not written by murace cam: choose another --out")
 
 
-def drawn_before(study: Study, member: Member) -> dict[str, Any] | None:
-    """The study's record, where it says that this very model has drawn these very files, and nothing has been begun."""
+def drawn_before(study: Study, member: Member, way: Way = WAY) -> dict[str, Any] | None:
+    """The study's record, where it says that this very model has drawn these very files in this way.
+
+    None where it does not, or where drawing has begun and not ended.
+    """
     old = _recorded(study.folder / RECORD)
     names = view_names(study.views)
     if (study.folder / BEGUN).exists():
         return None
-    if old.get(MODEL) != member.weights_sha256 or [view["file"] for view in old.get("views", [])] != names:
+    if old.get(MODEL) != member.sha256 or [view["file"] for view in old.get("views", [])] != names:
+        return None
+    if (old.get(METHOD, BEFORE.method), old.get(SCALES, list(BEFORE.scales))) != (way.method, list(way.scales)):
         return None
     if not all((study.folder / name).is_file() for name in names):
         return None
@@ -81,14 +81,31 @@ def draw(study: Study, views: Views, answer: Answer, member: Member) -> dict[str
     chances = probability(answer.log_odds)
     content = _content(study, answer, member, names)
     told = f"study {content['probability']:.2f} {content['decision']}   {study.group}   {member.learner}"
+    told += f"   {answer.way.name}"
     for name, original, heat, chance in zip(names, views.originals, answer.maps, chances, strict=True):
-        height, width = original.shape
-        laid = over_original(heat, width=width, height=height, fit=member.fit)
-        _write_png(study.folder / name, triptych(original, laid, caption=f"p = {chance:.2f}   {told}"))
-    content |= {MODEL: member.weights_sha256, VIEWS: list(views.sha256)}
+        drawn = _picture(original, heat, answer.way, fit=member.fit, chance=float(chance), told=told)
+        _write_png(study.folder / name, drawn)
+    content |= {METHOD: answer.way.method, SCALES: list(answer.way.scales)}
+    content |= {MODEL: member.sha256, VIEWS: list(views.sha256)}
     write_json(study.folder / RECORD, content)
     (study.folder / BEGUN).unlink()
     return content
+
+
+def _picture(original: Bytes, heat: Maps, way: Way, *, fit: str, chance: float, told: str) -> Bytes:
+    """The map beside and over the original, or a sentence where it means nothing.
+
+    A map without unit is drawn on a scale from 0 to 1, as shares of its maximum times the probability: what hardly
+    speaks for abnormal stays grey, as with logits.
+    """
+    caption, limit, unit = f"p = {chance:.2f}   {told}", LIMIT, "log-odds"
+    if not way.is_signed:
+        limit, unit = 1.0, "share x p"
+    if (fault := flaw(heat)) is not None:
+        return without_map(original, NO_MAP_DRAWN[fault], caption=caption, limit=limit, unit=unit)
+    height, width = original.shape
+    laid = over_original(heat if way.is_signed else heat * chance, width=width, height=height, fit=fit)
+    return triptych(original, laid, caption=caption, limit=limit, unit=unit)
 
 
 def _content(study: Study, answer: Answer, member: Member, names: list[str]) -> dict[str, Any]:
@@ -96,16 +113,24 @@ def _content(study: Study, answer: Answer, member: Member, names: list[str]) -> 
     mean = float(chances.mean())
     return {
         "group": study.group,
+        "group_source": study.source,
+        "warning": study.warning,
         "learner": member.learner,
         "probability": mean,
         "decision": "abnormal" if mean >= THRESHOLD else "normal",
         "threshold": THRESHOLD,
         "views": [
-            {"file": name, "probability": float(chance), "log_odds": float(odds)}
-            for name, chance, odds in zip(names, chances, answer.log_odds, strict=True)
+            {"file": name, "probability": float(chance), "log_odds": float(odds), **_map_said(heat)}
+            for name, chance, odds, heat in zip(names, chances, answer.log_odds, answer.maps, strict=True)
         ],
         "notice": DISCLAIMER,
     }
+
+
+def _map_said(heat: Maps) -> dict[str, str]:
+    """What the record says of a view's map: `drawn`, or what is wrong with it and a remark for the reader."""
+    fault = flaw(heat)
+    return {MAP: "drawn"} if fault is None else {MAP: fault, "remark": NO_MAP_DRAWN[fault]}
 
 
 def _recorded(path: Path) -> dict[str, Any]:

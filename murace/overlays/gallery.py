@@ -11,21 +11,19 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-import torch
 
 from murace.background import Ahead, Behind
-from murace.cam import Floats, Maps, activation_maps, layout
-from murace.checkpoint import load_model
+from murace.cam import WAY, Bytes, Way, larger, look
 from murace.data.header import ImageError
 from murace.data.studies import Study
-from murace.data.views import Bytes, Views, read_views
+from murace.data.views import Views, read_views
+from murace.member import Member
 from murace.nets import Learner
-from murace.overlays.folder import Answer, Member, draw, drawn_before
+from murace.overlays.folder import Answer, draw, drawn_before
 from murace.watch import Bar, Watch
 
-AT_ONCE = {"cpu": 32, "cuda": 128}  # views at 256 pixels; fewer where they are larger, since memory follows
-REFERENCE = 256 * 256
 WEIGHT = 256 * 2**20  # bytes of radiographs read ahead; as many in a batch, and as many again waiting to be drawn
+NO_NUMBER = "the model's answer is not a finite number: its weights are damaged; run its finetune again with --fresh"
 MOST_THREADS = 8  # of each kind: a radiograph of 6 megapixels takes 200 MB while it is drawn
 
 
@@ -36,11 +34,13 @@ class Opened:
     number: int
     study: Study
     outcome: Views | dict[str, Any] | ImageError
+    larger: Mapping[int, Bytes] = field(default_factory=dict)
 
     @property
     def weight(self) -> int:
         """Bytes of memory."""
-        return self.outcome.weight if isinstance(self.outcome, Views) else 0
+        own = self.outcome.weight if isinstance(self.outcome, Views) else 0
+        return own + sum(pictures.nbytes for pictures in self.larger.values())
 
 
 @dataclass
@@ -53,9 +53,17 @@ class Drawn:
 
 
 def draw_all(
-    studies: Sequence[Study], members: Mapping[str, Member], *, force: bool, threads: int, watch: Watch
+    studies: Sequence[Study],
+    members: Mapping[str, Member],
+    *,
+    way: Way = WAY,
+    force: bool,
+    threads: int,
+    watch: Watch,
 ) -> Drawn:
-    """Draw every study that its group's member has not drawn before, or with `force` every one.
+    """Draw every study that its group's member has not drawn before in this way, or with `force` every one.
+
+    A study about which a net's answer is not a finite number is among the bad.
 
     Raises:
         Interrupted: the watch says so. What is being drawn is finished, the rest is not begun.
@@ -63,7 +71,7 @@ def draw_all(
     """
     count = min(threads, MOST_THREADS)
     numbered = sorted(enumerate(studies), key=lambda pair: pair[1].group)
-    read = partial(_open, members=members, force=force)
+    read = partial(_open, members=members, way=way, force=force)
     with (
         watch.bar("studies", len(studies)) as bar,
         Ahead(read, numbered, weigh=lambda opened: opened.weight, limit=WEIGHT, threads=count) as ahead,
@@ -71,7 +79,7 @@ def draw_all(
     ):
         drawn = Drawn()
         for group, opened in groupby(_usable(ahead.results(watch), drawn, bar), key=lambda one: one.study.group):
-            for number, record in _draw_group(opened, members[group], behind):
+            for number, record in _draw_group(_Asked(members[group], way, drawn, bar), opened, behind):
                 drawn.records[number] = record
                 bar.advance(note=group)
         for number, record in behind.rest():
@@ -80,14 +88,17 @@ def draw_all(
     return drawn
 
 
-def _open(numbered: tuple[int, Study], *, members: Mapping[str, Member], force: bool) -> Opened:
+def _open(numbered: tuple[int, Study], *, members: Mapping[str, Member], way: Way, force: bool) -> Opened:
     number, study = numbered
     member = members[study.group]
     try:
-        before = None if force else drawn_before(study, member)
-        return Opened(number, study, before or read_views(study.views, size=member.size, fit=member.fit))
+        before = None if force else drawn_before(study, member, way)
+        if before:
+            return Opened(number, study, before)
+        views = read_views(study.views, size=member.size, fit=member.fit)
     except ImageError as error:
         return Opened(number, study, error)
+    return Opened(number, study, views, larger(views.originals, size=member.size, fit=member.fit, way=way))
 
 
 def _usable(opened: Iterable[Opened], drawn: Drawn, bar: Bar) -> Iterator[Opened]:
@@ -104,26 +115,34 @@ def _usable(opened: Iterable[Opened], drawn: Drawn, bar: Bar) -> Iterator[Opened
         bar.advance(note=one.study.group)
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """Who answers about a group's studies, how, and where it is noted that an answer is no good."""
+
+    member: Member
+    way: Way
+    drawn: Drawn
+    bar: Bar
+
+
 def _draw_group(
-    opened: Iterable[Opened], member: Member, behind: Behind[tuple[int, dict[str, Any]]]
+    asked: _Asked, opened: Iterable[Opened], behind: Behind[tuple[int, dict[str, Any]]]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Hand the studies of one group over to be drawn; yields the numbers and records of those that are finished."""
-    net = load_model(member.weights)
-    member.place.put(net)
-    net.to(memory_format=layout(member.place))
-    for batch in _batches(opened, views_at_once(member)):
-        for one, answer in zip(batch, _ask(net, member, batch), strict=True):
-            yield from behind.put(partial(_draw, one, answer, member), weight=one.weight)
+    member = asked.member
+    net = member.net()
+    for batch in _batches(opened, member.views_at_once):
+        for one, answer in zip(batch, _ask(net, asked, batch), strict=True):
+            if np.isfinite(answer.log_odds).all():
+                yield from behind.put(partial(_draw, one, answer, member), weight=one.weight)
+                continue
+            asked.drawn.bad[one.number] = ImageError(f"{one.study.views[0].parent}: {NO_NUMBER}")
+            asked.bar.advance(note=one.study.group)
 
 
 def _draw(one: Opened, answer: Answer, member: Member) -> tuple[int, dict[str, Any]]:
     assert isinstance(one.outcome, Views)
     return one.number, draw(one.study, one.outcome, answer, member)
-
-
-def views_at_once(member: Member) -> int:
-    """How many views go through a member's net in one pass."""
-    return max(1, AT_ONCE[member.place.device.type] * REFERENCE // max(REFERENCE, member.size**2))
 
 
 def _batches(opened: Iterable[Opened], at_once: int) -> Iterator[list[Opened]]:
@@ -141,28 +160,13 @@ def _batches(opened: Iterable[Opened], at_once: int) -> Iterator[list[Opened]]:
         yield batch
 
 
-def _ask(net: Learner, member: Member, batch: Sequence[Opened]) -> list[Answer]:
+def _ask(net: Learner, asked: _Asked, batch: Sequence[Opened]) -> list[Answer]:
     """The answers about each study of a batch."""
     prepared = np.concatenate([one.outcome.prepared for one in batch if isinstance(one.outcome, Views)])
-    at_once = views_at_once(member)
-    parts = [_pass(net, member, prepared[first : first + at_once]) for first in range(0, len(prepared), at_once)]
-    maps, log_odds = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    bigger = {
+        scale: np.concatenate([one.larger[scale] for one in batch if one.larger]) for scale in asked.way.scales[1:]
+    }
+    maps, log_odds = look(net, asked.member, prepared, larger=bigger, way=asked.way)
     ends = np.cumsum([len(one.study.views) for one in batch])[:-1]
-    return [Answer(*pair) for pair in zip(np.split(maps, ends), np.split(log_odds, ends), strict=True)]
-
-
-def _pass(net: Learner, member: Member, prepared: Bytes) -> tuple[Maps, Floats]:
-    """One forward pass; where a GPU has too little memory, two of half the size."""
-    place = member.place
-    try:
-        images = torch.from_numpy(prepared).to(place.device).float().div(255)[:, None]
-        with place.autocast():
-            return activation_maps(net, images.contiguous(memory_format=layout(place)))
-    except torch.cuda.OutOfMemoryError:
-        if len(prepared) == 1:
-            raise
-    torch.cuda.empty_cache()
-    middle = len(prepared) // 2
-    halves = (_pass(net, member, half) for half in (prepared[:middle], prepared[middle:]))
-    maps, log_odds = (np.concatenate(arrays) for arrays in zip(*halves, strict=True))
-    return maps, log_odds
+    pairs = zip(np.split(maps, ends), np.split(log_odds, ends), strict=True)
+    return [Answer(*pair, asked.way) for pair in pairs]

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from murace.opencv import cv2
+from murace.report.sentence import written
 from murace.report.sheet import compose
 
 Bytes = npt.NDArray[np.uint8]
@@ -34,7 +35,7 @@ STEPS = 32_767  # of colour between zero and the limit
 STRIP = 2**15  # pixels drawn at a time
 
 
-def triptych(original: Bytes, heat: Heat, *, caption: str, limit: float = LIMIT) -> Bytes:
+def triptych(original: Bytes, heat: Heat, *, caption: str, limit: float = LIMIT, unit: str = "log-odds") -> Bytes:
     """Draw original, map and overlay beside each other at the original's own resolution.
 
     An original narrower than `LEAST_SIDE` is enlarged by a whole factor so that the text can be read.
@@ -43,7 +44,8 @@ def triptych(original: Bytes, heat: Heat, *, caption: str, limit: float = LIMIT)
         original: uint8 [H, W], grey.
         heat: [h, w], floating, the map in logits; positive towards abnormal.
         caption: one line above, such as ``p = 0.93  abnormal  elbow  densenet``.
-        limit: the logit at which the colours end, in both directions.
+        limit: the value at which the colours end, in both directions.
+        unit: of the map's values, written over the colour bar.
 
     Returns:
         uint8 [.., .., 3], RGB.
@@ -55,10 +57,36 @@ def triptych(original: Bytes, heat: Heat, *, caption: str, limit: float = LIMIT)
     factor = _factor(*original.shape)
     grey = np.repeat(np.repeat(original, factor, axis=0), factor, axis=1) if factor > 1 else original
     panels = [np.repeat(grey[..., None], 3, axis=-1), *_painted(grey, heat, limit)]
-    framed = [_frame(panel) for panel in panels]
-    return compose(
-        dict(zip(TITLES, framed, strict=True)), caption=caption, scale=_scale(framed[0].shape[0], limit), limit=limit
-    )
+    return _sheet([_frame(panel) for panel in panels], caption=caption, limit=limit, unit=unit)
+
+
+def without_map(original: Bytes, sentence: str, *, caption: str, limit: float = LIMIT, unit: str = "log-odds") -> Bytes:
+    """Draw the original, and `sentence` where the map and the overlay would be: there is nothing to show.
+
+    Args:
+        original: uint8 [H, W], grey.
+        sentence: why there is no map.
+        caption: as for `triptych`.
+        limit: likewise.
+        unit: likewise.
+
+    Returns:
+        uint8 [.., .., 3], RGB, as large as `triptych` would draw it.
+
+    Raises:
+        ValueError: `original` does not fit the description.
+    """
+    _check(original, np.zeros((1, 1)), limit)
+    factor = _factor(*original.shape)
+    grey = np.repeat(np.repeat(original, factor, axis=0), factor, axis=1)
+    first = _frame(np.repeat(grey[..., None], 3, axis=-1))
+    blank = written(first.shape[0], first.shape[1], sentence)
+    return _sheet([first, blank, blank], caption=caption, limit=limit, unit=unit)
+
+
+def _sheet(panels: list[Bytes], *, caption: str, limit: float, unit: str) -> Bytes:
+    scale = _scale(panels[0].shape[0], limit)
+    return compose(dict(zip(TITLES, panels, strict=True)), caption=caption, scale=scale, limit=limit, unit=unit)
 
 
 def upsample(heat: Heat, shape: tuple[int, ...]) -> Floats:

@@ -1,6 +1,8 @@
 """Panels on one dark sheet: a caption above, titles, a colour bar with numbers, a line below."""
 
+from bisect import bisect_left
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
@@ -21,7 +23,49 @@ SMALLEST, LARGEST = 15, 96  # pixels of the caption's letters
 LETTERS_PER_WIDTH = 72
 
 
-def compose(panels: Mapping[str, Bytes], *, caption: str, scale: Bytes, limit: float) -> Bytes:
+@dataclass(frozen=True)
+class Layout:
+    """Where things stand on a sheet of `count` panels, each of `width` pixels."""
+
+    count: int
+    width: int
+
+    @property
+    def letters(self) -> int:
+        """Pixels of the caption's letters."""
+        return int(np.clip(self.count * self.width / LETTERS_PER_WIDTH, SMALLEST, LARGEST))
+
+    @property
+    def gap(self) -> int:
+        """Pixels between panels, and at the left edge."""
+        return self.letters // 2
+
+    @property
+    def bar(self) -> int:
+        """Width of the colour bar."""
+        return round(self.letters * 0.9)
+
+    @property
+    def top(self) -> int:
+        """The first row of the panels."""
+        return round(self.letters * 3.5)
+
+    @property
+    def below(self) -> int:
+        """Rows under the panels."""
+        return round(self.letters * 1.7)
+
+    @property
+    def sheet(self) -> int:
+        """Width of the whole."""
+        return self.left(self.count) + self.bar + round(self.letters * 5.6)
+
+    def left(self, place: int) -> int:
+        """The first column of a panel; that of the colour bar follows the last."""
+        return self.gap + place * (self.width + self.gap)
+
+
+def compose(panels: Mapping[str, Bytes], *, caption: str, scale: Bytes, limit: float, unit: str = "log-odds") -> Bytes:
     """Set panels of equal size side by side.
 
     Args:
@@ -29,29 +73,39 @@ def compose(panels: Mapping[str, Bytes], *, caption: str, scale: Bytes, limit: f
         caption: one line; made smaller, then cut, where it is too long.
         scale: uint8 [H, 1, 3], the colours from `limit` (top) to its negative.
         limit: the number at the ends of the scale.
+        unit: of the scale.
 
     Returns:
         uint8 [.., .., 3], RGB.
     """
     height, width = next(iter(panels.values())).shape[:2]
-    size = int(np.clip(len(panels) * width / LETTERS_PER_WIDTH, SMALLEST, LARGEST))
-    gap, bar = size // 2, round(size * 0.9)
-    left_of_bar = gap + len(panels) * (width + gap)
-    top = round(size * 3.5)
-    sheet = Image.new("RGB", (left_of_bar + bar + round(size * 5.6), top + height + round(size * 1.7)), BACKGROUND)
+    layout = Layout(len(panels), width)
+    size, gap, bar, top = layout.letters, layout.gap, layout.bar, layout.top
+    left_of_bar = layout.left(len(panels))
+    sheet = Image.new("RGB", (layout.sheet, top + height + layout.below), BACKGROUND)
     pen = ImageDraw.Draw(sheet)
     text, font = _fit(pen, caption, size=size, width=sheet.width - 2 * gap)
     pen.text((gap, size), text, font=font, fill=INK, anchor="lm")
     small = _font(round(size * 0.74))
     for place, (title, panel) in enumerate(panels.items()):
-        x = gap + place * (width + gap)
+        x = layout.left(place)
         sheet.paste(Image.fromarray(panel), (x, top))
         pen.text((x, top - gap), title, font=small, fill=FAINT, anchor="ls")
     sheet.paste(Image.fromarray(np.repeat(scale, bar, axis=1)), (left_of_bar, top))
-    pen.text((left_of_bar, top - gap), "log-odds", font=small, fill=FAINT, anchor="ls")
+    pen.text((left_of_bar, top - gap), unit, font=small, fill=FAINT, anchor="ls")
     _number(pen, (left_of_bar + bar, top), height, limit=limit, font=small)
     pen.text((gap, sheet.height - round(size * 0.8)), LABEL, font=small, fill=FAINT, anchor="lm")
     return np.asarray(sheet)
+
+
+def panels_on(sheet: Bytes, count: int) -> list[Bytes]:
+    """Find the `count` panels on a sheet that `compose` has set; none where it is no such sheet."""
+    height, width = sheet.shape[:2]
+    layout = Layout(count, bisect_left(range(width), width, key=lambda panel: Layout(count, panel).sheet))
+    rows = slice(layout.top, height - layout.below)
+    if layout.sheet != width or rows.stop <= rows.start:
+        return []
+    return [sheet[rows, layout.left(place) : layout.left(place) + layout.width] for place in range(count)]
 
 
 def _number(pen: ImageDraw.ImageDraw, corner: tuple[int, int], height: int, *, limit: float, font: Font) -> None:

@@ -1,21 +1,32 @@
-"""Score every trained learner on validation, designate one for each group, and ask how stable that choice is."""
+"""Score every trained learner on validation, designate one for each group, and ask how stable that choice is.
+
+Where there are several groups it also fits what recognises them.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
-from murace.chain import finished_learners
-from murace.config import CalibrateConfig, params
-from murace.data.store import read_frame, read_index, write_frame
+from murace import device
+from murace.chain import PREPARE, finished_learners
+from murace.checkpoint import load_model
+from murace.config import CalibrateConfig, Machine, params
+from murace.data.store import open_pixels, read_frame, read_index, write_frame
 from murace.errors import WorkspaceError
 from murace.files import digest_of, read_json, write_json
+from murace.member import Member
 from murace.metrics.resampling import LEAST_PATIENTS, resamples
 from murace.metrics.scores import measure
 from murace.metrics.table import at_level, score_table
-from murace.record import Action, Wish, commit, require, take_up, writing
+from murace.recogniser import GroupModel, load_group_model, save_group_model
+from murace.recogniser.fit import chosen_learner
+from murace.recogniser.look import fit_recogniser
+from murace.record import Action, Record, Wish, commit, require, take_up, writing
 from murace.selection import NEAR_TIE, Choice, Grids, choose, stability
 from murace.vocabulary import OVERALL
 from murace.watch import Watch
@@ -26,39 +37,68 @@ CONSUMED = ("model.safetensors", "predictions.csv")
 
 @dataclass(frozen=True)
 class Calibrated:
-    """Table 5 and the choice: `scores` as in `scores.csv`, `roster` as in `roster.json`."""
+    """Table 5 and the choice: `scores` as in `scores.csv`, `roster` as in `roster.json`; who recognises groups."""
 
     skipped: bool
     scores: pd.DataFrame
     roster: dict[str, Any]
+    recogniser: GroupModel | None
     notes: tuple[str, ...]
 
 
-def run(workspace: Workspace, config: CalibrateConfig, *, wish: Wish, watch: Watch) -> Calibrated:
+def run(workspace: Workspace, config: CalibrateConfig, *, machine: Machine, wish: Wish, watch: Watch) -> Calibrated:
     """Choose by `config.metrics` at `config.level` among the learners whose training is complete and current.
 
+    Then fit what recognises the groups, where there are several. An interrupted run starts over: it is short.
+
     Raises:
-        WorkspaceError: no learner is trained, or one is stale or damaged.
+        MachineError, WorkspaceError, Interrupted: see their classes.
     """
-    prepared = require(workspace.prepare.folder, "murace prepare SOURCE", ("index.csv",))
+    chosen, remark = device.choose(machine)
+    prepared = require(workspace.prepare.folder, PREPARE, ("index.csv",))
     trained, notes = finished_learners(workspace, CONSUMED)
-    folder = workspace.calibrate
+    index = read_index(workspace.prepare.index)
+    folder, is_several = workspace.calibrate, index["group"].nunique() > 1
     with writing(folder.folder):
-        consumed = {"prepare/index.csv": prepared.digests("prepare")["prepare/index.csv"]}
-        for learner, record in trained.items():
-            digests = record.digests(f"train/{learner}")
-            consumed |= {f"train/{learner}/{name}": digests[f"train/{learner}/{name}"] for name in CONSUMED}
+        consumed = _consumed(prepared, trained, looks=is_several)
         plan = take_up(folder.folder, "calibrate", params(config), consumed, wish=wish, watch=watch)
         if plan.action is not Action.SKIP:
-            _choose(workspace, config, list(trained), watch)
+            info, parts = _choose(workspace, config, list(trained), index, watch)
+            written, place = ["scores.csv", "roster.json"], device.Place(torch.device("cpu"), "fp32")
+            if is_several:
+                if remark:
+                    watch.say(remark)
+                device.set_threads(machine)
+                record = trained[chosen_learner(list(trained))]
+                place = device.Place(chosen, record.info["precision"])
+                member = _reader(workspace, record, place, fit=str(prepared.params["fit"]))
+                _fit_recogniser(workspace, member, index, config, watch)
+                written.append(folder.recogniser.name)
+            else:
+                folder.recogniser.unlink(missing_ok=True)
+            commit(folder.folder, written, device=place.name, info=info, parts=parts)
         scores, roster = read_frame(folder.scores), read_json(folder.roster)
-    return Calibrated(plan.action is Action.SKIP, scores, roster, notes)
+        recogniser = load_group_model(folder.recogniser) if is_several else None
+    return Calibrated(plan.action is Action.SKIP, scores, roster, recogniser, notes)
 
 
-def _choose(workspace: Workspace, config: CalibrateConfig, learners: list[str], watch: Watch) -> None:
-    """Write the scores and the roster."""
+def _consumed(prepared: Record, trained: Mapping[str, Record], *, looks: bool) -> dict[str, str]:
+    """File in the workspace -> SHA-256; the pictures where they are looked at."""
+    parents = {"prepare": (prepared, ("index.csv", "pixels.npy") if looks else ("index.csv",))}
+    parents |= {f"train/{learner}": (record, CONSUMED) for learner, record in trained.items()}
+    return {
+        f"{folder}/{name}": record.produced[name]["sha256"]
+        for folder, (record, names) in parents.items()
+        for name in names
+    }
+
+
+def _choose(
+    workspace: Workspace, config: CalibrateConfig, learners: list[str], index: pd.DataFrame, watch: Watch
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Write the scores and the roster; what the record says of them, and what members may consume of the roster."""
     images = _validation(workspace, learners)
-    groups = sorted(set(read_index(workspace.prepare.index)["group"]))
+    groups = sorted(set(index["group"]))
     scores = score_table(images, learners, groups).rename(columns={"model": "learner"})
     choices = choose(scores[scores["level"] == str(config.level)], config.metrics)
     shares = _stabilities(images, config, groups, sorted(learners), watch)
@@ -68,13 +108,36 @@ def _choose(workspace: Workspace, config: CalibrateConfig, learners: list[str], 
         "resamples": config.bootstrap.resamples,
         "groups": {group: _entry(choice, shares[group]) for group, choice in choices.items()},
     }
-    folder = workspace.calibrate
-    write_frame(folder.scores, scores)
-    write_json(folder.roster, roster)
-    parts = {f"roster.json:{group}": digest_of(choice.learner) for group, choice in choices.items()}
+    write_frame(workspace.calibrate.scores, scores)
+    write_json(workspace.calibrate.roster, roster)
     overall = scores[(scores["group"] == OVERALL) & (scores["level"] == str(config.level))]
     info = {"learners": learners, "ties": sum(choice.tie for choice in choices.values()), "rows": len(overall)}
-    commit(folder.folder, ["scores.csv", "roster.json"], info=info, parts=parts)
+    return info, {f"roster.json:{group}": digest_of(choice.learner) for group, choice in choices.items()}
+
+
+def _reader(workspace: Workspace, record: Record, place: device.Place, *, fit: str) -> Member:
+    """A trained learner as it will see new pictures."""
+    learner = str(record.params["learner"])
+    path = workspace.train(learner).model
+    return Member(
+        learner=learner,
+        load=partial(load_model, path),
+        sha256=record.produced[path.name]["sha256"],
+        place=place,
+        size=int(record.info["size"]),
+        fit=fit,
+        head=str(record.params["head"]),
+    )
+
+
+def _fit_recogniser(
+    workspace: Workspace, member: Member, index: pd.DataFrame, config: CalibrateConfig, watch: Watch
+) -> None:
+    """Look at prepared pictures, which are checked first, and write the group model."""
+    require(workspace.prepare.folder, PREPARE, ("pixels.npy",))
+    pixels = open_pixels(workspace.prepare.pixels)
+    model = fit_recogniser(member, pixels, index, seed=config.bootstrap.seed, watch=watch)
+    save_group_model(workspace.calibrate.recogniser, model)
 
 
 def _entry(choice: Choice, shares: Mapping[str, float]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from murace.chain import require_choice
 from murace.config import FinetuneConfig, Machine, Recipe, params
 from murace.errors import UsageError
 from murace.files import read_json
-from murace.record import Action, Wish, commit, read, require, take_up, writing
-from murace.task import FILES, Circumstances, Done, Task, follow, lead, require_equal_shares
+from murace.record import Action, Wish, commit, decide, read, require, take_up, writing
+from murace.task import FILES, Circumstances, Done, Task, follow, lead, require_equal_shares, require_possible
 from murace.vocabulary import closest
 from murace.watch import Watch
 from murace.workspace import Workspace
@@ -108,10 +108,13 @@ def _finetune(workspace: Workspace, order: Order, circumstances: Circumstances, 
     folder, watch = workspace.finetune(order.group), circumstances.watch
     with writing(folder.folder):
         name, states = f"finetune/{order.group}", folder.checkpoint
-        plan = take_up(folder.folder, name, order.params, order.consumed, wish=wish, watch=watch, states=states)
-        is_current = plan.action is Action.SKIP
+        action = decide(folder.folder, order.params, order.consumed, wish).action
+        is_current = action is Action.SKIP
+        task = Task(order.recipe, order.form, order.group, resumes=action is Action.RESUME)
         if not is_current:
-            task = Task(order.recipe, order.form, order.group, resumes=plan.action is Action.RESUME)
+            require_possible(task, workspace, circumstances)
+        take_up(folder.folder, name, order.params, order.consumed, wish=wish, watch=watch, states=states)
+        if not is_current:
             done = lead(task, workspace, circumstances)
             commit(folder.folder, FILES, device=done.setting.place.name, info=_describe(order, done))
         record = read(folder.folder)

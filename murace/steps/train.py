@@ -6,8 +6,8 @@ from typing import Any
 from murace import device
 from murace.config import Machine, TrainConfig, params
 from murace.nets import count_parameters
-from murace.record import Action, Wish, commit, read, require, take_up, writing
-from murace.task import FILES, Circumstances, Task, build, follow, lead, require_equal_shares
+from murace.record import Action, Wish, commit, decide, read, require, take_up, writing
+from murace.task import FILES, Circumstances, Task, build, follow, lead, require_equal_shares, require_possible
 from murace.watch import Watch
 from murace.workspace import Workspace
 from murace.world import current
@@ -47,12 +47,15 @@ def run(workspace: Workspace, config: TrainConfig, *, machine: Machine, wish: Wi
         digests = prepared.digests("prepare")
         consumed = {f"prepare/{part}": digests[f"prepare/{part}"] for part in PREPARED}
         states = folder.checkpoint
-        plan = take_up(folder.folder, name, params(config), consumed, wish=wish, watch=watch, states=states)
-        is_current = plan.action is Action.SKIP
+        action = decide(folder.folder, params(config), consumed, wish).action
+        is_current = action is Action.SKIP
+        task = Task(config.recipe, form, resumes=action is Action.RESUME)
+        if not is_current:
+            require_possible(task, workspace, circumstances)
+        take_up(folder.folder, name, params(config), consumed, wish=wish, watch=watch, states=states)
         if not is_current:
             if remark:
                 watch.say(remark)
-            task = Task(config.recipe, form, resumes=plan.action is Action.RESUME)
             done = lead(task, workspace, circumstances)
             total, trainable = count_parameters(done.net)
             info = {"size": form["size"], "parameters": total, "trainable": trainable, **done.facts}

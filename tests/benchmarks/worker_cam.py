@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 import murace.cli.app  # noqa: F401 - threads wait as in any command
-from murace.cam import activation_maps, layout
+from murace.cam import activation_maps
 from murace.config import Machine
-from murace.device import Place, set_threads
+from murace.device import set_threads
 from murace.nets import create
 from murace.nets.learner import Learner
 from murace.report.overlay import upsample
@@ -33,7 +33,7 @@ def prepare(spec: Spec) -> tuple[Work, dict[str, object]]:
     images = torch.rand(spec["batch"], 1, spec["size"], spec["size"])
     facts: dict[str, object] = {"threads": threads, "torch": torch.__version__}
     if spec["way"] == "murace":
-        net.to(memory_format=layout(Place(torch.device("cpu"), "fp32")))
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         draw: Maps = lambda batch: enlarged(net, batch)  # noqa: E731
     else:
         draw = grad_cam(net)

@@ -17,7 +17,20 @@ from tests.cli.typed import ROOT, environment
 
 FOLDER = ROOT / "completions"
 LEARNERS = {"convnet", "resnet", "densenet", "all"}
-COMMANDS = {"prepare", "train", "calibrate", "finetune", "evaluate", "cam", "status", "score", "sample", "demo"}
+COMMANDS = {
+    "prepare",
+    "train",
+    "calibrate",
+    "finetune",
+    "evaluate",
+    "cam",
+    "predict",
+    "export",
+    "status",
+    "score",
+    "sample",
+    "demo",
+}
 METRICS = {"auc,accuracy", "auc,precision", "auc,recall", "auc,kappa", "auc,acc"}
 LINES = {
     "murace ": COMMANDS,

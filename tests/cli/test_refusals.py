@@ -40,6 +40,12 @@ UNKNOWN = [
     ("finetune --batch-size 0", "--batch-size"),
     ("evaluate --gpu one", "cpu"),
     ("cam", "STUDY_DIR"),
+    ("cam study --check boxes.csv", "STUDY_DIR"),
+    ("cam study --method gradcamm", "'gradcam'"),
+    ("cam study --scales 2,1", "--scales"),
+    ("cam study --scales x", "--scales"),
+    ("predict", "PATHS"),
+    ("predict study --operating-point yoden", "'youden'"),
     ("prepare", "SOURCE"),
     ("prepare here --fit padd", "'pad'"),
     ("prepare here --size 4", "--size"),
@@ -175,6 +181,7 @@ def test_groups_that_the_roster_does_not_know(finished: Workspace) -> None:
     assert "'wrist'" in refused(2, "cam", "study", "--group", "wrst", *here)
     Path("study").mkdir()
     Path("study/image1.png").write_bytes(png(picture()))
+    assert "'wrist'" in refused(2, "predict", "study", "--group", "wrst", *here)
     message = refused(2, "cam", "study", *here)
     assert "--group" in message
     assert "elbow, wrist" in message

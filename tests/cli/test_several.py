@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from murace.cli import several
-from murace.torchrun import VARIABLES
+from murace.torchrun import STARTED, VARIABLES, launch
 from murace.workspace import Workspace
 from tests.cli.typed import NARROW, environment, files_in, refused, typed
 
@@ -56,7 +56,7 @@ def test_ctrl_c_saves_all_and_says_how_to_go_on(prepared: Workspace) -> None:
         stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert stdout == ""
-    command = f"torchrun --nproc-per-node 2 -m murace {' '.join(words)}"
+    command = f"murace {' '.join(words)}"  # as it was typed
     assert stderr.endswith(f"interrupted by SIGINT; what was done is saved. To go on: {command}\n")
     assert "Traceback" not in stderr
     assert list(prepared.train("convnet").checkpoint.glob("0*.json"))
@@ -77,6 +77,35 @@ def test_a_killed_process_ends_the_run_with_one_clear_line(prepared: Workspace) 
     assert stderr.count("error: another process of this run has ended before its time") == 1
     assert "Traceback" not in stderr
     assert sorted(path.stem for path in prepared.train("convnet").checkpoint.glob("0*.json"))[-1].endswith("-000000")
+
+
+def test_torchrun_shows_help_once() -> None:
+    ended = subprocess.run(
+        [*TORCHRUN, "train", "--help"], env=environment(), capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.count("Train learners on all groups") == 1
+
+
+@pytest.mark.slow
+def test_a_killed_leading_process_is_told_by_another(prepared: Workspace) -> None:
+    with started(*TRAIN, "--epochs", "100000", "--patience", "100000", "-w", str(prepared.root)) as process:
+        while not (line := process.stderr.readline()).startswith("epoch 1/"):
+            assert line
+        pids = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout
+        victim = next(pid for pid in pids.split() if b"RANK=0\0" in Path(f"/proc/{pid}/environ").read_bytes())
+        subprocess.run(["kill", "-9", victim], check=True)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 5
+    assert stderr.count("error in process 1: another process of this run has ended before its time") == 1
+
+
+def test_how_the_processes_are_started_is_said_as_it_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert launch().command == "murace"
+    for name, value in zip(VARIABLES, ("0", "2", "0", "2", "127.0.0.1", "1"), strict=True):
+        monkeypatch.setenv(name, value)
+    assert launch().command == "torchrun --nproc-per-node 2 -m murace"
+    monkeypatch.setenv(STARTED, "1")
+    assert launch().command == "murace"
 
 
 def test_a_step_for_one_process_refuses_to_be_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

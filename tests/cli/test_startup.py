@@ -10,7 +10,20 @@ from murace import __version__
 from tests.cli.typed import environment, typed
 
 HEAVY = ("torch", "torchvision", "numpy", "pandas", "sklearn", "cv2", "matplotlib", "scipy", "safetensors", "PIL")
-COMMANDS = ("prepare", "train", "calibrate", "finetune", "evaluate", "cam", "status", "score", "sample", "demo")
+COMMANDS = (
+    "prepare",
+    "train",
+    "calibrate",
+    "finetune",
+    "evaluate",
+    "cam",
+    "predict",
+    "export",
+    "status",
+    "score",
+    "sample",
+    "demo",
+)
 RUN = "import contextlib\nfrom murace.__main__ import main\nwith contextlib.suppress(SystemExit): main()"
 
 

@@ -48,7 +48,7 @@ def test_a_step_is_done_begun_or_not(prepared: Workspace) -> None:
 def test_everything_is_done(finished: Workspace) -> None:
     assert set(states(finished.root).values()) == {"done"}
     assert next_of(finished.root) is None
-    said = f"everything is done; to read studies: murace cam STUDY_DIR --out overlays -w {finished.root}\n"
+    said = f"everything is done; to read new studies: murace predict STUDIES -w {finished.root}\n"
     assert done("status", "-w", finished.root).stderr == said
 
 

@@ -10,6 +10,7 @@ from murace.cli.console import printable
 from murace.workspace import Workspace
 from tests.cli.typed import CPU, MEMBER, NARROW, answered, done, files_in, typed
 from tests.data.files import make_mura, picture, png
+from tests.workshop import tiny_index, tiny_pixels
 
 ESCAPE = "\x1b"
 EPOCH = (
@@ -22,8 +23,10 @@ TRAIN = ("train", "--arch", "all", *NARROW, "--epochs", "2")
 def study(tmp_path: Path) -> Path:
     folder = tmp_path / "XR_ELBOW" / "patient00001" / "study1_positive"
     folder.mkdir(parents=True)
+    index = tiny_index()
+    pixels = tiny_pixels(index, seed=7)[(index["group"] == "elbow").to_numpy()]
     for view in (1, 2):
-        (folder / f"image{view}.png").write_bytes(png(picture(view, 90, 70)))
+        (folder / f"image{view}.png").write_bytes(png(pixels[view]))
     return folder
 
 
@@ -37,6 +40,7 @@ def commands(finished: Workspace, study: Path, tmp_path: Path) -> dict[str, tupl
         "finetune": ("finetune", *MEMBER, *here),
         "evaluate": ("evaluate", *CPU, *here),
         "cam": ("cam", study, "--out", tmp_path / "overlays", *CPU, *here),
+        "predict": ("predict", study, "--out", tmp_path / "predictions.csv", *CPU, *here),
         "status": ("status", *here),
     }
 
@@ -94,16 +98,41 @@ def test_run_twice_it_is_up_to_date(command: str, commands: dict, finished: Work
 
 def test_cam_says_what_it_read_and_reads_it_once(commands: dict, tmp_path: Path) -> None:
     folder = tmp_path / "overlays" / "elbow-patient00001-study1"
-    line = rf"{folder}: (ab)?normal, p = 0\.\d{{3}} \(elbow, \w+, 2 views\)"
-    assert re.fullmatch(f"{line}\n", done(*commands["cam"]).stdout)
-    assert re.fullmatch(f"{line}; up to date\n", done(*commands["cam"]).stdout)
+    line = rf"{folder}: (ab)?normal, p = 0\.\d{{3}} \(elbow by path, \w+, 2 views\)"
+    page = f"gallery: {tmp_path / 'overlays' / 'index.html'}\n"
+    assert re.fullmatch(f"{line}\n{page}", done(*commands["cam"]).stdout)
+    assert re.fullmatch(f"{line}; up to date\n{page}", done(*commands["cam"]).stdout)
     (told,) = answered(*commands["cam"])["studies"]
     assert told["skipped"]
     assert told["folder"] == str(folder)
     assert len(told["views"]) == 2
 
 
-@pytest.mark.parametrize("command", ["train", "calibrate", "finetune", "evaluate", "cam", "status"])
+def test_predict_says_what_it_read_and_where_it_stands(commands: dict, study: Path, tmp_path: Path) -> None:
+    line = rf"{study}: (ab)?normal, p = 0\.\d{{3}}, calibrated [01]\.\d{{3}} \(elbow by path, \w+, 2 views\)"
+    files = f"studies: {tmp_path / 'predictions.csv'}\nviews: {tmp_path / 'predictions-views.csv'}\n"
+    result = done(*commands["predict"])
+    assert re.fullmatch(f"{line}\n{files}", result.stdout)
+    assert "synthetic" in result.stderr
+    assert "not a medical device" in result.stderr
+    assert "up to date" in done(*commands["predict"]).stderr
+    (told,) = answered(*commands["predict"])["studies"]
+    assert (told["study"], told["group"], told["views"], told["problem"]) == (str(study), "elbow", 2, None)
+
+
+def test_what_could_be_done_is_told_beside_what_could_not(commands: dict, study: Path) -> None:
+    (study / "image2.png").write_bytes(b"BM")
+    for name in ("predict", "cam"):
+        result = typed(*commands[name], "--json")
+        assert result.exit_code == 3
+        told = json.loads(result.stdout)
+        assert "image2.png: not a PNG, JPEG or DICOM: a BMP" in told["error"]["message"]
+        assert told["error"]["exit_code"] == 3
+        if name == "predict":
+            assert [(row["views"], row["unreadable"]) for row in told["studies"]] == [(1, 1)]
+
+
+@pytest.mark.parametrize("command", ["train", "calibrate", "finetune", "evaluate", "cam", "predict", "status"])
 def test_json_is_one_object_and_quiet_is_silent(command: str, commands: dict) -> None:
     quiet = done(*commands[command], "--quiet")
     assert quiet.stdout.strip()
@@ -113,7 +142,7 @@ def test_json_is_one_object_and_quiet_is_silent(command: str, commands: dict) ->
     assert result.stdout.count("\n") == 1
     told = json.loads(result.stdout)
     assert (told["schema"], told["command"]) == (1, command)
-    assert command == "cam" or told["next"] is None
+    assert command in ("cam", "predict") or told["next"] is None
     assert ESCAPE not in quiet.output + result.output
 
 

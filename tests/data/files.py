@@ -1,15 +1,31 @@
 """Small radiographs and sources, drawn for tests."""
 
+import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from murace.opencv import cv2
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+CR = "1.2.840.10008.5.1.4.1.1.1"
+CANARIES = {
+    "PatientName": "CANARY^NAME",
+    "PatientID": "CANARY-ID",
+    "PatientBirthDate": "19561231",
+    "StudyDate": "20260713",
+    "AccessionNumber": "CANARY-ACC",
+    "InstitutionName": "CANARY HOSPITAL",
+    "StudyInstanceUID": "1.2.826.0.1.56473829",
+    "SOPInstanceUID": "1.2.826.0.1.91827364",
+}
 
 
 def picture(seed: int = 0, height: int = 24, width: int = 16) -> npt.NDArray[np.uint8]:
@@ -49,6 +65,48 @@ def jpeg(image: npt.NDArray[np.uint8], orientation: int | None = None) -> bytes:
         return data
     body = b"Exif\0\0" + exif(orientation)
     return data[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + data[2:]
+
+
+def dicom_elements(image: npt.NDArray[Any], **elements: Any) -> Dataset:
+    """A CR image with canaries for identifiers; an element given as None is left out."""
+    bits = 8 * image.dtype.itemsize
+    made = Dataset()
+    values: dict[str, Any] = {
+        "SOPClassUID": CR, "Modality": "CR", **CANARIES, "Rows": image.shape[0], "Columns": image.shape[1],
+        "SamplesPerPixel": image.shape[2] if image.ndim == 3 else 1, "PhotometricInterpretation": "MONOCHROME2",
+        "BitsAllocated": bits, "BitsStored": bits, "PixelRepresentation": int(image.dtype.kind == "i"),
+    }  # fmt: skip
+    if image.ndim == 3:
+        values |= {"PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
+    values |= elements
+    if values["BitsStored"]:
+        values.setdefault("HighBit", values["BitsStored"] - 1)
+    for keyword, value in values.items():
+        if value is not None:
+            setattr(made, keyword, value)
+    made.add_new("PixelData", "OB" if bits == 8 else "OW", image.tobytes() + b"\0" * (image.nbytes % 2))
+    return made
+
+
+def dicom(
+    image: npt.NDArray[Any], *, syntax: str | None = ExplicitVRLittleEndian, encode: str | None = None, **elements: Any
+) -> bytes:
+    """A DICOM file; without preamble where `syntax` is None, compressed where `encode` names how."""
+    made, file = dicom_elements(image, **elements), io.BytesIO()
+    if syntax is None:
+        made.save_as(file, implicit_vr=True, little_endian=True, enforce_file_format=False)
+        return file.getvalue()
+    if syntax == ExplicitVRBigEndian and image.dtype.itemsize == 2:
+        made.PixelData = image.astype(image.dtype.newbyteorder(">")).tobytes()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
+    made.file_meta.MediaStorageSOPClassUID, made.file_meta.MediaStorageSOPInstanceUID = CR, "1.2.3"
+    if encode is not None:
+        made.compress(encode, generate_instance_uid=False)
+        syntax = encode
+    is_little = syntax != ExplicitVRBigEndian
+    made.save_as(file, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=is_little, enforce_file_format=True)
+    return file.getvalue()
 
 
 def make_mura(folder: Path, *, regions: tuple[str, ...] = ("ELBOW", "WRIST"), patients: int = 8) -> Path:

@@ -55,8 +55,7 @@ def test_a_batch_that_does_not_fit_is_refused_with_one_that_does() -> None:
     with pytest.raises(MachineError) as refusal:
         require_memory(net, setting(4096), free=2 * 10**9)
     found = re.fullmatch(
-        r"--batch-size 4096 needs about 9\.\d GB of memory and 2\.0 GB are free: --batch-size (\d+) would fit; "
-        r"start over with --fresh",
+        r"--batch-size 4096 needs about 9\.\d GB of memory and 2\.0 GB are free: --batch-size (\d+) would fit",
         str(refusal.value),
     )
     assert found, str(refusal.value)

@@ -1,24 +1,32 @@
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from murace.config import Bootstrap, CalibrateConfig
-from murace.errors import WorkspaceError
+from murace.config import Bootstrap, CalibrateConfig, Machine
+from murace.data.store import open_pixels, read_index
+from murace.errors import Interrupted, MachineError, WorkspaceError
+from murace.files import read_json, write_json
 from murace.metrics.resampling import resamples
 from murace.metrics.table import by_study, score_table
-from murace.record import State, Wish, begin, examine
+from murace.panel import WorkspacePanel
+from murace.recogniser import load_group_model
+from murace.record import State, Wish, begin, examine, read
 from murace.selection import choose
 from murace.steps import calibrate, train
 from murace.vocabulary import Level
-from murace.watch import Watch
+from murace.watch import Bar, Watch
 from murace.workspace import Workspace
-from tests.workshop import CPU, tiny_config
+from tests.workshop import CPU, tiny_config, tiny_workspace
 
 
 def run(workspace: Workspace, wish: Wish = Wish(), **config: object) -> calibrate.Calibrated:  # noqa: B008
-    return calibrate.run(workspace, CalibrateConfig(**config), wish=wish, watch=Watch())
+    return calibrate.run(workspace, CalibrateConfig(**config), machine=CPU, wish=wish, watch=Watch())
 
 
 def test_the_roster_is_the_rule_applied_to_the_scores(finished: Workspace) -> None:
@@ -55,7 +63,7 @@ def test_the_stability_is_the_rule_applied_to_resampled_patients(finished: Works
 
 
 def test_other_resamples_choose_again_but_leave_the_members_current(finished: Workspace) -> None:
-    done = calibrate.run(finished, CalibrateConfig(bootstrap=Bootstrap(resamples=150)), wish=Wish(), watch=Watch())
+    done = run(finished, bootstrap=Bootstrap(resamples=150))
     assert not done.skipped
     assert examine(finished.finetune("wrist").folder)[0] is State.DONE
 
@@ -98,3 +106,104 @@ def test_one_learner_alone_serves_everyone(prepared: Workspace) -> None:
     train.run(prepared, tiny_config(), machine=CPU, wish=Wish(), watch=Watch())
     done = run(prepared)
     assert {entry["learner"] for entry in done.roster["groups"].values()} == {"convnet"}
+
+
+def test_the_recogniser_knows_the_groups_of_pictures_it_has_not_seen(finished: Workspace) -> None:
+    recogniser = WorkspacePanel(finished, torch.device("cpu")).recogniser()
+    assert recogniser is not None
+    index, pixels = read_index(finished.prepare.index), open_pixels(finished.prepare.pixels)
+    net, test = recogniser.member.net(), index[index["split"] == "test"]
+    found = recogniser.features(net, pixels[test["row"].to_numpy()])
+    likeliest = [recogniser.recognise(row[None]).likeliest for row in found]
+    assert np.mean([name == group for name, group in zip(likeliest, test["group"], strict=True)]) > 0.9
+    black = np.zeros((1, *pixels.shape[1:]), np.uint8)
+    assert recogniser.recognise(recogniser.features(net, black)).group is None
+
+
+def test_the_recogniser_is_fitted_on_training_and_checked_on_validation_images(finished: Workspace) -> None:
+    done = run(finished)
+    assert done.recogniser is not None
+    index = read_index(finished.prepare.index)
+    validation = index[index["split"] == "validation"]
+    counts = {level: found["overall"].count for level, found in done.recogniser.accuracy.items()}
+    assert counts == {"image": len(validation), "study": validation["study"].nunique()}
+    assert done.recogniser.learner == "resnet"
+    record = read(finished.calibrate.folder)
+    assert record is not None
+    assert "recogniser.safetensors" in record.produced
+    assert {"prepare/pixels.npy", "train/resnet/model.safetensors"} <= set(record.consumed)
+    assert done.recogniser.weights_sha256 == record.consumed["train/resnet/model.safetensors"]
+
+
+def test_the_same_data_give_the_same_bytes_and_leave_the_members_current(finished: Workspace) -> None:
+    before = finished.calibrate.recogniser.read_bytes()
+    assert not run(finished, Wish(force=True)).skipped
+    assert finished.calibrate.recogniser.read_bytes() == before
+    assert examine(finished.finetune("elbow").folder)[0] is State.DONE
+    assert examine(finished.evaluate.folder)[0] is State.DONE
+
+
+def test_a_choice_made_before_there_was_a_recogniser_gets_one(finished: Workspace) -> None:
+    path = finished.calibrate.folder / "step.json"
+    record = read_json(path)
+    del record["produced"]["recogniser.safetensors"], record["consumed"]["prepare/pixels.npy"]
+    write_json(path, record)
+    finished.calibrate.recogniser.unlink()
+    panel = WorkspacePanel(finished, torch.device("cpu"))
+    with pytest.raises(WorkspaceError, match=r"recogniser.safetensors is missing. Run: murace calibrate$"):
+        panel.recogniser()
+    assert not run(finished).skipped
+    assert panel.recogniser() is not None
+    assert examine(finished.finetune("elbow").folder)[0] is State.DONE
+
+
+def test_a_lost_or_rotten_recogniser_is_made_again(finished: Workspace) -> None:
+    before = finished.calibrate.recogniser.read_bytes()
+    finished.calibrate.recogniser.unlink()
+    assert not run(finished).skipped
+    assert finished.calibrate.recogniser.read_bytes() == before
+    finished.calibrate.recogniser.write_bytes(before[:-8])
+    with pytest.raises(WorkspaceError, match="Run: murace calibrate"):
+        WorkspacePanel(finished, torch.device("cpu")).recogniser()
+    run(finished)
+    assert finished.calibrate.recogniser.read_bytes() == before
+
+
+def test_one_group_has_no_recogniser_and_an_old_one_goes(prepared: Workspace) -> None:
+    shutil.rmtree(prepared.root)
+    tiny_workspace(prepared.root, groups=("elbow",))
+    train.run(prepared, tiny_config(epochs=1), machine=CPU, wish=Wish(), watch=Watch())
+    prepared.calibrate.folder.mkdir()
+    prepared.calibrate.recogniser.write_bytes(b"old")
+    done = run(prepared)
+    assert done.recogniser is None
+    assert not prepared.calibrate.recogniser.exists()
+    assert run(prepared).skipped
+    assert WorkspacePanel(prepared, torch.device("cpu")).recogniser() is None
+
+
+class Impatient(Watch):
+    """Stops as soon as the recogniser has looked at a few pictures."""
+
+    @contextmanager
+    def bar(self, title: str, total: int, *, start: int = 0, lines: bool = False) -> Iterator[Bar]:
+        if title == "recogniser":
+            assert total > 0
+            self.signum = 2
+        yield Bar()
+
+
+def test_an_interrupted_run_leaves_no_half_and_is_made_up_for(finished: Workspace) -> None:
+    before = finished.calibrate.recogniser.read_bytes()
+    with pytest.raises(Interrupted):
+        calibrate.run(finished, CalibrateConfig(), machine=CPU, wish=Wish(force=True), watch=Impatient())
+    assert examine(finished.calibrate.folder)[0] is State.PARTIAL
+    assert finished.calibrate.recogniser.read_bytes() == before
+    assert not run(finished).skipped
+    assert finished.calibrate.recogniser.read_bytes() == before
+    assert load_group_model(finished.calibrate.recogniser).groups == ("elbow", "wrist")
+
+
+def test_a_gpu_that_is_not_there_comes_before_a_workspace_that_is_not(prepared: Workspace) -> None:
+    with pytest.raises(MachineError, match="--gpu 99"):
+        calibrate.run(prepared, CalibrateConfig(), machine=Machine(gpu="99"), wish=Wish(), watch=Watch())

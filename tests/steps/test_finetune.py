@@ -84,10 +84,11 @@ def test_without_a_roster_it_names_the_command(prepared: Workspace) -> None:
 
 
 def test_another_choice_makes_only_that_member_stale(finished: Workspace) -> None:
-    before = calibrate.run(finished, CalibrateConfig(), wish=Wish(), watch=Watch()).roster["groups"]
+    before = calibrate.run(finished, CalibrateConfig(), machine=CPU, wish=Wish(), watch=Watch()).roster["groups"]
     changed = None
     for metrics in (("recall",), ("precision",), ("accuracy", "recall"), ("auc",)):
-        after = calibrate.run(finished, CalibrateConfig(metrics=metrics), wish=Wish(), watch=Watch()).roster["groups"]
+        config = CalibrateConfig(metrics=metrics)
+        after = calibrate.run(finished, config, machine=CPU, wish=Wish(), watch=Watch()).roster["groups"]
         changed = {group for group in after if after[group]["learner"] != before[group]["learner"]}
         for group in after:
             expected = State.STALE if group in changed else State.DONE

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from safetensors.numpy import load_file
 from murace.config import EvaluateConfig, Machine
 from murace.data.batches import order
 from murace.data.store import read_frame
-from murace.errors import Interrupted, PeerLostError, UsageError
+from murace.errors import Interrupted, MachineError, PeerLostError, UsageError
 from murace.record import State, Wish, examine, read
 from murace.steps import evaluate, finetune, train
 from murace.watch import Watch
@@ -117,7 +118,7 @@ def learn(root: Path, epochs: int) -> train.Trained:
 
 
 def test_going_on_to_a_better_epoch_ends_well_in_every_process(tmp_path: Path) -> None:
-    root = tiny_workspace(tmp_path / "a").root
+    root = tiny_workspace(tmp_path / "a", seed=1).root
     assert all(isinstance(answer, train.Trained) for answer in together(2, learn, root, 1))
     answers = together(2, learn, root, 6)
     assert all(isinstance(answer, train.Trained) for answer in answers)
@@ -163,6 +164,33 @@ def test_what_cannot_be_shared_is_refused_before_anything_starts(tmp_path: Path)
     assert not workspace.train("convnet").folder.exists()
 
 
+def compile_it(root: Path) -> None:
+    machine = Machine(gpu="cpu", threads=1, compile="on")
+    train.run(Workspace(root), tiny_config("convnet", **STILL), machine=machine, wish=Wish(), watch=Watch())
+
+
+def test_a_refusal_in_several_processes_notes_no_beginning(tmp_path: Path) -> None:
+    workspace = tiny_workspace(tmp_path / "a")
+    answers = together(2, compile_it, workspace.root)
+    assert answers[0].kind is UsageError
+    assert answers[0].message.startswith("--compile on is for one process")
+    assert examine(workspace.train("convnet").folder)[0] is State.MISSING
+
+
+@pytest.mark.parametrize("step", ["train", "finetune"])
+def test_too_little_memory_leaves_everything_as_it_was(
+    finished: Workspace, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    monkeypatch.setattr("murace.device.free_memory", lambda: 1000)
+    folder = finished.train("convnet").folder if step == "train" else finished.finetune("elbow").folder
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    again = partial(fit, finished.root, "convnet", lr=0.5) if step == "train" else partial(specialise, finished.root)
+    with pytest.raises(MachineError, match="needs about"):
+        again()
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert examine(folder)[0] is not State.PARTIAL
+
+
 def specialise(root: Path) -> list[finetune.Finetuned]:
     return finetune.run(Workspace(root), tiny_members(), groups=[], machine=CPU, wish=Wish(force=True), watch=Watch())
 
@@ -183,10 +211,12 @@ def test_finetune_and_evaluate_in_two_processes_find_what_one_finds(finished: Wo
     assert read(finished.finetune("elbow").folder).info["processes"] == 2
 
 
-def test_more_processes_than_images_are_refused(tmp_path: Path) -> None:
-    answers = together(3, crowd, tiny_workspace(tmp_path / "a").root)
+def test_more_processes_than_images_are_refused_before_a_beginning_is_noted(tmp_path: Path) -> None:
+    workspace = tiny_workspace(tmp_path / "a")
+    answers = together(3, crowd, workspace.root)
     assert answers[0].kind is UsageError
     assert answers[0].message == "3 processes for batches of 2 images: start at most 2"
+    assert examine(workspace.train("convnet").folder)[0] is State.MISSING
 
 
 def crowd(root: Path) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from murace.cam import activation_maps, over_original, probability
+from murace.cam import activation_maps, probability
 from murace.errors import UsageError
 from murace.nets import create
 from murace.vocabulary import LEARNERS
@@ -40,24 +40,3 @@ def test_the_fc_head_has_no_map() -> None:
     net = create("convnet", width=0.05, head="fc", size=128)
     with pytest.raises(UsageError, match="--head gap"):
         activation_maps(net, torch.rand(1, 1, 128, 128))
-
-
-def test_a_padded_map_is_cut_back_to_the_original() -> None:
-    heat = np.zeros((4, 4))
-    heat[:, 1:3] = 1.0  # the middle half: where a picture half as wide as high lies
-    laid = over_original(heat, width=50, height=100, fit="pad")
-    assert laid.shape == (100, 50)
-    assert laid[:, 13:37].min() == 1.0
-    assert over_original(heat, width=50, height=100, fit="squash") is heat
-
-
-@pytest.mark.parametrize(("width", "height"), [(373, 454), (40, 31), (7, 5)])
-def test_a_map_is_enlarged_as_torch_would_and_cut(width: int, height: int) -> None:
-    heat = np.random.default_rng(0).normal(size=(8, 8))
-    side = max(width, height)
-    enlarged = torch.nn.functional.interpolate(
-        torch.from_numpy(heat)[None, None], size=(side, side), mode="bilinear", align_corners=False
-    )[0, 0].numpy()
-    top, left = (side - height) // 2, (side - width) // 2
-    laid = over_original(heat, width=width, height=height, fit="pad")
-    assert np.allclose(laid, enlarged[top : top + height, left : left + width], atol=1e-4)

@@ -1,18 +1,13 @@
 """Class activation maps (Zhou et al. 2016; the paper's Fig. 3): head weights times last feature map, no gradient."""
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from murace.device import Place
+from murace.cam.arrays import Floats, Maps
 from murace.errors import UsageError
 from murace.nets import Learner
-from murace.opencv import cv2
 
 NO_MAP = "a net with --head fc has no class activation map; train with --head gap to draw one"
-Floats = npt.NDArray[np.float64]
-Maps = Floats
 
 
 @torch.no_grad()
@@ -42,32 +37,7 @@ def activation_maps(net: Learner, images: Tensor) -> tuple[Maps, Floats]:
     return maps.cpu().numpy(), log_odds.cpu().numpy()
 
 
-def layout(place: Place) -> torch.memory_format:
-    """The layout in which a net draws fastest: on a CPU channels-last in fp32 too, by a tenth to a fifth (measured)."""
-    return torch.channels_last if place.device.type == "cpu" else place.memory_format
-
-
 def probability(log_odds: Floats) -> Floats:
     """The abnormality probability of log-odds."""
     result: Floats = torch.sigmoid(torch.from_numpy(log_odds)).numpy()
     return result
-
-
-def over_original(heat: Maps, *, width: int, height: int, fit: str) -> Maps:
-    """The part of a map [h, w] that lies over the original, which may be cut out of the padded square.
-
-    Args:
-        heat: the map of the prepared image.
-        width: of the original, in pixels.
-        height: likewise.
-        fit: `squash`, where the map covers the original as it is, or `pad`.
-
-    Returns:
-        Maps [h, w] for `squash`; for `pad`, one value per pixel, [height, width].
-    """
-    if fit == "squash":
-        return heat
-    side = max(width, height)
-    square = cv2.resize(heat, (side, side), interpolation=cv2.INTER_LINEAR)
-    top, left = (side - height) // 2, (side - width) // 2
-    return np.asarray(square[top : top + height, left : left + width], dtype=np.float64)

@@ -1,0 +1,52 @@
+"""How the one file is written: in one pass, whole or not at all."""
+
+import hashlib
+import io
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from murace.bundle.layout import MANIFEST, MAX_ALL, Entry, directory, header_size, length
+from murace.bundle.manifest import File, Manifest
+from murace.errors import WorkspaceError
+from murace.files import atomic
+
+CHUNK = 2**20
+Sources = Mapping[str, bytes | Path]  # name in the container -> what stands in it, or the file that holds it
+
+
+def write_bundle(path: Path, manifest: Manifest, sources: Sources) -> None:
+    """Write the container; the same content gives the same bytes.
+
+    Raises:
+        WorkspaceError: a source is not what the manifest says of it, or all together are too large.
+        MachineError: the disk is full or the folder cannot be written to.
+    """
+    text = manifest.dump()
+    sha256 = hashlib.sha256(text).hexdigest()
+    if length([(MANIFEST, len(text)), *((file.name, file.size) for file in manifest.files)]) > MAX_ALL:
+        raise WorkspaceError(f"the ensemble is too large for one file: {path} would have 4 GiB or more")
+    own = File(name=MANIFEST, size=len(text), sha256=sha256)
+    with atomic(path) as target:
+        entries = [_put(target, own, text), *(_put(target, file, sources[file.name]) for file in manifest.files)]
+        target.write(directory(entries, sha256))
+
+
+def _put(target: IO[bytes], file: File, source: bytes | Path) -> Entry:
+    """Write an entry: its bytes first, counted and digested on their way, and then the header into the gap before."""
+    start = target.tell()
+    target.seek(header_size(file.name), io.SEEK_CUR)
+    digest, crc, size = hashlib.sha256(), 0, 0
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            crc, size = zlib.crc32(chunk, crc), size + len(chunk)
+            target.write(chunk)
+    if size != file.size or digest.hexdigest() != file.sha256:
+        raise WorkspaceError(f"{file.name} changed while it was written: run the same command again")
+    entry = Entry(file.name, size, crc)
+    target.seek(start)
+    target.write(entry.local)
+    target.seek(size, io.SEEK_CUR)
+    return entry

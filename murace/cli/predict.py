@@ -1,0 +1,83 @@
+"""`murace predict`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from murace.cli import options
+from murace.cli.console import running
+from murace.config import Machine, PredictConfig
+from murace.vocabulary import DISCLAIMER
+
+DEFAULT = PredictConfig()
+Paths = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="PATHS",
+        help="Study folders, folders of studies at any depth, image files: PNG, JPEG, DICOM.",
+        show_default=False,
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", help="Csv file, a row for each study; the views' is NAME-views.csv.")]
+Model = Annotated[
+    Path | None,
+    typer.Option("--model", help="A file that murace export wrote, instead of a workspace.", show_default=False),
+]
+
+
+def predict(
+    paths: Paths,
+    out: Out = Path("predictions.csv"),
+    workspace: options.WorkspaceOption = options.WORKSPACE,
+    model: Model = None,
+    group: options.Group = None,
+    operating_point: options.OperatingPoint = DEFAULT.operating_point,
+    show_ids: options.ShowIds = False,
+    gpu: options.Gpus = None,
+    threads: options.Threads = None,
+    resume: options.Resume = None,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Read new studies with the calibrated ensemble: a probability and a decision for each.
+
+    The group comes from DICOM tags, else from the path (XR_ELBOW), else from --group, else from what the picture looks
+    like. What cannot be read has a row that says why, and the exit code is 3.
+
+    Example: murace predict studies/ --out predictions.csv
+    """
+    with running(quiet=quiet, as_json=as_json, workspace=None if model else workspace, several=True) as voice:
+        machine = Machine(gpu=gpu, threads=threads)
+        config = PredictConfig(operating_point=operating_point, group=group, show_ids=show_ids)
+        from murace.cli.evidence import records
+        from murace.cli.problems import end
+        from murace.cli.readings import problems, readings, warnings
+        from murace.cli.several import together
+        from murace.record import Wish
+        from murace.steps import predict as step
+        from murace.workspace import Workspace
+
+        source = model or Workspace(workspace)
+        with together(machine, voice):
+            done = step.run(source, paths, config, out=out, machine=machine, wish=Wish(resume, force), watch=voice)
+        if done.skipped:
+            voice.say(f"{out} is up to date: nothing has changed")
+        rows = records(done.studies)
+        for line in warnings(rows):
+            voice.warn(line)
+        voice.show(*readings(rows))
+        files = {kind: str(path) for kind, path in zip(("studies", "views"), done.files, strict=True)}
+        voice.show(*(f"{kind}: {path}" for kind, path in files.items()))
+        for line in (*done.caveats, DISCLAIMER):
+            voice.say(line)
+        values = {
+            "command": "predict",
+            "skipped": done.skipped,
+            "files": files,
+            "studies": rows,
+            "caveats": done.caveats,
+            "notice": DISCLAIMER,
+        }
+        end(voice, values, problems(rows, records(done.views), places=done.files))

@@ -1,0 +1,67 @@
+"""Answers about new studies for the terminal: one by one where there are few, else by group; and what went wrong."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+
+from murace.cli.tables import plain_table, titled
+from murace.errors import DataError
+
+SHOWN = 20  # studies, warnings and problems that are printed; the files have all
+Row = Mapping[Any, Any]
+
+
+def readings(rows: Sequence[Row]) -> list[RenderableType]:
+    """A line for each answered study, or a table by group where there are many."""
+    answered = [row for row in rows if row["probability"] is not None]
+    return [_line(row) for row in answered] if len(answered) <= SHOWN else [_by_group(answered)]
+
+
+def _line(row: Row) -> str:
+    views = row["views"]
+    return (
+        f"{row['study']}: {row['decision']}, p = {row['probability']:.3f}, calibrated "
+        f"{row['probability_calibrated']:.3f} ({row['group']} by {row['group_source']}, {row['learner']}, "
+        f"{views} view{'s' if views > 1 else ''})"
+    )
+
+
+def _by_group(rows: Sequence[Row]) -> RenderableType:
+    found = defaultdict(list)
+    for row in rows:
+        found[row["group"], row["learner"]].append(row)
+    table = plain_table()
+    for name in ("group", "learner", "studies", "abnormal", "group known by"):
+        table.add_column(name, justify="right" if name in ("studies", "abnormal") else "left", overflow="fold")
+    for (group, learner), items in sorted(found.items()):
+        sources = Counter(row["group_source"] for row in items).most_common()
+        told = ", ".join(f"{source} {count:,}" for source, count in sources)
+        abnormal = sum(row["decision"] == "abnormal" for row in items)
+        table.add_row(group, learner, f"{len(items):,}", f"{abnormal:,}", told)
+    return titled(f"{len(rows):,} studies", table)
+
+
+def warnings(rows: Sequence[Row]) -> list[str]:
+    """Studies whose pictures look like another group than they are said to be of."""
+    found = [f"{row['study']} {row['warning']}" for row in rows if row["warning"]]
+    return [
+        *found[:SHOWN],
+        *([f"{len(found) - SHOWN} more studies look like another group"] if len(found) > SHOWN else []),
+    ]
+
+
+def problems(rows: Sequence[Row], views: Sequence[Row], *, places: Sequence[Path]) -> DataError | None:
+    """What has no answer, and what could not be read; None where all is well."""
+    unanswered = [f"{row['study']}: {row['problem']}" for row in rows if row["problem"]]
+    unreadable = [f"{row['view']}: {row['problem']}" for row in views if row["problem"]]
+    if not unanswered and not unreadable:
+        return None
+    listed = [*unreadable, *unanswered]
+    more = f"; and {len(listed) - SHOWN} more in {' and '.join(map(str, places))}" if len(listed) > SHOWN else ""
+    return DataError(
+        f"{len(unanswered)} of {len(rows)} studies have no answer, {len(unreadable)} files could not be read: "
+        f"{'; '.join(listed[:SHOWN])}{more}"
+    )

@@ -1,0 +1,114 @@
+"""DICOM radiographs: which are accepted, their display picture, and the few tags that say what they show.
+
+Accepted are CR and DX images for presentation, and secondary captures that say they are radiographs (digitised film).
+Patient identifiers never leave this module but in two fields of `Tags` that no representation shows.
+"""
+
+import hashlib
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from murace.data import dicomchain, dicomfile, dicompixels, dicomvalues
+from murace.data.dicomchain import chain_of
+from murace.data.dicomvalues import text, value, values, word
+from murace.data.display import Grey, display
+from murace.data.header import ImageError
+from murace.opencv import cv2
+
+ANATOMIC_REGION, BODY_PART = "AnatomicRegionSequence", "BodyPartExamined"
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+_RADIOGRAPHS = (_STORAGE + "1", _STORAGE + "1.1")
+_PROCESSING, _SECONDARY = _STORAGE + "1.1.1", _STORAGE + "7"
+_RADIOGRAPHY = ("CR", "DX", "RG", "DR", "XR")
+_READ = (
+    "SpecificCharacterSet", "SOPClassUID", "Modality", "PresentationIntentType", "BurnedInAnnotation",
+    *dicomchain.KEYWORDS, *dicompixels.KEYWORDS,
+)  # fmt: skip
+_TAGS = ("SpecificCharacterSet", ANATOMIC_REGION, "PatientID", BODY_PART, "StudyInstanceUID")
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What a file says besides its pixels.
+
+    `study` stands for the StudyInstanceUID without telling it (empty where there is none); `regions` holds the words of
+    each source that names a body part, best source first. The last two are for the terminal, when the user asks.
+    """
+
+    study: str
+    regions: tuple[tuple[str, str], ...] = field(repr=False)
+    patient_id: str = field(repr=False)
+    study_uid: str = field(repr=False)
+
+
+def read_grey(data: bytes) -> Grey:
+    """Decode a DICOM file to its display picture, uint8 or uint16 [H, W], black to white over the type's full range.
+
+    Raises:
+        ImageError: no radiograph, not one to be looked at, or not readable; the text holds nothing of the file's texts.
+        MachineError: pydicom or a decoder is missing.
+    """
+    elements = dicomfile.read_elements(io.BytesIO(data), _READ)
+    _check_kind(elements)
+    shape = dicompixels.shape_of(elements)
+    chain = chain_of(elements, shape.words)
+    picture = dicompixels.read_words(elements, shape)
+    if shape.samples == 3:
+        return cast(Grey, cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
+    return display(picture, chain)
+
+
+def read_tags(path: Path) -> Tags | None:
+    """Read what a file says besides its pixels, without reading these; None where it is no DICOM file.
+
+    A damaged DICOM file says nothing here: all is empty, and the reason comes from `decode.read`.
+
+    Raises:
+        MachineError: it is DICOM, and pydicom is missing.
+    """
+    try:
+        with path.open("rb") as file:
+            if not dicomfile.is_dicom(file.read(dicomfile.HEAD)):
+                return None
+            file.seek(0)
+            elements = dicomfile.read_elements(file, _TAGS)
+        uid = text(elements, "StudyInstanceUID")
+        return Tags(_anonymous(uid), tuple(_regions(elements)), text(elements, "PatientID"), uid)
+    except OSError:
+        return None
+    except ImageError:
+        return Tags("", (), "", "")
+
+
+def _check_kind(elements: Any) -> None:
+    """Refuse what is no radiograph to be looked at.
+
+    Raises:
+        ImageError: the reason.
+    """
+    kind, modality = str(value(elements, "SOPClassUID") or ""), word(elements, "Modality")
+    if kind == _PROCESSING or word(elements, "PresentationIntentType") == "FOR PROCESSING":
+        raise ImageError("DICOM for processing, the detector's raw values: export the image for presentation")
+    if kind == _SECONDARY and modality not in _RADIOGRAPHY:
+        raise ImageError("DICOM secondary capture that does not say it is a radiograph (Modality CR, DX or RG)")
+    if kind not in (*_RADIOGRAPHS, _SECONDARY) and (kind or modality not in _RADIOGRAPHY):
+        raise ImageError(f"DICOM of another kind than CR or DX: {dicomvalues.name_of(kind) if kind else 'not said'}")
+    if word(elements, "BurnedInAnnotation") == "YES":
+        raise ImageError("DICOM with burned-in annotation, which may name the patient: de-identify its pixels first")
+
+
+def _anonymous(uid: str) -> str:
+    return hashlib.sha256(f"murace study {uid}".encode()).hexdigest()[:16] if uid else ""
+
+
+def _regions(elements: Any) -> list[tuple[str, str]]:
+    """The words of each source; a code is turned into the standard's own English words."""
+    found = []
+    for item in values(elements, ANATOMIC_REGION)[:1]:
+        scheme, code = word(item, "CodingSchemeDesignator"), word(item, "CodeValue")
+        found.append((ANATOMIC_REGION, dicomvalues.meaning(scheme, code) or text(item, "CodeMeaning")))
+    if words := text(elements, BODY_PART):
+        found.append((BODY_PART, words))
+    return found

@@ -1,0 +1,209 @@
+"""The pixels of a DICOM file as its container words: everything declared is checked before a decoder runs."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from murace.data import dicomfile, dicomvalues
+from murace.data.codestream import size_of, unpack_rle
+from murace.data.display import Grey, Words
+from murace.data.header import ImageError, check_size
+from murace.errors import MachineError
+
+_IMPLICIT, _EXPLICIT, _BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
+_NATIVE = {_IMPLICIT, _EXPLICIT, _BIG, ""}  # nothing said: as the elements are
+_RLE = "1.2.840.10008.1.2.5"
+_JPEG = "1.2.840.10008.1.2.4."
+_EXTENDED = _JPEG + "51"
+# Each with the decoder that the extra brings; never another one, which might differ.
+_DECODERS = {_JPEG + code: "gdcm" for code in ("50", "51", "57", "70", "80", "81")}
+_DECODERS |= {_JPEG + code: "pylibjpeg" for code in ("90", "91", "201", "202", "203")}
+_COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+_ITEM, _NO_MORE = 0xFFFEE000, 0xFFFEE0DD
+KEYWORDS = (
+    "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "Rows", "Columns",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelData",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the header declares of the picture."""
+
+    rows: int
+    columns: int
+    samples: int
+    words: Words
+    photometric: str
+    planar: int
+
+    @property
+    def length(self) -> int:
+        """Bytes of all container words."""
+        per_pixel = 2 if self.photometric == "YBR_FULL_422" else self.samples
+        return self.rows * self.columns * per_pixel * self.words.allocated // 8
+
+
+def shape_of(elements: Any) -> Shape:
+    """Read and check what the header declares.
+
+    Raises:
+        ImageError: incomplete, contradictory, of several frames or too large.
+    """
+    frames = dicomvalues.whole(elements, "NumberOfFrames")
+    if frames not in (None, 0, 1):
+        raise ImageError(f"multi-frame DICOM ({frames} frames): save the one that counts as a file of its own")
+    rows, columns, allocated = (_required(elements, name) for name in ("Rows", "Columns", "BitsAllocated"))
+    samples = dicomvalues.whole(elements, "SamplesPerPixel") or 1
+    stored = dicomvalues.whole(elements, "BitsStored") or allocated
+    high = dicomvalues.whole(elements, "HighBit")
+    high = stored - 1 if high is None else high
+    if allocated not in (8, 16) or not 2 <= stored <= allocated or not stored - 1 <= high < allocated:
+        raise ImageError(f"DICOM with {stored} bits in {allocated}: 2 to 16 bits in 8 or 16 can be read")
+    photometric = dicomvalues.word(elements, "PhotometricInterpretation")
+    if photometric == "PALETTE COLOR":
+        raise ImageError("DICOM in palette colours: no plain radiograph")
+    if samples != (3 if photometric in _COLOURS else 1) or (samples == 3 and (allocated, stored) != (8, 8)):
+        raise ImageError("DICOM whose samples per pixel and PhotometricInterpretation cannot be read together")
+    check_size(columns, rows, samples * allocated // 8)
+    words = Words(allocated, stored, high, dicomvalues.whole(elements, "PixelRepresentation") == 1)
+    return Shape(rows, columns, samples, words, photometric, dicomvalues.whole(elements, "PlanarConfiguration") or 0)
+
+
+def read_words(elements: Any, shape: Shape) -> Grey:
+    """Decode to container words, uint8 or uint16 [H, W]; uint8 [H, W, 3] in RGB for colour.
+
+    Raises:
+        ImageError: the pixels are missing, truncated, corrupt, or in a form that cannot be read.
+        MachineError: the decoder is not installed.
+    """
+    data = dicomvalues.value(elements, "PixelData")
+    if not isinstance(data, bytes):
+        raise ImageError("DICOM without pixels")
+    syntax = str(elements.file_meta.get("TransferSyntaxUID", ""))
+    if syntax == _BIG and shape.words.allocated == 8 and elements["PixelData"].VR == "OW":
+        data = _swapped(data)
+    if syntax in _NATIVE:
+        return _native(data, shape, is_big=syntax == _BIG)
+    if syntax != _RLE and syntax not in _DECODERS:
+        raise ImageError(f"DICOM in a transfer syntax that cannot be read: {dicomvalues.name_of(syntax)}")
+    frame = b"".join(list(_fragments(data))[1:])  # the first item is a table of offsets
+    if syntax == _RLE:
+        return _from_rle(frame, shape)
+    return _decoded(frame, shape, syntax)
+
+
+def _required(elements: Any, keyword: str) -> int:
+    found = dicomvalues.whole(elements, keyword)
+    if found is None:
+        raise ImageError(f"damaged DICOM: {keyword} is missing")
+    return found
+
+
+def _native(data: bytes, shape: Shape, *, is_big: bool) -> Grey:
+    if not shape.length <= len(data) <= shape.length + 1:  # one byte may fill up to an even length
+        what = "truncated" if len(data) < shape.length else "damaged"
+        raise ImageError(f"{what} DICOM: {len(data)} bytes of pixels, its header declares {shape.length}")
+    if shape.samples == 3:
+        return _array(data + b"\0" * (len(data) % 2), shape, _EXPLICIT)
+    kind = np.dtype(np.uint8 if shape.words.allocated == 8 else ">u2" if is_big else "<u2")
+    words = np.frombuffer(data, kind, count=shape.rows * shape.columns).reshape(shape.rows, shape.columns)
+    return cast(Grey, words.astype(kind.newbyteorder("="), copy=False))
+
+
+def _swapped(data: bytes) -> bytes:
+    """Bytes that were written as big-endian words, in their own order (PS3.5 8.1.1)."""
+    return np.frombuffer(data[: len(data) // 2 * 2], np.uint16).byteswap().tobytes() + data[len(data) // 2 * 2 :]
+
+
+def _from_rle(frame: bytes, shape: Shape) -> Grey:
+    depth = shape.words.allocated // 8
+    planes = unpack_rle(frame, pixels=shape.rows * shape.columns, planes=shape.samples * depth)
+    if shape.samples == 3:
+        return _in_rgb(np.ascontiguousarray(planes.T).reshape(shape.rows, shape.columns, 3), shape)
+    words = planes[0] if depth == 1 else (planes[0].astype(np.uint16) << 8) | planes[1]  # high bytes come first
+    return cast(Grey, words.reshape(shape.rows, shape.columns))
+
+
+def _decoded(frame: bytes, shape: Shape, syntax: str) -> Grey:
+    size = size_of(frame)
+    if (size.width, size.height, size.samples) != (shape.columns, shape.rows, shape.samples):
+        raise ImageError(
+            f"damaged DICOM: its compressed picture has {size.width} x {size.height} pixels of {size.samples} samples, "
+            f"its header declares {shape.columns} x {shape.rows} of {shape.samples}"
+        )
+    if size.bits > shape.words.allocated:
+        raise ImageError(f"damaged DICOM: its compressed picture has {size.bits} bits in {shape.words.allocated}")
+    if syntax == _EXTENDED and size.bits != 8:
+        raise ImageError("DICOM in JPEG Extended of 12 bits, which cannot be read: save it as JPEG Lossless")
+    encapsulate = dicomfile.pydicom().encaps.encapsulate
+    return _array(encapsulate([frame], has_bot=False), shape, syntax)
+
+
+def _array(data: bytes, shape: Shape, syntax: str) -> Grey:
+    """Decode through pydicom with what was checked, never with what else the file says."""
+    decoder = dicomfile.pydicom().pixels.get_decoder(syntax)
+    plugin = _DECODERS.get(syntax, "")
+    if plugin and plugin not in decoder.available_plugins:
+        raise MachineError(f"DICOM in {dicomvalues.name_of(syntax)} needs {plugin}: {dicomfile.INSTALL}")
+    words = shape.words
+    try:
+        array, meta = decoder.as_array(
+            data,
+            index=0,
+            raw=True,
+            decoding_plugin=plugin,
+            rows=shape.rows,
+            columns=shape.columns,
+            samples_per_pixel=shape.samples,
+            number_of_frames=1,
+            bits_allocated=words.allocated,
+            bits_stored=words.stored,
+            photometric_interpretation=shape.photometric or "MONOCHROME2",
+            pixel_representation=int(words.is_signed),
+            planar_configuration=shape.planar,
+            pixel_keyword="PixelData",
+            pixel_vr="OW" if words.allocated == 16 else "OB",
+        )
+    except Exception:  # whatever a decoder may raise; its text may quote the file
+        raise ImageError("corrupt DICOM: the pixels cannot be decoded") from None
+    if array.shape[:2] != (shape.rows, shape.columns) or array.dtype.itemsize != words.allocated // 8:
+        raise ImageError("corrupt DICOM: the pixels cannot be decoded")
+    if shape.samples == 3:
+        return _in_rgb(array, shape, str(meta["photometric_interpretation"]))
+    return cast(Grey, array.view(np.uint8 if words.allocated == 8 else np.uint16))
+
+
+def _in_rgb(array: npt.NDArray[np.uint8], shape: Shape, photometric: str = "") -> Grey:
+    """Colours as red, green, blue; what a decoder has turned already it says."""
+    photometric = photometric or shape.photometric
+    if photometric == "RGB":
+        return array
+    convert = dicomfile.pydicom().pixels.processing.convert_color_space
+    try:
+        return cast(Grey, convert(array, photometric, "RGB"))
+    except Exception:
+        raise ImageError("DICOM in colours that cannot be read") from None
+
+
+def _fragments(data: bytes) -> Iterator[bytes]:
+    """The items of an encapsulated picture (PS3.5 A.4)."""
+    position = 0
+    while position < len(data):
+        try:
+            group, element, length = struct.unpack_from("<HHI", data, position)
+        except struct.error:
+            raise ImageError("truncated DICOM: its compressed picture ends early") from None
+        if (group << 16 | element) == _NO_MORE:
+            return
+        if (group << 16 | element) != _ITEM:
+            raise ImageError("corrupt DICOM: its compressed picture is not in items")
+        position += 8
+        if position + length > len(data):
+            raise ImageError("truncated DICOM: its compressed picture ends early")
+        yield data[position : position + length]
+        position += length

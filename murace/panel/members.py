@@ -1,0 +1,59 @@
+"""What a panel is asked for."""
+
+from typing import Protocol
+
+from murace.member import Member
+from murace.operating import Readout
+from murace.recogniser import Recogniser
+
+SYNTHETIC = "The ensemble was trained on synthetic pictures (drawings): what it says of radiographs means nothing."
+NO_PATIENTS = (
+    "The data that the ensemble was made from name no patients: no patient-level split was possible, and what is known "
+    "of its performance may be too good."
+)
+
+
+def caveats(*, synthetic: bool, patient_level: bool) -> tuple[str, ...]:
+    """What whoever reads an answer must know of the data behind it."""
+    return (*((SYNTHETIC,) if synthetic else ()), *(() if patient_level else (NO_PATIENTS,)))
+
+
+class Panel(Protocol):
+    """The specialised ensemble, for whoever has new studies. Parts are checked when they are asked for."""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups that it knows, sorted."""
+
+    @property
+    def identity(self) -> str:
+        """A digest of everything that shapes the answers.
+
+        Raises:
+            WorkspaceError: a part is missing, stale or damaged.
+        """
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What whoever reads its answers must know of the data behind them."""
+
+    def member(self, group: str) -> Member:
+        """Who answers for that group.
+
+        Raises:
+            WorkspaceError: its weights are missing, stale or damaged.
+        """
+
+    def readout(self) -> Readout:
+        """The calibrated ensemble's temperatures and operating points.
+
+        Raises:
+            WorkspaceError: they are missing or belong to other weights.
+        """
+
+    def recogniser(self) -> Recogniser | None:
+        """Who tells the groups apart; None where there is one group.
+
+        Raises:
+            WorkspaceError: it is missing, stale or damaged.
+        """

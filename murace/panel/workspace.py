@@ -1,0 +1,91 @@
+"""The panel of a workspace: the roster's members, as `finetune` left them."""
+
+from dataclasses import asdict
+from functools import cached_property, partial
+
+import torch
+
+from murace import operating
+from murace.chain import CALIBRATE, EVALUATE, PREPARE, finetune_command, train_command
+from murace.checkpoint import load_model
+from murace.device import Place
+from murace.files import digest_of, read_json
+from murace.member import Member
+from murace.operating import Readout
+from murace.panel.members import caveats
+from murace.recogniser import Recogniser, load_group_model
+from murace.record import Record, require
+from murace.vocabulary import CALIBRATED
+from murace.workspace import FitFolder, Workspace
+
+
+class WorkspacePanel:
+    """Each step's record is required to be complete, current and undamaged when its part is asked for."""
+
+    def __init__(self, workspace: Workspace, chosen: torch.device) -> None:
+        """Check the data's record and the choice of learners.
+
+        Raises:
+            WorkspaceError: one is missing, unfinished, stale or damaged.
+        """
+        self.workspace, self.device = workspace, chosen
+        self.prepared = require(workspace.prepare.folder, PREPARE, ("index.csv",))
+        self.choice = require(workspace.calibrate.folder, CALIBRATE, ("roster.json",))
+        self.records: dict[str, Record] = {}
+        self.groups: tuple[str, ...] = tuple(sorted(read_json(workspace.calibrate.roster)["groups"]))
+
+    @cached_property
+    def identity(self) -> str:
+        """A digest of everything that shapes the answers."""
+        recogniser = self.recogniser()
+        parts = [self.member(group) for group in self.groups] + ([recogniser.member] if recogniser else [])
+        readout = asdict(self.readout())
+        nets = [(part.sha256, part.size, part.fit, part.place.precision) for part in parts]
+        return digest_of([self.groups, nets, readout, self.choice.digests("").get("/recogniser.safetensors")])
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """From what `prepare` knows of the data."""
+        facts = self.prepared.info
+        return caveats(synthetic=bool(facts.get("synthetic")), patient_level=bool(facts.get("patient_level", True)))
+
+    def member(self, group: str) -> Member:
+        """The group's specialised net."""
+        return self._reader(self.workspace.finetune(group), self._record(group))
+
+    def readout(self) -> Readout:
+        """What `evaluate` has fitted on validation for these very members."""
+        require(self.workspace.evaluate.folder, EVALUATE, ("operating.json",))
+        weights = {
+            f"finetune/{group}/model.safetensors": self._record(group).produced["model.safetensors"]["sha256"]
+            for group in self.groups
+        }
+        return operating.load(self.workspace.evaluate.operating, {CALIBRATED: weights})[CALIBRATED]
+
+    def recogniser(self) -> Recogniser | None:
+        """What `calibrate` has fitted, and the learner whose features it looks at."""
+        if len(self.groups) == 1:
+            return None
+        require(self.workspace.calibrate.folder, CALIBRATE, ("recogniser.safetensors",))
+        model = load_group_model(self.workspace.calibrate.recogniser)
+        folder = self.workspace.train(model.learner)
+        record = require(folder.folder, train_command(model.learner), ("model.safetensors",))
+        return Recogniser(model, self._reader(folder, record))
+
+    def _record(self, group: str) -> Record:
+        """A member's record, checked when it is first asked for."""
+        if group not in self.records:
+            folder = self.workspace.finetune(group).folder
+            self.records[group] = require(folder, finetune_command(group), ("model.safetensors",))
+        return self.records[group]
+
+    def _reader(self, folder: FitFolder, record: Record) -> Member:
+        return Member(
+            learner=str(record.params["learner"]),
+            load=partial(load_model, folder.model),
+            sha256=record.produced[folder.model.name]["sha256"],
+            place=Place(self.device, record.info["precision"]),
+            size=int(self.prepared.params["size"]),
+            fit=str(self.prepared.params["fit"]),
+            head=str(record.params["head"]),
+        )

@@ -1,0 +1,62 @@
+"""The group of each study before anything is answered: what `cam` needs to know where a study's pictures go."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from murace.panel import Panel
+from murace.readings.opened import Wanted, open_all
+from murace.readings.route import UNREADABLE, Routed, route
+from murace.watch import Watch
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """A study's group and how it is known, or the problem; `faults` where that is in its files."""
+
+    group: str | None
+    source: str
+    warning: str = ""
+    problem: str = ""
+    faults: tuple[str, ...] = ()
+
+
+def assign_groups(
+    asked: Sequence[Wanted], panel: Panel, *, is_new: Callable[[Wanted], bool], threads: int, watch: Watch
+) -> dict[int, Assigned]:
+    """Ask the recogniser about studies without a group, and about those with one that are new; by number.
+
+    Of the latter it is shown one view: that is enough to notice that they are of another group than they are said to.
+
+    Raises:
+        WorkspaceError: there ought to be a recogniser, and it is missing, stale or damaged.
+        Interrupted: the watch says so.
+    """
+    assigned = {one.number: Assigned(one.group, one.source) for one in asked}
+    recogniser = panel.recogniser()
+    shown = [_first_view(one) for one in asked if one.group is None or (recogniser and is_new(one))]
+    if not shown:
+        return assigned
+    member = recogniser.member if recogniser else panel.member(panel.groups[0])
+    with (
+        watch.bar("recognising", len(shown)) as bar,
+        open_all(shown, size=member.size, fit=member.fit, threads=threads, watch=watch) as opened,
+    ):
+        for routed in route(opened, panel.groups, recogniser):
+            assigned[routed.opened.wanted.number] = _assigned(routed)
+            bar.advance(note=routed.group or "")
+    return assigned
+
+
+def _first_view(one: Wanted) -> Wanted:
+    return one if one.group is None else replace(one, found=replace(one.found, views=one.found.views[:1]))
+
+
+def _assigned(routed: Routed) -> Assigned:
+    """What is unreadable in a study with a group is said when it is drawn."""
+    if routed.problem == UNREADABLE and routed.group is None:
+        views = zip(routed.opened.wanted.found.views, routed.opened.faults, strict=True)
+        return Assigned(
+            None, routed.source, problem=UNREADABLE, faults=tuple(f"{path}: {fault}" for path, fault in views)
+        )
+    problem = "" if routed.group else routed.problem
+    return Assigned(routed.group, routed.source, routed.warning, problem)

@@ -1,0 +1,70 @@
+"""What an unfinished run has read: a line for each study, so that a run that was killed goes on after the last one."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from murace.files import PRIVATE, digest_of, disk_error
+from murace.readings.rows import Rows
+
+ENDING = ".jsonl"
+
+
+def kept(folder: Path) -> dict[int, Rows]:
+    """The studies that are in the journals of all processes, by number; a line that is not whole is passed over."""
+    found = {}
+    for path in sorted(folder.glob(f"*{ENDING}")):
+        for line in path.read_text(errors="replace").splitlines():
+            digest, _, text = line.partition(" ")
+            value = _parsed(text)
+            if value is not None and digest == digest_of(value):
+                found[value["number"]] = Rows(**value)
+    return found
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+class Journal:
+    """One process's file, appended to."""
+
+    def __init__(self, path: Path, file: IO[str]) -> None:
+        self.path, self.file = path, file
+
+    def add(self, rows: Rows) -> None:
+        """Keep a study; it outlives the process at once.
+
+        Raises:
+            MachineError: the disk is full.
+        """
+        value = rows.json()
+        try:
+            self.file.write(f"{digest_of(value)} {json.dumps(value)}\n")
+            self.file.flush()
+        except OSError as error:
+            raise disk_error(error, self.path) from error
+
+
+@contextmanager
+def journal(folder: Path, rank: int) -> Iterator[Journal]:
+    """Go on with this process's journal.
+
+    Raises:
+        MachineError: the folder cannot be written to.
+    """
+    path = folder / f"{rank}{ENDING}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    with os.fdopen(descriptor, "w") as file:
+        file.write("\n")  # ends the line that a killed process may have left
+        yield Journal(path, file)

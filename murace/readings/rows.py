@@ -1,0 +1,94 @@
+"""The two tables of predictions: a row for each study, a row for each view."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from murace.data.finding import shown
+from murace.readings.study import Reading
+
+STUDY_COLUMNS = (
+    "study",
+    "group",
+    "group_source",
+    "group_confidence",
+    "learner",
+    "probability",
+    "probability_calibrated",
+    "decision",
+    "threshold",
+    "views",
+    "unreadable",
+    "seconds",
+    "warning",
+    "problem",
+)
+ID_COLUMNS = ("patient_id", "study_uid")
+VIEW_COLUMNS = ("study", "view", "probability", "sha256", "problem")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is kept of a reading: the study's number in the list, its row, and its views' rows."""
+
+    number: int
+    study: dict[str, Any]
+    views: list[dict[str, Any]]
+
+    def json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return asdict(self)
+
+
+def rows_of(reading: Reading, *, threshold: float, show_ids: bool) -> Rows:
+    """Spell a reading out; `threshold` is of the raw probability, and abnormal is at or above it.
+
+    The identifiers of a DICOM file stand in the row only with `show_ids`.
+    """
+    routed, opened = reading.routed, reading.routed.opened
+    found, chance = opened.wanted.found, reading.probability
+    ids = {"patient_id": found.patient or "", "study_uid": found.study_uid or ""} if show_ids else {}
+    study = {
+        "study": found.name,
+        **ids,
+        "group": routed.group or "",
+        "group_source": routed.source,
+        "group_confidence": routed.confidence,
+        "learner": reading.learner or "",
+        "probability": chance,
+        "probability_calibrated": reading.calibrated,
+        "decision": "" if chance is None else "abnormal" if chance >= threshold else "normal",
+        "threshold": threshold,
+        "views": len(reading.views),
+        "unreadable": sum(map(bool, opened.faults)),
+        "seconds": round(reading.seconds, 4),
+        "warning": routed.warning,
+        "problem": reading.problem,
+    }
+    chances = iter(reading.views)
+    views = [
+        {
+            "study": found.name,
+            "view": shown(path),
+            "probability": None if fault else next(chances, None),
+            "sha256": digest,
+            "problem": fault,
+        }
+        for path, digest, fault in zip(found.views, opened.sha256, opened.faults, strict=True)
+    ]
+    return Rows(opened.wanted.number, study, views)
+
+
+def tables(rows: Mapping[int, Rows], *, show_ids: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The studies' and the views' table, in the order of the list."""
+    ordered = [rows[number] for number in sorted(rows)]
+    columns = (STUDY_COLUMNS[0], *(ID_COLUMNS if show_ids else ()), *STUDY_COLUMNS[1:])
+    return _frame([one.study for one in ordered], columns), _frame(
+        [v for one in ordered for v in one.views], VIEW_COLUMNS
+    )
+
+
+def _frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=list(columns))

@@ -1,0 +1,110 @@
+"""A panel's answers about studies, one after the other: each group's member is asked in batches of whole studies."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from murace.cam import probability
+from murace.member import Floats, Member
+from murace.metrics.temperature import apply_temperature
+from murace.nets import Learner
+from murace.operating import Readout
+from murace.panel import Panel
+from murace.readings.opened import Wanted, open_all
+from murace.readings.route import Routed, route
+from murace.watch import Watch
+
+NOT_FINITE = "the net's answer is not a finite number"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A study's answer: the mean of its views' probabilities, raw and calibrated; None where there is a problem.
+
+    `views` has a probability for each view that could be read; `seconds` is the time spent on this study: reading its
+    files, and its share of the nets' batches.
+    """
+
+    routed: Routed
+    learner: str | None
+    probability: float | None
+    calibrated: float | None
+    views: tuple[float, ...]
+    problem: str
+    seconds: float
+
+
+def read_studies(wanted: Sequence[Wanted], panel: Panel, *, threads: int, watch: Watch) -> Iterator[Reading]:
+    """Answer every study; in about the order of the list, since the members of the groups take turns.
+
+    Memory does not grow with their number: at most a batch a group waits.
+
+    Raises:
+        WorkspaceError: a part of the panel is missing, stale or damaged.
+        Interrupted: the watch says so.
+    """
+    members = {group: panel.member(group) for group in panel.groups}
+    readout, any_member = panel.readout(), next(iter(members.values()))
+    desks = {group: _Desk(member, readout, group) for group, member in members.items()}
+    with open_all(wanted, size=any_member.size, fit=any_member.fit, threads=threads, watch=watch) as opened:
+        for routed in route(opened, panel.groups, panel.recogniser()):
+            if routed.problem or routed.group is None:
+                yield _unanswered(routed, routed.problem)
+                continue
+            yield from desks[routed.group].put(routed)
+    for desk in desks.values():
+        yield from desk.clear()
+
+
+def _unanswered(routed: Routed, problem: str) -> Reading:
+    return Reading(routed, None, None, None, (), problem, routed.opened.seconds + routed.seconds)
+
+
+class _Desk:
+    """A member with the studies that wait for it."""
+
+    def __init__(self, member: Member, readout: Readout, group: str) -> None:
+        self.member, self.temperature = member, readout.groups.get(group, readout.temperature)
+        self.net: Learner | None = None
+        self.waiting: list[Routed] = []
+
+    def put(self, routed: Routed) -> Iterator[Reading]:
+        """Take a study in; the answers to all that wait, once they fill a batch."""
+        self.waiting.append(routed)
+        if sum(len(one.opened.prepared) for one in self.waiting) >= self.member.views_at_once:
+            yield from self.clear()
+
+    def clear(self) -> Iterator[Reading]:
+        """The answers to all that wait."""
+        batch, self.waiting = self.waiting, []
+        if not batch:
+            return
+        self.net = self.net or self.member.net()
+        began = time.monotonic()
+        (log_odds,) = self.member.ask(
+            partial(_log_odds, self.net), np.concatenate([one.opened.prepared for one in batch])
+        )
+        each = (time.monotonic() - began) / len(log_odds)
+        ends = np.cumsum([len(one.opened.prepared) for one in batch])[:-1]
+        for one, part in zip(batch, np.split(log_odds, ends), strict=True):
+            yield self._answer(one, part, one.opened.seconds + one.seconds + each * len(part))
+
+    def _answer(self, routed: Routed, log_odds: Floats, seconds: float) -> Reading:
+        if not np.isfinite(log_odds).all():
+            return _unanswered(routed, NOT_FINITE)
+        chances = probability(log_odds)
+        mean = chances.mean(keepdims=True)
+        calibrated = apply_temperature(mean, self.temperature)
+        views = tuple(map(float, chances))
+        return Reading(routed, self.member.learner, float(mean[0]), float(calibrated[0]), views, "", seconds)
+
+
+@torch.no_grad()
+def _log_odds(net: Learner, images: Tensor) -> tuple[Floats]:
+    logits = net(images).double()
+    return ((logits[:, 1] - logits[:, 0]).cpu().numpy(),)

@@ -1,0 +1,55 @@
+"""From prepared pictures to the group model: which images are looked at, and what the learner sees in them."""
+
+import numpy as np
+import pandas as pd
+
+from murace.config import RECOGNISER_IMAGES
+from murace.data.batches import sweep
+from murace.data.store import Pixels
+from murace.errors import WorkspaceError
+from murace.member import Member
+from murace.nets import Learner
+from murace.recogniser.fit import Labelled, drawn, fit_group_model
+from murace.recogniser.model import GroupModel
+from murace.recogniser.recognise import features_of
+from murace.vocabulary import Split
+from murace.watch import Bar, Watch
+
+MOST = {Split.TRAIN: RECOGNISER_IMAGES, Split.VALIDATION: RECOGNISER_IMAGES // 2}
+
+
+def fit_recogniser(member: Member, pixels: Pixels, index: pd.DataFrame, *, seed: int, watch: Watch) -> GroupModel:
+    """Fit the group model to the features that `member` sees in some training images of each group.
+
+    Args:
+        member: a trained learner.
+        pixels: uint8 [N, H, H].
+        index: columns row, path, split, group and study, of two groups or more with training images.
+        seed: of the draw.
+        watch: is shown a bar, and asked for signals.
+
+    Raises:
+        WorkspaceError: the learner sees what is no finite number.
+        Interrupted: a signal came.
+    """
+    frames = {split: drawn(index[index["split"] == split], most=most, seed=seed) for split, most in MOST.items()}
+    net = member.net()
+    with watch.bar("recogniser", sum(map(len, frames.values()))) as bar:
+        seen = {split: _look(member, net, pixels, frame, watch, bar) for split, frame in frames.items()}
+    return fit_group_model(
+        seen[Split.TRAIN], seen[Split.VALIDATION], learner=member.learner, weights_sha256=member.sha256
+    )
+
+
+def _look(member: Member, net: Learner, pixels: Pixels, images: pd.DataFrame, watch: Watch, bar: Bar) -> Labelled:
+    """What is seen in `images`, in passes between which a signal is heard."""
+    parts = []
+    for rows in sweep(images["row"].to_numpy(dtype=np.int64), member.views_at_once):
+        watch.check()
+        parts.append(features_of(member, net, pixels[rows]))
+        bar.advance(len(rows))
+    features = np.concatenate(parts) if parts else np.empty((0, 0))
+    if not np.isfinite(features).all():
+        command = f"murace train --arch {member.learner} --fresh"
+        raise WorkspaceError(f"{member.learner} sees what is no finite number in some images. Run: {command}")
+    return Labelled(features, images["group"].to_numpy(dtype=str), images["study"].to_numpy(dtype=str))

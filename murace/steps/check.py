@@ -1,0 +1,72 @@
+"""Measure on the test images with boxes whether the members' maps point at the findings."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from murace import device
+from murace.cam import Way
+from murace.config import Bootstrap, Machine
+from murace.data.boxes import Matched, match, read_boxes
+from murace.data.store import read_index
+from murace.errors import DataError
+from murace.panel import WorkspacePanel
+from murace.pointing import check, findings_of
+from murace.watch import Watch
+from murace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Pointed:
+    """What was found: the table (`murace.pointing.COLUMNS`), how many images it is about, and what to say with it."""
+
+    table: pd.DataFrame
+    thresholds: dict[str, float]
+    images: int
+    notes: tuple[str, ...]
+    caveats: tuple[str, ...]
+    bad: tuple[str, ...]
+
+
+def run(
+    workspace: Workspace, boxes: Path, *, way: Way, bootstrap: Bootstrap, machine: Machine, watch: Watch
+) -> Pointed:
+    """Check the maps of every group that has test images among the boxes; nothing is written.
+
+    Raises:
+        UsageError: a member has no such maps.
+        MachineError, WorkspaceError: see their classes.
+        DataError: the csv is no list of boxes, or none is of a test image.
+        Interrupted: the watch says so.
+    """
+    chosen, remark = device.choose(machine)
+    panel = WorkspacePanel(workspace, chosen)
+    matched = match(read_boxes(boxes), read_index(workspace.prepare.index))
+    if not matched.images:
+        raise DataError(
+            f"{boxes} has no box of a test image of this workspace ({_left_out(matched)}); the csv lies in the folder "
+            "that was prepared, and its paths begin there"
+        )
+    if remark:
+        watch.say(remark)
+    threads = device.set_threads(machine)
+    members = {group: panel.member(group) for group in sorted(set(matched.boxes["group"]))}
+    findings = findings_of(matched.boxes, boxes.parent)
+    found = check(findings, members, way=way, bootstrap=bootstrap, threads=threads, watch=watch)
+    flawed = (f"{count} maps are {fault}: they count as pointing nowhere" for fault, count in found.flawed.items())
+    return Pointed(
+        found.table,
+        found.thresholds,
+        matched.images - len(found.bad),
+        (f"boxes of {matched.images:,} test images; {_left_out(matched)}", *flawed),
+        panel.caveats,
+        tuple(f"{path}: {why}" for path, why in found.bad),
+    )
+
+
+def _left_out(matched: Matched) -> str:
+    return (
+        f"left out: {matched.elsewhere:,} images of training or validation, "
+        f"{matched.unknown:,} that the workspace does not have"
+    )

@@ -1,0 +1,189 @@
+"""Hand the ensemble over: one file that murace opens without a workspace, and ONNX for programs without murace."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from murace import __version__, bundle, device, openformat, operating
+from murace.bundle import CARD, OPERATING, RECOGNISER, ROSTER, Data, File, Manifest, Net, weights_of, weights_of_learner
+from murace.chain import EVALUATE, PREPARE, finetune_command, require_choice, train_command
+from murace.config import Machine
+from murace.data.store import open_pixels, read_index
+from murace.errors import UsageError, WorkspaceError
+from murace.files import sha256
+from murace.member import Bytes
+from murace.panel import WorkspacePanel
+from murace.record import Record, require
+from murace.vocabulary import CALIBRATED, Split
+from murace.watch import Watch
+from murace.workspace import Workspace
+
+SUFFIX = ".murace"
+FITTED = ("model.safetensors",)
+COMPARED = 64  # pictures of a group, at most
+Sources = dict[str, bytes | Path]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The one file: its size in bytes and the SHA-256 of all of it, for whoever receives it to compare."""
+
+    path: Path
+    skipped: bool
+    size: int
+    sha256: str
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, or found to be up to date."""
+
+    packed: Packed | None
+    converted: openformat.Converted | None
+
+
+def run(workspace: Workspace, file: Path | None, onnx: Path | None, *, machine: Machine, watch: Watch) -> Exported:
+    """Write the ensemble that `evaluate` has measured into `file`, as ONNX into the folder `onnx`, or both.
+
+    Raises:
+        UsageError: neither is named, or something that is not of `export` would be overwritten.
+        MachineError: the extra for ONNX is missing, a graph answers otherwise than its net, or the disk is full.
+        WorkspaceError: a step is missing, unfinished, stale or damaged; the message names the command that mends it.
+        Interrupted: a signal came between two members.
+    """
+    _check_names(file, onnx)
+    if onnx is not None:
+        openformat.require_packages()
+    device.set_threads(machine)
+    panel = _whole_chain(workspace)
+    packed = None if file is None else _pack(file, workspace, panel)
+    converted = None if onnx is None else openformat.convert_all(onnx, _ensemble(workspace, panel), watch=watch)
+    return Exported(packed, converted)
+
+
+def _check_names(file: Path | None, onnx: Path | None) -> None:
+    if file is None and onnx is None:
+        raise UsageError("name a FILE.murace to write, or --onnx DIR, or both")
+    if file is not None and file.suffix != SUFFIX:
+        raise UsageError(f"{file} must end in {SUFFIX}")
+    if file is not None and file.exists() and not bundle.is_bundle(file):
+        raise UsageError(f"{file} exists and is not of murace export; name another file")
+    if onnx is not None:
+        openformat.refuse_foreign(onnx)
+
+
+def _whole_chain(workspace: Workspace) -> WorkspacePanel:
+    """The panel, once every step is complete and current; the first in the chain that is not is named."""
+    panel = WorkspacePanel(workspace, torch.device("cpu"))
+    require_choice(workspace)
+    for group in panel.groups:
+        panel.member(group)
+    require(workspace.evaluate.folder, EVALUATE, ("operating.json", "MODEL_CARD.md"))
+    return panel
+
+
+def _pack(file: Path, workspace: Workspace, panel: WorkspacePanel) -> Packed:
+    manifest, sources = _content(workspace, panel)
+    skipped = _is_current(file, manifest)
+    if not skipped:
+        bundle.write_bundle(file, manifest, sources)
+    return Packed(file, skipped, file.stat().st_size, sha256(file), manifest)
+
+
+def _is_current(file: Path, manifest: Manifest) -> bool:
+    """Whether the file is whole and says the same; one of ours that is damaged is written anew."""
+    if not file.exists():
+        return False
+    try:
+        return bundle.open_bundle(file).identity == hashlib.sha256(manifest.dump()).hexdigest()
+    except WorkspaceError:
+        return False
+
+
+def _content(workspace: Workspace, panel: WorkspacePanel) -> tuple[Manifest, Sources]:
+    """What the file says, and where its parts come from."""
+    records = {
+        group: require(workspace.finetune(group).folder, finetune_command(group), FITTED) for group in panel.groups
+    }
+    parts = {weights_of(group): (workspace.finetune(group), record) for group, record in records.items()}
+    recogniser, sources = panel.recogniser(), Sources()
+    seen = None
+    if recogniser is not None:
+        folder = workspace.train(recogniser.model.learner)
+        seen = require(folder.folder, train_command(recogniser.model.learner), FITTED)
+        parts[weights_of_learner(recogniser.model.learner)] = (folder, seen)
+        sources[RECOGNISER] = workspace.calibrate.recogniser.read_bytes()
+    weights = {name: File(name=name, **_state(record)) for name, (_, record) in parts.items()}
+    members = {weights_of(group): weights[weights_of(group)].sha256 for group in records}
+    sources[OPERATING] = _json(operating.content({CALIBRATED: replace(panel.readout(), weights=members)}))
+    sources[ROSTER], sources[CARD] = workspace.calibrate.roster.read_bytes(), workspace.evaluate.card.read_bytes()
+    texts = {name: _described(name, data) for name, data in sources.items() if isinstance(data, bytes)}
+    sources |= {name: folder.model for name, (folder, _) in parts.items()}
+    size = int(panel.prepared.params["size"])
+    groups = {group: _net(record, size) for group, record in records.items()}
+    net = _net(seen, size) if seen else None
+    manifest = Manifest(
+        murace=__version__,
+        fit=str(panel.prepared.params["fit"]),
+        data=_data(panel.prepared),
+        groups=groups,
+        recogniser=net,
+        files=tuple((texts | weights)[name] for name in bundle.names_of(groups, net)),
+    )
+    return manifest, sources
+
+
+def _state(record: Record) -> dict[str, Any]:
+    produced = record.produced[FITTED[0]]
+    return {"size": int(produced["size"]), "sha256": str(produced["sha256"])}
+
+
+def _described(name: str, data: bytes) -> File:
+    return File(name=name, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+def _json(values: Any) -> bytes:
+    return (json.dumps(values, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _net(record: Record, size: int) -> Net:
+    params = record.params
+    return Net(
+        learner=str(params["learner"]),
+        width=float(params["width"]),
+        head=str(params["head"]),
+        size=size,
+        precision=str(record.info["precision"]),
+    )
+
+
+def _data(prepared: Record) -> Data:
+    """What every reader of the numbers must know of the pictures behind them."""
+    info = prepared.info
+    return Data(synthetic=bool(info.get("synthetic")), patient_level_split=bool(info.get("patient_level", True)))
+
+
+def _ensemble(workspace: Workspace, panel: WorkspacePanel) -> openformat.Ensemble:
+    """The members, with prepared pictures of the group to compare them on: of the test split, else of the others."""
+    require(workspace.prepare.folder, PREPARE, ("index.csv", "pixels.npy"))
+    index, pixels = read_index(workspace.prepare.index), open_pixels(workspace.prepare.pixels)
+
+    def pictures(group: str) -> Bytes:
+        mine = index[index["group"] == group]
+        rows = pd.concat([mine[mine["split"] == Split.TEST], mine[mine["split"] != Split.TEST]])["row"].to_numpy()
+        return np.asarray(pixels[np.sort(rows[:COMPARED])])
+
+    readout = operating.content({CALIBRATED: panel.readout()})["models"][CALIBRATED]
+    return openformat.Ensemble(
+        members={group: panel.member(group) for group in panel.groups},
+        pictures=pictures,
+        readout={"temperature": readout["groups"], "points": readout["points"]},
+        data=asdict(_data(panel.prepared)),
+    )

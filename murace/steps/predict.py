@@ -1,0 +1,160 @@
+"""Read new studies with the specialised ensemble: a row for each, and for each of their views."""
+
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from murace import device
+from murace.config import Machine, PredictConfig, params
+from murace.data.finding import Found, find_studies
+from murace.data.store import read_frame, write_frame
+from murace.errors import UsageError
+from murace.files import digest_of
+from murace.panel import FilePanel, Panel, WorkspacePanel
+from murace.readings import Wanted, journal, kept, read_studies, require_group, rows_of, tables, wanted
+from murace.record import Action, Wish, begun, commit, read, take_up, writing
+from murace.watch import Watch
+from murace.workspace import Workspace
+from murace.world import current
+
+TOGETHER = 64  # studies between two moments in which several processes listen to each other
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The two tables as they stand on disk."""
+
+    skipped: bool
+    studies: pd.DataFrame
+    views: pd.DataFrame
+    files: tuple[Path, Path]
+    caveats: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Places:
+    """The two files, and the folder with the record of how they came about."""
+
+    studies: Path
+
+    @property
+    def views(self) -> Path:
+        return self.studies.with_name(f"{self.studies.stem}-views{self.studies.suffix}")
+
+    @property
+    def record(self) -> Path:
+        return self.studies.with_suffix(".record")
+
+    @property
+    def partial(self) -> Path:
+        return self.record / "partial"
+
+
+def run(
+    source: Workspace | Path,
+    paths: Sequence[Path],
+    config: PredictConfig,
+    *,
+    out: Path,
+    machine: Machine,
+    wish: Wish,
+    watch: Watch,
+) -> Predicted:
+    """Read every study in `paths` with the ensemble of a workspace, or of the file that was handed over.
+
+    A killed run goes on after the last study that it has read. What cannot be read, or shows none of the groups, has
+    a row that says so. Of several processes each reads its share.
+
+    Raises:
+        UsageError: an unknown group or operating point, or `out` is not `predict`'s own.
+        MachineError, WorkspaceError, DataError, Interrupted: see their classes.
+    """
+    world, places = current(), _Places(out)
+    _check_out(places)
+    chosen, remark = device.choose(machine)
+    panel: Panel = WorkspacePanel(source, chosen) if isinstance(source, Workspace) else FilePanel(source, chosen)
+    threshold = _threshold(panel, config.operating_point)
+    require_group(config.group, panel.groups)
+    asked = wanted(find_studies(paths, known=panel.groups), panel.groups, config.group)
+    if not world.leads:
+        if world.hear()["reads"]:
+            _read(asked, panel, config, threshold, places, machine, watch)
+        return _found(places, panel, skipped=not world.hear()["written"])
+    consumed = {"model": panel.identity, "input": _digest([one.found for one in asked])}
+    with writing(places.record):
+        plan = take_up(
+            places.record, "predict", params(config), consumed, wish=wish, watch=watch, scratch=places.partial
+        )
+        world.tell({"reads": plan.action is not Action.SKIP})
+        if plan.action is not Action.SKIP:
+            if remark:
+                watch.say(remark)
+            _read(asked, panel, config, threshold, places, machine, watch)
+            _write(config, places)
+            commit(places.record, [f"../{places.studies.name}", f"../{places.views.name}"], device=str(chosen))
+            shutil.rmtree(places.partial, ignore_errors=True)
+    world.tell({"written": plan.action is not Action.SKIP})
+    return _found(places, panel, skipped=plan.action is Action.SKIP)
+
+
+def _check_out(places: _Places) -> None:
+    if read(places.record) is None and begun(places.record) is None:
+        for path in (places.studies, places.views):
+            if path.exists():
+                raise UsageError(f"{path} was not written by murace predict: choose another --out")
+
+
+def _threshold(panel: Panel, point: str) -> float:
+    threshold = panel.readout().points[point]
+    if math.isnan(threshold):
+        raise UsageError(f"--operating-point {point} is not defined: validation has one class; half always is")
+    return threshold
+
+
+def _digest(found: Sequence[Found]) -> str:
+    """Of what is to be read, by name, size and time."""
+    states = [(study.name, path.name, path.stat()) for study in found for path in study.views]
+    return digest_of([(study, view, status.st_size, status.st_mtime_ns) for study, view, status in states])
+
+
+def _read(
+    asked: Sequence[Wanted],
+    panel: Panel,
+    config: PredictConfig,
+    threshold: float,
+    places: _Places,
+    machine: Machine,
+    watch: Watch,
+) -> None:
+    """Read this process's share of what is not read yet, into its journal; leaves when all have done theirs."""
+    world, done = current(), kept(places.partial)
+    world.check(watch)  # all have looked before one writes
+    shares = [[one for one in asked[rank :: world.size] if one.number not in done] for rank in range(world.size)]
+    moments = min(map(len, shares)) // TOGETHER if world.size > 1 else 0
+    threads = device.set_threads(machine)
+    with (
+        watch.bar("studies", len(asked), start=len(done)) as bar,
+        journal(places.partial, world.rank) as book,
+    ):
+        for count, reading in enumerate(read_studies(shares[world.rank], panel, threads=threads, watch=watch)):
+            book.add(rows_of(reading, threshold=threshold, show_ids=config.show_ids))
+            bar.advance(world.size, note=reading.routed.group or "")
+            if count % TOGETHER == 0 and count // TOGETHER < moments:
+                world.check(watch)
+    world.check(watch)
+
+
+def _write(config: PredictConfig, places: _Places) -> None:
+    studies, views = tables(kept(places.partial), show_ids=config.show_ids)
+    write_frame(places.studies, studies, private=True)
+    write_frame(places.views, views, private=True)
+
+
+def _found(places: _Places, panel: Panel, *, skipped: bool) -> Predicted:
+    files = (places.studies, places.views)
+    studies, views = map(read_frame, files)
+    return Predicted(skipped, studies, views, files, panel.caveats)

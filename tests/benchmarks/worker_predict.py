@@ -1,0 +1,137 @@
+"""New studies: what `murace predict` does with files, or the nets' passes over the same pictures in memory.
+
+A spec has `way` (predict or passes), `root` (a folder of studies), `size`, `width` and `quick`.
+"""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import murace.cli.app  # noqa: F401 - as any command does, before torch
+from murace import device
+from murace.config import Machine
+from murace.data.finding import Found, find_studies
+from murace.data.views import read_views
+from murace.device import Place
+from murace.member import Bytes, Floats, Member
+from murace.nets import Learner, create
+from murace.operating import Readout
+from murace.readings import read_studies, wanted
+from murace.recogniser import Recognition
+from murace.vocabulary import LEARNERS
+from murace.watch import Watch
+from tests.benchmarks.serve import Spec, Work, serve
+
+
+def prepare(spec: Spec) -> tuple[Work, dict[str, object]]:
+    """The studies, the nets, and a first round."""
+    threads = device.set_threads(Machine())
+    found = find_studies([Path(spec["root"])])[: 6 if spec["quick"] else None]
+    panel = FreshPanel(found, size=spec["size"], width=spec["width"])
+    views = sum(len(study.views) for study in found)
+    answers = {
+        "predict": partial(_predict, found, panel, threads),
+        "passes": partial(_passes, _known(found, panel), panel),
+    }
+    answer = answers[spec["way"]]
+    answer()
+
+    def work() -> tuple[int, float]:
+        began = time.perf_counter()
+        answer()
+        return views, time.perf_counter() - began
+
+    return work, {"threads": threads, "views": views, "precision": panel.place.precision}
+
+
+class FreshPanel:
+    """Nets with fresh weights; each is loaded once."""
+
+    identity = ""
+
+    def __init__(self, found: list[Found], *, size: int, width: float) -> None:
+        cpu = torch.device("cpu")
+        self.place = Place(cpu, device.resolve_precision("auto", cpu))
+        self.groups = tuple(sorted({study.stated.name for study in found if study.stated}))
+        nets = {learner: create(learner, width=width, size=size) for learner in LEARNERS}
+        self.members = {
+            learner: Member(learner, lambda net=net: net, "", self.place, size, "squash")
+            for learner, net in nets.items()
+        }
+
+    def member(self, group: str) -> Member:
+        """The learners in turn."""
+        return self.members[LEARNERS[self.groups.index(group) % len(LEARNERS)]]
+
+    def readout(self) -> Readout:
+        """As if nothing had to be rescaled."""
+        return Readout(temperature=1.0, groups={}, points={"half": 0.5}, studies=0, weights={})
+
+    def recogniser(self) -> "FreshRecogniser":
+        """The first learner's features."""
+        return FreshRecogniser(self.members[LEARNERS[0]], self.groups)
+
+
+class FreshRecogniser:
+    """The pass that a recogniser costs; its answer is never certain."""
+
+    def __init__(self, member: Member, groups: tuple[str, ...]) -> None:
+        self.member, self.groups = member, groups
+
+    def features(self, net: Learner, prepared: Bytes) -> Floats:
+        """As the real one."""
+        return self.member.ask(partial(_pooled, net), prepared)[0]
+
+    def recognise(self, features: Floats) -> Recognition:
+        """Nothing is known."""
+        shares = dict.fromkeys(self.groups, 1 / len(self.groups))
+        first = self.groups[0]
+        return Recognition(group=None, likeliest=first, confidence=shares[first], shares=shares, is_typical=False)
+
+
+@torch.no_grad()
+def _pooled(net: Learner, images: Tensor) -> tuple[Floats]:
+    return (net.features(images).double().mean(dim=(2, 3)).numpy(),)
+
+
+@torch.no_grad()
+def _forward(net: Learner, images: Tensor) -> tuple[Floats]:
+    logits = net(images).double()
+    return ((logits[:, 1] - logits[:, 0]).numpy(),)
+
+
+def _predict(found: list[Found], panel: FreshPanel, threads: int) -> int:
+    asked = wanted(found, panel.groups, None)
+    return sum(1 for _ in read_studies(asked, panel, threads=threads, watch=Watch()))  # type: ignore[arg-type]
+
+
+def _known(found: list[Found], panel: FreshPanel) -> tuple[dict[str, Bytes], Bytes]:
+    """The pictures in memory: each group's, and the recogniser's."""
+    member = next(iter(panel.members.values()))
+    groups: dict[str, list[Bytes]] = {group: [] for group in panel.groups}
+    first = []
+    for study in found:
+        assert study.stated is not None
+        prepared = read_views(study.views, size=member.size, fit=member.fit).prepared
+        groups[study.stated.name].append(prepared)
+        first.append(prepared[:1])
+    return {group: np.concatenate(parts) for group, parts in groups.items()}, np.concatenate(first)
+
+
+def _passes(known: tuple[dict[str, Bytes], Bytes], panel: FreshPanel) -> Iterator[Floats]:
+    groups, first = known
+    recogniser = panel.recogniser()
+    answers = [recogniser.features(recogniser.member.net(), first)]
+    for group, pictures in groups.items():
+        member = panel.member(group)
+        answers += member.ask(partial(_forward, member.net()), pictures)
+    return iter(answers)
+
+
+if __name__ == "__main__":
+    serve(prepare)

@@ -1,0 +1,87 @@
+import pytest
+from pydicom.sr._concepts_dict import concepts
+
+from murace.data.dicom import ANATOMIC_REGION, BODY_PART, Tags
+from murace.data.dicomvalues import meaning
+from murace.data.regions import Stated, stated_region
+
+
+def tags(*regions: tuple[str, str]) -> Tags:
+    return Tags("", regions, "", "")
+
+
+def named(text: str, known: tuple[str, ...] = ()) -> str | None:
+    stated = stated_region(tags((BODY_PART, text)), known)
+    return stated.name if stated else None
+
+
+# UX: the codes of CID 4009 and 4031 for MURA's seven groups.
+CODES = {
+    "16953009": "elbow", "7569003": "finger", "76505004": "finger", "14975008": "forearm", "85562004": "hand",
+    "85050009": "humerus", "40983000": "humerus", "16982005": "shoulder", "85856004": "shoulder",
+    "51299004": "shoulder", "79601000": "shoulder", "74670003": "wrist",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_codes_of_the_upper_limb_are_muras_groups(code):
+    assert named(meaning("SCT", code)) == CODES[code]
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [("T-15430", "elbow"), ("T-D8700", "hand"), ("T-15460", "wrist"), ("T-D8500", "forearm"), ("T-12410", "humerus")],
+)
+def test_retired_codes_are_read_too(code, name):
+    assert named(meaning("SRT", code)) == name
+    assert meaning("SRT", "T-NONE") == ""
+
+
+def test_no_code_of_another_part_is_taken_for_one_of_muras():
+    ours = set(CODES.values())
+    wrong = {}
+    for entries in concepts["SCT"].values():
+        for code, (words, sets) in entries.items():
+            if {4009, 4031} & set(sets) and code not in CODES and named(words) in ours:
+                wrong[code] = words
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("ELBOW", "elbow"), ("LEFT ELBOW", "elbow"), ("R WRIST", "wrist"), ("wrist_joint", "wrist"), ("L-HAND", "hand"),
+        ("  Hand ", "hand"), ("THUMB", "finger"), ("UPPERARM", "humerus"), ("UPPER ARM", "humerus"),
+        ("UPPER_ARM_L", "humerus"), ("FOREARM", "forearm"), ("RADIUS/ULNA", "forearm"), ("ACJOINT", "shoulder"),
+        ("CLAVICLE", "shoulder"), ("SCAPULA", "shoulder"), ("RSHOULDER", None), ("KNEE", "knee"), ("FOOT", "foot"),
+        ("ANKLE", "ankle"), ("HIP", "hip"), ("LEG", "leg"), ("LOWER LEG", "leg"), ("TIB FIB", "leg"),
+        ("CHEST", "chest"), ("SKULL", "skull"), ("CSPINE", "spine"), ("LSPINE", "spine"), ("PELVIS", "pelvis"),
+        ("FEMUR", "thigh"),
+    ],
+)  # fmt: skip
+def test_free_text(text, name):
+    assert named(text) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "EXTREMITY", "ARM", "UPPER EXTREMITY", "JOINT", "LOWER LIMB", "LEFT", "OTHER", "HAND WRIST", "KNEE/ANKLE",
+     "CANARY^NAME", "Bone of upper limb", "WHOLEBODY"],
+)  # fmt: skip
+def test_vague_ambiguous_and_unknown_words_say_nothing(text):
+    assert named(text) is None
+
+
+def test_the_better_source_comes_first_unless_it_says_nothing():
+    both = tags((ANATOMIC_REGION, "Elbow joint"), (BODY_PART, "WRIST"))
+    assert stated_region(both) == Stated("elbow", ANATOMIC_REGION)
+    vague = tags((ANATOMIC_REGION, "Upper limb"), (BODY_PART, "WRIST"))
+    assert stated_region(vague) == Stated("wrist", BODY_PART)
+    assert stated_region(tags()) is None
+
+
+def test_a_group_of_the_users_own_is_recognised_by_its_name():
+    assert named("CLAVICLE", ("clavicle", "shoulder")) == "clavicle"
+    assert named("Genou", ("genou",)) == "genou"
+    assert named("Whole Hand", ("whole_hand", "hand")) == "whole_hand"
+    assert named("Genou") is None

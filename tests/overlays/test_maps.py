@@ -1,0 +1,143 @@
+"""What a study's folder says of its maps, and what is drawn where a map means nothing."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from murace.cam import Way
+from murace.data.studies import Study
+from murace.device import Place
+from murace.member import Member
+from murace.nets import Learner
+from murace.opencv import cv2
+from murace.overlays import Drawn, draw_all
+from murace.watch import Watch
+
+
+class Tiny(Learner):
+    """Cells of 8 x 8 pixels; `gain` of zero makes a flat map."""
+
+    def __init__(self, *, gain: float = 8.0, bias: float = 0.0) -> None:
+        super().__init__()
+        self.trunk = nn.Conv2d(1, 1, 8, stride=8, bias=False)
+        self.head = nn.Linear(1, 2)
+        with torch.no_grad():
+            self.trunk.weight.fill_(1 / 64)
+            self.head.weight.copy_(torch.tensor([[0.0], [gain]]))
+            self.head.bias.copy_(torch.tensor([0.0, bias]))
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.trunk(x)
+
+
+def study(root: Path, name: str = "one") -> Study:
+    views = []
+    for number in range(2):
+        path = root / name / f"image{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.random.default_rng(number).integers(0, 255, (300, 280), dtype=np.uint8))
+        views.append(path)
+    return Study(tuple(views), "hand", "stated", root / "out" / name)
+
+
+def draw(given: list[Study], net: Learner, way: Way = Way("cam", (1,))) -> Drawn:  # noqa: B008 - frozen
+    place = Place(torch.device("cpu"), "fp32")
+    member = Member(learner="x", load=lambda: net, sha256="0" * 64, place=place, size=64, fit="squash")
+    return draw_all(given, {"hand": member}, way=way, force=False, threads=1, watch=Watch())
+
+
+def record(one: Study) -> dict:
+    return json.loads((one.folder / "study.json").read_text())
+
+
+def picture(one: Study, view: int = 0) -> np.ndarray:
+    return cv2.imread(str(one.folder / f"image{view}.png"))[..., ::-1].astype(int)
+
+
+def colourful(sheet: np.ndarray) -> int:
+    """How many pixels left of the colour bar have a colour."""
+    left = sheet[:, : 3 * 280]
+    return int((np.ptp(left, axis=-1) > 40).sum())
+
+
+def test_the_record_says_how_the_map_was_made_and_that_it_was_drawn(tmp_path: Path) -> None:
+    one = study(tmp_path)
+    draw([one], Tiny(), Way("gradcam", (1, 2)))
+    said = record(one)
+    assert (said["method"], said["scales"]) == ("gradcam", [1, 2])
+    assert [(view["map"], view.get("remark")) for view in said["views"]] == [("drawn", None)] * 2
+    assert colourful(picture(one)) > 10_000
+
+
+def test_a_flat_map_is_said_to_be_flat_and_not_drawn(tmp_path: Path) -> None:
+    one = study(tmp_path)
+    drawn = draw([one], Tiny(gain=0.0, bias=6.0))  # sure of itself, for no reason in the picture
+    assert drawn.bad == {}
+    said = record(one)
+    assert [view["map"] for view in said["views"]] == ["flat", "flat"]
+    assert "points nowhere" in said["views"][0]["remark"]
+    assert said["probability"] == pytest.approx(1 / (1 + np.exp(-6.0)))
+    sheet = picture(one)
+    assert colourful(sheet) == 0
+    original = cv2.imread(str(one.views[0]), cv2.IMREAD_GRAYSCALE).astype(int)
+    corner = np.argwhere(sheet[:, :, 0] == original[0, 0])
+    assert any(
+        np.array_equal(sheet[y : y + 300, x : x + 280, 0], original)
+        for y, x in corner.tolist()
+        if y + 300 <= sheet.shape[0] and x + 280 <= sheet.shape[1]
+    )  # the radiograph itself is there, pixel for pixel
+
+
+def test_a_map_that_is_not_finite_is_said_to_be_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(net: Learner, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        maps = np.zeros((len(images), 8, 8))
+        maps[0, 3, 3] = np.nan
+        maps[1, 3, 3] = 5.0
+        return maps, np.zeros(len(images))
+
+    monkeypatch.setitem(__import__("murace.cam", fromlist=["METHODS"]).METHODS, "cam", broken)
+    one = study(tmp_path)
+    draw([one], Tiny())
+    assert [view["map"] for view in record(one)["views"]] == ["not finite", "drawn"]
+    assert colourful(picture(one, 0)) == 0
+    assert colourful(picture(one, 1)) > 100
+
+
+def test_an_answer_that_is_no_number_is_the_models_fault_and_the_study_is_named(tmp_path: Path) -> None:
+    given = [study(tmp_path, "one"), study(tmp_path, "two")]
+    drawn = draw(given, Tiny(bias=float("nan")))
+    assert drawn.records == {}
+    assert sorted(drawn.bad) == [0, 1]
+    assert str(given[1].views[0].parent) in str(drawn.bad[1])
+    assert "not a finite number: its weights are damaged" in str(drawn.bad[1])
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_way_is_drawn_anew_and_the_same_is_not(tmp_path: Path) -> None:
+    one = study(tmp_path)
+    assert draw([one], Tiny(), Way("cam", (1, 2))).before == set()
+    assert draw([one], Tiny(), Way("cam", (1, 2))).before == {0}
+    assert draw([one], Tiny(), Way("cam", (1,))).before == set()
+    assert draw([one], Tiny(), Way("gradcam++", (1,))).before == set()
+    assert record(one)["method"] == "gradcam++"
+
+
+def test_what_was_drawn_before_there_were_ways_was_drawn_at_one_scale(tmp_path: Path) -> None:
+    one = study(tmp_path)
+    draw([one], Tiny(), Way("cam", (1,)))
+    said = record(one)
+    del said["method"], said["scales"]
+    (one.folder / "study.json").write_text(json.dumps(said))
+    assert draw([one], Tiny(), Way("cam", (1,))).before == {0}
+    assert draw([one], Tiny(), Way("cam", (1, 2))).before == set()
+
+
+def test_a_map_without_unit_is_as_bright_as_the_probability(tmp_path: Path) -> None:
+    sure, unsure = study(tmp_path, "one"), study(tmp_path, "two")
+    draw([sure], Tiny(bias=4.0), Way("gradcam++", (1,)))
+    draw([unsure], Tiny(bias=-9.0), Way("gradcam++", (1,)))
+    assert colourful(picture(sure)) > 10 * colourful(picture(unsure))

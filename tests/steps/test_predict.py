@@ -1,0 +1,256 @@
+"""`predict`: what stands in its two files, and that a run can end anywhere and go on."""
+
+import shutil
+import signal
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from murace.config import PredictConfig
+from murace.data.store import open_pixels
+from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
+from murace.member import Member
+from murace.record import Wish
+from murace.steps import predict
+from murace.watch import Bar, Watch
+from murace.workspace import Workspace
+from tests.data.files import CANARIES, dicom
+from tests.processes import together
+from tests.readings.made_up import picture
+from tests.workshop import CPU
+
+
+def run(
+    source: Workspace | Path,
+    *paths: Path,
+    out: Path,
+    wish: Wish | None = None,
+    watch: Watch | None = None,
+    **config: object,
+) -> predict.Predicted:
+    return predict.run(
+        source,
+        paths,
+        PredictConfig(**config),  # type: ignore[arg-type]
+        out=out,
+        machine=CPU,
+        wish=wish or Wish(),
+        watch=watch or Watch(),
+    )
+
+
+def folder_of_studies(root: Path, count: int = 9) -> Path:
+    for number in range(count):
+        region = "ELBOW" if number % 2 else "WRIST"
+        for view in range(1 + number % 3):
+            picture(root / f"XR_{region}" / f"patient{number:05}" / "study1_negative" / f"image{view}.png", 90, number)
+    return root
+
+
+class Interrupting(Watch):
+    """A signal comes when so many studies are done."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.left, self.started_at = after, 0
+
+    @contextmanager
+    def bar(self, title: str, total: int, *, start: int = 0, lines: bool = False) -> Iterator[Bar]:
+        self.started_at = start
+        bar = Bar()
+        bar.advance = self.advance  # type: ignore[method-assign]
+        yield bar
+
+    def advance(self, by: int = 1, note: str = "") -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.signum = signal.SIGINT
+
+
+def same_answers(one: predict.Predicted, other: predict.Predicted) -> None:
+    for before, after in ((one.studies, other.studies), (one.views, other.views)):
+        pd.testing.assert_frame_equal(
+            before.drop(columns="seconds", errors="ignore"), after.drop(columns="seconds", errors="ignore"), atol=1e-6
+        )
+
+
+def test_a_test_image_gets_the_probabilities_that_evaluate_gave_it(finished: Workspace, tmp_path: Path) -> None:
+    known = pd.read_csv(finished.evaluate.predictions)
+    pixels = open_pixels(finished.prepare.pixels)
+    for row in known.itertuples():
+        place = tmp_path / "studies" / f"XR_{row.group.upper()}" / row.study.replace("/", "-")
+        place.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(place / f"{row.row}.png"), np.array(pixels[row.row]))
+    done = run(finished, tmp_path / "studies", out=tmp_path / "predictions.csv")
+    assert len(done.studies) == known["study"].nunique()
+    assert len(done.views) == len(known)
+    means = known.groupby(known["study"].str.replace("/", "-"))[["calibrated", "calibrated_calibrated"]].mean()
+    for row in done.studies.itertuples():
+        expected = means.loc[Path(row.study).name]
+        assert row.probability == pytest.approx(expected["calibrated"], abs=1e-5)
+        assert row.probability_calibrated == pytest.approx(expected["calibrated_calibrated"], abs=1e-5)
+        assert row.decision == ("abnormal" if row.probability >= 0.5 else "normal")
+    by_row = known.set_index("row")["calibrated"]
+    for row in done.views.itertuples():
+        assert row.probability == pytest.approx(by_row[int(Path(row.view).stem)], abs=1e-5)
+
+
+def test_the_files_are_private_and_say_what_the_command_printed(finished: Workspace, tmp_path: Path) -> None:
+    done = run(finished, folder_of_studies(tmp_path / "in"), out=tmp_path / "predictions.csv")
+    assert [path.name for path in done.files] == ["predictions.csv", "predictions-views.csv"]
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in done.files)
+    assert done.studies["study"].is_unique
+    assert done.views.groupby("study").size().reindex(done.studies["study"]).tolist() == done.studies["views"].tolist()
+    assert sorted(path.name for path in (tmp_path / "predictions.record").iterdir()) == [".lock", "step.json"]
+
+
+def test_nothing_is_done_twice_and_a_change_is_noticed(finished: Workspace, tmp_path: Path) -> None:
+    studies, out = folder_of_studies(tmp_path / "in", 3), tmp_path / "p.csv"
+    first = run(finished, studies, out=out)
+    again = run(finished, studies, out=out)
+    assert (first.skipped, again.skipped) == (False, True)
+    pd.testing.assert_frame_equal(first.studies, again.studies)
+    picture(studies / "XR_WRIST" / "patient00000" / "study1_negative" / "image0.png", 200)
+    assert not run(finished, studies, out=out).skipped
+    assert not run(finished, studies, out=out, group="elbow").skipped
+    assert not run(finished, studies, out=out, group="elbow", wish=Wish(force=True)).skipped
+    out.write_text("edited")
+    assert not run(finished, studies, out=out, group="elbow").skipped
+    assert out.read_text() != "edited"
+
+
+@pytest.mark.parametrize("after", [1, 4, 8])
+def test_an_interrupted_run_goes_on_after_the_last_study(
+    finished: Workspace, tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Member, "views_at_once", property(lambda self: 1))
+    studies = folder_of_studies(tmp_path / "in")
+    whole = run(finished, studies, out=tmp_path / "whole.csv")
+    out = tmp_path / "p.csv"
+    with pytest.raises(Interrupted):
+        run(finished, studies, out=out, watch=Interrupting(after))
+    assert not out.exists()
+    journal = tmp_path / "p.record" / "partial" / "0.jsonl"
+    with journal.open("a") as file:
+        file.write('0123 {"number": 8, "torn')  # what a killed process may leave
+    watch = Interrupting(99)
+    done = run(finished, studies, out=out, watch=watch)
+    assert watch.started_at >= after
+    same_answers(whole, done)
+    assert not (tmp_path / "p.record" / "partial").exists()
+
+
+def test_an_unfinished_run_is_not_mixed_with_another(finished: Workspace, tmp_path: Path) -> None:
+    studies, out = folder_of_studies(tmp_path / "in"), tmp_path / "p.csv"
+    with pytest.raises(Interrupted):
+        run(finished, studies, out=out, watch=Interrupting(1))
+    with pytest.raises(WorkspaceError, match=r"--operating-point half -> youden.*--fresh"):
+        run(finished, studies, out=out, operating_point="youden")
+    picture(studies / "XR_WRIST" / "patient00000" / "study1_negative" / "image0.png", 200)
+    with pytest.raises(WorkspaceError, match="input has changed"):
+        run(finished, studies, out=out)
+    assert not run(finished, studies, out=out, wish=Wish(resume=False)).skipped
+
+
+def test_a_flipped_bit_in_the_journal_costs_that_study_alone(
+    finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Member, "views_at_once", property(lambda self: 1))
+    studies, out = folder_of_studies(tmp_path / "in"), tmp_path / "p.csv"
+    whole = run(finished, studies, out=tmp_path / "whole.csv")
+    with pytest.raises(Interrupted):
+        run(finished, studies, out=out, watch=Interrupting(5))
+    journal = tmp_path / "p.record" / "partial" / "0.jsonl"
+    lines = journal.read_text().splitlines()
+    hit = lines.index(next(line for line in lines if '"probability"' in line))
+    lines[hit] = lines[hit].replace('"probability": 0.', '"probability": 1.', 1)
+    journal.write_text("\n".join(lines) + "\n")
+    same_answers(whole, run(finished, studies, out=out))
+
+
+def in_parts(root: Path, studies: Path, out: Path) -> predict.Predicted:
+    return run(Workspace(root), studies, out=out)
+
+
+def test_several_processes_share_the_studies(finished: Workspace, tmp_path: Path) -> None:
+    studies = folder_of_studies(tmp_path / "in", 20)
+    (studies / "XR_WRIST" / "patient00000" / "study1_negative" / "image0.png").write_bytes(b"BM")
+    alone = run(finished, studies, out=tmp_path / "alone.csv")
+    answers = together(2, in_parts, finished.root, studies, tmp_path / "shared.csv")
+    for answer in answers:
+        assert isinstance(answer, predict.Predicted)
+        same_answers(alone, answer)
+    assert all(answer.skipped for answer in together(2, in_parts, finished.root, studies, tmp_path / "shared.csv"))
+    refused = together(2, in_parts, finished.root, tmp_path / "nowhere", tmp_path / "other.csv")
+    assert [answer.kind for answer in refused] == [DataError, DataError]
+
+
+def test_identifiers_of_a_dicom_file_are_written_on_request_alone(finished: Workspace, tmp_path: Path) -> None:
+    place = tmp_path / "in"
+    place.mkdir()
+    grey = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    (place / "IM1").write_bytes(dicom(grey, BodyPartExamined="ELBOW"))
+    (place / "IM2").write_bytes(dicom(grey, BodyPartExamined="ELBOW")[:-900])
+    done = run(finished, place, out=tmp_path / "p.csv")
+    assert done.studies["group_source"].tolist() == ["BodyPartExamined"]
+    assert done.studies["unreadable"].tolist() == [1]
+    for path in (*done.files, *(tmp_path / "p.record").iterdir()):
+        assert not [word for word in CANARIES.values() if word in path.read_text()]
+    shown = run(finished, place, out=tmp_path / "ids.csv", show_ids=True)
+    assert shown.studies[["patient_id", "study_uid"]].to_numpy().tolist() == [
+        [CANARIES["PatientID"], CANARIES["StudyInstanceUID"]]
+    ]
+
+
+def test_a_file_of_somebody_else_is_never_overwritten(finished: Workspace, tmp_path: Path) -> None:
+    studies = folder_of_studies(tmp_path / "in", 2)
+    for name in ("p.csv", "p-views.csv"):
+        (tmp_path / name).write_text("mine")
+        with pytest.raises(UsageError, match="was not written by murace predict: choose another --out"):
+            run(finished, studies, out=tmp_path / "p.csv")
+        assert (tmp_path / name).read_text() == "mine"
+        (tmp_path / name).unlink()
+
+
+def test_refusals_come_before_anything_is_written(finished: Workspace, tmp_path: Path) -> None:
+    studies, out = folder_of_studies(tmp_path / "in", 2), tmp_path / "p.csv"
+    with pytest.raises(UsageError, match="unknown value 'yoden'; did you mean 'youden'"):
+        run(finished, studies, out=out, operating_point="yoden")
+    with pytest.raises(DataError, match="no such file or folder"):
+        run(finished, tmp_path / "nowhere", out=out)
+    shutil.rmtree(finished.evaluate.folder)
+    with pytest.raises(WorkspaceError, match="Run: murace evaluate"):
+        run(finished, studies, out=out)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["finished", "in"]
+
+
+def test_a_full_disk_is_said_and_what_was_read_is_kept(
+    finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studies, out = folder_of_studies(tmp_path / "in"), tmp_path / "p.csv"
+    whole = run(finished, studies, out=tmp_path / "whole.csv")
+    with monkeypatch.context() as patched:
+
+        def full(path: Path, frame: pd.DataFrame, *, private: bool = False) -> None:
+            raise MachineError(f"disk full while writing {path}: free some space")
+
+        patched.setattr(predict, "write_frame", full)
+        with pytest.raises(MachineError, match="disk full"):
+            run(finished, studies, out=out)
+    watch = Interrupting(99)
+    same_answers(whole, run(finished, studies, out=out, watch=watch))
+    assert watch.started_at == 9
+
+
+def test_a_study_by_many_names_is_read_once(finished: Workspace, tmp_path: Path) -> None:
+    studies = folder_of_studies(tmp_path / "in", 4)
+    links = [tmp_path / f"copy{number}" for number in range(3)]
+    for link in links:
+        link.symlink_to(studies)
+    assert len(run(finished, studies, *links, out=tmp_path / "p.csv").studies) == 4

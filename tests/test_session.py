@@ -1,0 +1,29 @@
+import pytest
+
+from murace import session
+from murace.errors import MachineError
+from murace.fit import fit as real_fit
+from murace.record import Wish
+from murace.steps import train
+from murace.watch import Watch
+from murace.workspace import Workspace
+from tests.workshop import CPU, tiny_config, tiny_workspace
+
+
+@pytest.mark.parametrize(("epochs", "story"), [(0, "no epoch was finished"), (1, "the finished epochs are saved")])
+def test_out_of_memory_says_what_is_saved(tmp_path, monkeypatch: pytest.MonkeyPatch, epochs: int, story: str) -> None:
+    def fit(*given, **more):  # type: ignore[no-untyped-def]
+        left = epochs
+        for moment in real_fit(*given, **more) if left else ():
+            yield moment
+            left -= 1
+            if not left:
+                break
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(session, "fit", fit)
+    workspace = tiny_workspace(tmp_path / "a")
+    with pytest.raises(MachineError) as ended:
+        train.run(Workspace(workspace.root), tiny_config(), machine=CPU, wish=Wish(), watch=Watch())
+    assert str(ended.value) == (f"out of memory with --batch-size 8; {story}. Start over with --fresh --batch-size 4")
+    assert bool(list(workspace.train("convnet").checkpoint.glob("0*.json"))) is bool(epochs)
