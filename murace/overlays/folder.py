@@ -12,7 +12,7 @@ from murace.cam import WAY, Floats, Maps, Way, flaw, over_original, probability
 from murace.data.studies import Study, view_names
 from murace.data.views import Bytes, Views
 from murace.errors import UsageError
-from murace.files import read_json, sha256, write_bytes, write_json
+from murace.files import sha256, sweep, write_bytes, write_json
 from murace.member import Member
 from murace.metrics.scores import THRESHOLD
 from murace.opencv import cv2
@@ -44,9 +44,7 @@ def refuse_foreign(study: Study) -> None:
     Raises:
         UsageError: a file of that name is there, and neither the record nor the note names it.
     """
-    note = study.folder / BEGUN
-    ours = {view["file"] for view in _recorded(study.folder / RECORD).get("views", [])}
-    ours |= set(read_json(note)["files"] if note.is_file() else [])
+    ours = {view["file"] for view in _recorded(study.folder / RECORD).get("views", [])} | _begun(study.folder / BEGUN)
     for name in view_names(study.views):
         if name not in ours and (study.folder / name).exists():
             raise UsageError(f"{study.folder / name} was not written by murace cam: choose another --out")
@@ -77,6 +75,7 @@ def draw(study: Study, views: Views, answer: Answer, member: Member) -> dict[str
         MachineError: the disk is full or the folder cannot be written to.
     """
     names = view_names(study.views)
+    sweep(study.folder)
     write_json(study.folder / BEGUN, {"files": names})
     chances = probability(answer.log_odds)
     content = _content(study, answer, member, names)
@@ -142,6 +141,18 @@ def _recorded(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or (content and MODEL not in content):
         raise UsageError(f"{path} was not written by murace cam: choose another --out")
     return content
+
+
+def _begun(path: Path) -> set[str]:
+    """The files that the note of what was begun names; none where there is no note."""
+    try:
+        content = json.loads(path.read_bytes()) if path.is_file() else {"files": []}
+    except ValueError:
+        content = None
+    files = content.get("files") if isinstance(content, dict) else None
+    if not isinstance(files, list) or not all(isinstance(name, str) for name in files):
+        raise UsageError(f"{path} was not written by murace cam: choose another --out")
+    return set(files)
 
 
 def _digest(path: Path) -> str | None:

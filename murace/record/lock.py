@@ -21,6 +21,7 @@ def writing(folder: Path) -> Iterator[None]:
         MachineError: the folder cannot be made or written to.
     """
     path = folder / ".lock"
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -39,7 +40,7 @@ def writing(folder: Path) -> Iterator[None]:
         finally:
             os.ftruncate(descriptor, 0)
             if [item.name for item in folder.iterdir()] == [path.name]:
-                _leave_nothing(path)
+                _leave_nothing(path, made)
     finally:
         os.close(descriptor)
 
@@ -54,9 +55,9 @@ def _sign(descriptor: int, path: Path) -> None:
         raise disk_error(error, path) from error
 
 
-def _leave_nothing(path: Path) -> None:
+def _leave_nothing(path: Path, made: list[Path]) -> None:
     """Remove the lock file and the folders that were made for it: the step stopped before it wrote anything."""
     with suppress(OSError):
         path.unlink()
-        path.parent.rmdir()
-        path.parents[1].rmdir()
+        for folder in made:
+            folder.rmdir()

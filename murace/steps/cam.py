@@ -1,6 +1,7 @@
 """Read studies with the roster's members and draw where they look."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from murace.overlays import (
 )
 from murace.panel import WorkspacePanel
 from murace.readings import Assigned, Wanted, assign_groups, require_group, wanted
+from murace.record import writing
 from murace.watch import Watch
 from murace.workspace import Workspace
 
@@ -72,7 +74,7 @@ def run(
     Raises:
         UsageError: an unknown group; the nets have no map; or a file that is not `cam`'s would be overwritten. Nothing
             is drawn then.
-        WorkspaceError: a member is missing, stale or damaged.
+        WorkspaceError: a member is missing, stale or damaged; or another process draws into `out`.
         DataError: a path does not exist or holds no view.
         Interrupted: the watch says so; studies that are finished stay.
     """
@@ -91,13 +93,14 @@ def run(
     for study in studies:
         refuse_foreign(study)
     refuse_foreign_index(out)
-    drawn = draw_all(studies, members, way=way, force=force, threads=threads, watch=watch)
-    readings = [
-        Reading(study.folder, skipped=number in drawn.before, content=drawn.records[number])
-        for number, study in enumerate(studies)
-        if number in drawn.records
-    ]
-    index = _index(out, readings, panel.caveats, threads=threads, watch=watch)
+    with writing(out) if studies else nullcontext():
+        drawn = draw_all(studies, members, way=way, force=force, threads=threads, watch=watch)
+        readings = [
+            Reading(study.folder, skipped=number in drawn.before, content=drawn.records[number])
+            for number, study in enumerate(studies)
+            if number in drawn.records
+        ]
+        index = _index(out, readings, panel.caveats, threads=threads, watch=watch)
     lost = [(one.found.name, groups[one.number]) for one in asked if not groups[one.number].group]
     unread = [str(drawn.bad[number]) for number in sorted(drawn.bad)]
     unread += ["; ".join(its.faults) for _, its in lost if its.faults]

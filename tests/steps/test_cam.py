@@ -18,9 +18,11 @@ from murace.config import Machine
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
 from murace.member import AT_ONCE, Member
 from murace.overlays import gallery
+from murace.record import writing
 from murace.steps import cam
 from murace.watch import Bar, Watch
 from murace.workspace import Workspace
+from tests.processes import together
 from tests.workshop import CPU, SIZE
 
 
@@ -201,6 +203,36 @@ def test_an_image_of_the_test_split_gets_the_probability_that_evaluate_gave_it(
     assert done.content["probability"] == pytest.approx(row["calibrated"], abs=1e-5)
 
 
+@pytest.mark.parametrize("content", ["[1]", "{", '{"files": 5}', '{"files": [5]}', "7"])
+def test_a_foreign_note_is_refused(finished: Workspace, tmp_path: Path, content: str) -> None:
+    note = tmp_path / "out" / "elbow-patient00001-study1" / "begun.json"
+    note.parent.mkdir(parents=True)
+    note.write_text(content)
+    with pytest.raises(UsageError, match=r"begun\.json was not written by murace cam"):
+        run(finished, study(tmp_path), out=tmp_path / "out")
+    assert note.read_text() == content
+
+
+def test_what_a_killed_drawing_left_half_written_is_swept_away(finished: Workspace, tmp_path: Path) -> None:
+    left = tmp_path / "out" / "elbow-patient00001-study1" / ".image1.png.tmp.17.abcd"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    run(finished, study(tmp_path), out=tmp_path / "out")
+    assert not left.exists()
+    assert whole_or_unfinished(tmp_path / "out") == [True]
+
+
+def draw_elsewhere(root: Path, path: Path, out: Path) -> list[cam.Reading]:
+    return run(Workspace(root), path, out=out)
+
+
+def test_two_do_not_draw_into_one_folder(finished: Workspace, tmp_path: Path) -> None:
+    with writing(tmp_path / "out"):
+        (answer,) = together(1, draw_elsewhere, finished.root, study(tmp_path), tmp_path / "out")
+    assert answer.kind is WorkspaceError
+    assert f"{tmp_path / 'out'} is in use by process {os.getpid()} on" in answer.message
+
+
 @pytest.mark.parametrize("content", ["[1]", "{", '{"mine": 1}'])
 def test_a_foreign_record_is_refused(finished: Workspace, tmp_path: Path, content: str) -> None:
     record = tmp_path / "out" / "elbow-patient00001-study1" / "study.json"
@@ -270,6 +302,7 @@ def test_bad_studies_are_named_in_the_order_given_and_the_others_are_drawn(finis
     with pytest.raises(DataError, match=r"2 of 5 studies .*00001/study1_positive/image2.png: .*00002/.*: empty file"):
         run(finished, *given, out=tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        ".lock",
         "elbow-patient00003-study1",
         "index.html",
         "wrist-patient00000-study1",
