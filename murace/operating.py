@@ -17,8 +17,8 @@ from murace.metrics.calibration import COLUMNS
 from murace.metrics.scores import NAN
 from murace.metrics.table import by_study
 from murace.metrics.temperature import apply_temperature, fit_by_group
-from murace.metrics.threshold import operating_points
-from murace.vocabulary import CALIBRATED, OVERALL, RESCALED
+from murace.metrics.threshold import HALF, operating_points
+from murace.vocabulary import CALIBRATED, OVERALL, POINTS, RESCALED
 
 SCHEMA = 1
 Digests = Mapping[str, str]  # file of weights -> SHA-256
@@ -137,8 +137,14 @@ def parse(values: Any, weights: Mapping[str, Digests]) -> dict[str, Readout]:
 
 def _readout(values: Any) -> Readout:
     temperatures = [values["temperature"], *values["groups"].values()]
-    thresholds = [value for value in values["points"].values() if value is not None]
-    is_sound = all(0 < float(value) < np.inf for value in temperatures) and all(0 <= value <= 1 for value in thresholds)
+    points = values["points"]
+    thresholds = [value for value in points.values() if value is not None]
+    is_complete = set(points) == set(POINTS) and points[POINTS[0]] == HALF
+    is_sound = (
+        is_complete
+        and all(0 < float(value) < np.inf for value in temperatures)
+        and all(0 <= value <= 1 for value in thresholds)
+    )
     if not is_sound:
         raise ValueError
     return Readout(

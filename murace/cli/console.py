@@ -55,6 +55,7 @@ class Voice(Watch):
         width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
         self.out = Out(highlight=False, markup=False, emoji=False, width=width)
         self.bars: Bars | None = None
+        self.resumes = workspace is not None
         self.rank = launch().rank
 
     @property
@@ -125,13 +126,20 @@ def option(workspace: Path) -> str:
 
 @contextmanager
 def running(
-    *, quiet: bool = False, as_json: bool = False, workspace: Path | None = WORKSPACE, several: bool = False
+    *,
+    quiet: bool = False,
+    as_json: bool = False,
+    workspace: Path | None = WORKSPACE,
+    several: bool = False,
+    resumes: bool | None = None,
 ) -> Iterator[Voice]:
     """Run a command: listen for signals, and turn what goes wrong into one line and an exit code.
 
-    A command without a workspace saves nothing that it could go on from. `several`: it may be one of several processes.
+    `several`: it may be one of several processes. `resumes`: it saves what it could go on from; by default that is so
+    where there is a workspace.
     """
     voice = Voice(quiet=quiet, as_json=as_json, workspace=workspace)
+    voice.resumes = workspace is not None if resumes is None else resumes
     with _listening(voice):
         try:
             _require_alone(several)
@@ -159,7 +167,7 @@ def refuse(voice: Voice, error: MuraceError) -> int:
         time.sleep(1)  # torchrun ends all processes when one has gone: the leading one is to speak first
         return error.exit_code
     if isinstance(error, Interrupted):
-        done = "nothing was saved. To start again" if voice.workspace is None else "what was done is saved. To go on"
+        done = "what was done is saved. To go on" if voice.resumes else "nothing was saved. To start again"
         message = printable(f"{error}; {done}: {_same_command()}")
         voice.err.print(message)
     else:

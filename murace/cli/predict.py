@@ -48,7 +48,9 @@ def predict(
 
     Example: murace predict studies/ --out predictions.csv
     """
-    with running(quiet=quiet, as_json=as_json, workspace=None if model else workspace, several=True) as voice:
+    with running(
+        quiet=quiet, as_json=as_json, workspace=None if model else workspace, several=True, resumes=True
+    ) as voice:
         machine = Machine(gpu=gpu, threads=threads)
         config = PredictConfig(operating_point=operating_point, group=group, show_ids=show_ids)
         from murace.cli.evidence import records

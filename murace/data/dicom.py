@@ -6,6 +6,7 @@ Patient identifiers never leave this module but in two fields of `Tags` that no 
 
 import hashlib
 import io
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -50,7 +51,10 @@ def read_grey(data: bytes) -> Grey:
         ImageError: no radiograph, not one to be looked at, or not readable; the text holds nothing of the file's texts.
         MachineError: pydicom or a decoder is missing.
     """
+    dicomfile.require_short_header(data)
     elements = dicomfile.read_elements(io.BytesIO(data), _READ)
+    if not len(elements):  # pydicom gives nothing of a file that ends within an element
+        raise ImageError("damaged DICOM: it ends too early")
     _check_kind(elements)
     shape = dicompixels.shape_of(elements)
     chain = chain_of(elements, shape.words)
@@ -69,11 +73,14 @@ def read_tags(path: Path) -> Tags | None:
         MachineError: it is DICOM, and pydicom is missing.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe might never answer
+            return None
         with path.open("rb") as file:
             if not dicomfile.is_dicom(file.read(dicomfile.HEAD)):
                 return None
             file.seek(0)
-            elements = dicomfile.read_elements(file, _TAGS)
+            start = file.read(dicomfile.MAX_HEADER // 4)  # all that is asked for stands far in front
+        elements = dicomfile.read_elements(io.BytesIO(start), _TAGS)
         uid = text(elements, "StudyInstanceUID")
         return Tags(_anonymous(uid), tuple(_regions(elements)), text(elements, "PatientID"), uid)
     except OSError:

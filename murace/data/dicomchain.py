@@ -98,6 +98,6 @@ def _padding(elements: Any, words: Words) -> tuple[int, int] | None:
     if first is None:
         return None
     limit = whole(elements, "PixelPaddingRangeLimit")
-    ends = np.array([first, first if limit is None else limit], np.int64) % 2**words.stored
+    ends = np.array([end % 2**words.stored for end in (first, first if limit is None else limit)], np.int64)
     low, high = sorted((words.signed(ends) if words.is_signed else ends).tolist())
     return low, high

@@ -5,11 +5,13 @@ these leaves this module and its neighbours: a reason names an element, never wh
 """
 
 import importlib
+import io
 import logging
 import struct
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, BinaryIO
 
@@ -18,10 +20,12 @@ from murace.errors import MachineError
 
 INSTALL = 'pip install "murace[dicom]"'
 DEFLATED = "1.2.840.10008.1.2.1.99"
+MAX_HEADER = 4 * 2**20  # bytes before the pixels: tables and overlays take 2 MiB at most
 HEAD = 1024  # bytes of a file that tell whether it is DICOM
 _MARK = b"DICM"
 _SYNTAX = (0x0002, 0x0010)
 _FIRST_GROUPS = (0x0002, 0x0008)
+_PIXELS = 0x7FE00010
 _META = 2**16  # bytes that the first group may take
 _ENOUGH = 3  # elements in good order that no other file begins with
 _SHORT = b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
@@ -63,6 +67,29 @@ def read_elements(file: BinaryIO, keywords: Sequence[str]) -> Any:
     if told != syntax:
         raise ImageError(_HEADER)
     return found
+
+
+def require_short_header(data: bytes) -> None:
+    """Make sure that what stands before the pixels is not huge: all of it is read, whatever it is.
+
+    Raises:
+        ImageError: it is.
+    """
+    if len(data) <= MAX_HEADER:
+        return
+    reached = []
+
+    def is_at_pixels(tag: int, _vr: str | None, _length: int) -> bool:
+        if tag >= _PIXELS:
+            reached.append(tag)
+        return bool(reached)
+
+    package = pydicom()
+    with suppress(Exception):  # whatever is wrong with it is said by `read_elements`
+        start = io.BytesIO(data[:MAX_HEADER])
+        package.filereader.read_partial(start, stop_when=is_at_pixels, force=True, specific_tags=[_PIXELS])
+    if not reached:
+        raise ImageError(f"DICOM with more than {MAX_HEADER >> 20} MiB before its pixels")
 
 
 @cache

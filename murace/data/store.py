@@ -1,5 +1,6 @@
 """The prepared data as the other steps read it: one table and one array."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,13 @@ def open_pixels(path: Path) -> Pixels:
     return pixels
 
 
-def read_frame(path: Path) -> pd.DataFrame:
-    """Read a table of ours, numbers to the last bit; only an empty cell is missing: a group may be called `null`."""
-    frame: pd.DataFrame = pd.read_csv(path, keep_default_na=False, na_values=[""], **EXACT)
+def read_frame(path: Path, *, texts: Collection[str] = ()) -> pd.DataFrame:
+    """Read a table of ours, numbers to the last bit; only an empty cell is missing: a group may be called `null`.
+
+    Columns in `texts` stay as they are written: 007 is no number there.
+    """
+    kinds = dict.fromkeys(texts, str)
+    frame: pd.DataFrame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=kinds, **EXACT)
     return frame
 
 

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from murace.data.finding import MURA_PLACE, Found
+from murace.data.finding import Found, harmless
+from murace.data.searching import MURA_PLACE
 from murace.errors import UsageError
+
+LONGEST = 150  # bytes of a file's name; the temporary one beside it is longer, and 255 is what disks take
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,23 @@ def folder_of(study: Found, group: str) -> str:
     match = MURA_PLACE.search(study.place.as_posix())
     if match and match[1] == f"XR_{group.upper()}":
         return f"{group}-{match[2]}-{match[3]}"
-    place = study.place.as_posix()
-    told_apart = place + study.name.partition("#")[1] + study.name.partition("#")[2]
-    return f"{group}-{hashlib.sha256(told_apart.encode(errors='surrogateescape')).hexdigest()[:16]}"
+    place = "#".join((study.place.as_posix(), *study.mark))
+    return f"{group}-{hashlib.sha256(place.encode(errors='surrogateescape')).hexdigest()[:16]}"
 
 
 def view_names(views: Sequence[Path]) -> list[str]:
-    """The overlays' file names: the view's own, with its ending too where two views share a stem."""
-    stems = [view.stem for view in views]
-    return [f"{view.stem if stems.count(view.stem) == 1 else view.name}.png" for view in views]
+    """The overlays' file names: the view's own, with its ending too where two views share a stem.
+
+    Views of one name in several folders are numbered; a name that no file may have is spelled out, or cut.
+    """
+    stems = Counter(view.stem for view in views)
+    names = [_fitting(view.stem if stems[view.stem] == 1 else view.name) for view in views]
+    shared = Counter(names)
+    numbered = [f"{name}-{number}" if shared[name] > 1 else name for number, name in enumerate(names, start=1)]
+    # a number may make a name that another view has
+    return [f"{name}.png" if numbered.count(name) == 1 else f"view{place}.png" for place, name in enumerate(numbered)]
+
+
+def _fitting(name: str) -> str:
+    text = harmless(name, guard="_")
+    return text if len(text.encode()) <= LONGEST else hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -3,16 +3,18 @@
 Pictures, maps and paths come in; nothing here knows a workspace.
 """
 
-from murace.overlays.folder import RECORD, refuse_foreign
+from murace.overlays.folder import RECORD, drawn_before, refuse_foreign
 from murace.overlays.gallery import Drawn, draw_all
-from murace.overlays.index import INDEX, drawn_folders, refuse_foreign_index, write_index
+from murace.overlays.index import INDEX, drawn_folders, is_index_of, refuse_foreign_index, write_index
 
 __all__ = [
     "INDEX",
     "RECORD",
     "Drawn",
     "draw_all",
+    "drawn_before",
     "drawn_folders",
+    "is_index_of",
     "refuse_foreign",
     "refuse_foreign_index",
     "write_index",

@@ -57,7 +57,7 @@ def drawn_before(study: Study, member: Member, way: Way = WAY) -> dict[str, Any]
     """
     old = _recorded(study.folder / RECORD)
     names = view_names(study.views)
-    if (study.folder / BEGUN).exists():
+    if (study.folder / BEGUN).exists() or not {"group_source", "warning"} <= old.keys():  # the latter: an older murace
         return None
     if old.get(MODEL) != member.sha256 or [view["file"] for view in old.get("views", [])] != names:
         return None

@@ -1,9 +1,12 @@
 """`index.html` over the folders of overlays: made from what stands in them, whoever drew it and when."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -44,6 +47,16 @@ def refuse_foreign_index(out: Path) -> None:
 def drawn_folders(out: Path) -> list[Path]:
     """The folders in `out` that `cam` has drawn into and finished, in this run or before."""
     return sorted(path.parent for path in out.glob(f"*/{RECORD}") if _entry(path.parent) is not None)
+
+
+def is_index_of(page: Path, folders: Sequence[Path]) -> bool:
+    """Whether the page is there and shows these studies and no other."""
+    try:
+        text = page.read_text()
+    except (OSError, ValueError):
+        return False
+    shown = {unquote(name) for name in re.findall(r'id="study-([^"]+)"', text)}
+    return shown == {folder.name for folder in folders}
 
 
 def write_index(out: Path, folders: Sequence[Path], *, notes: Sequence[str] = (), watch: Watch, threads: int) -> Path:
@@ -97,12 +110,14 @@ def _entry(folder: Path) -> Entry | None:
         way = Way(content[METHOD], tuple(content[SCALES])) if METHOD in content else None
         found = Entry(
             folder=folder.name,
-            group=content["group"],
-            learner=content["learner"],
-            probability=float(content["probability"]),
-            decision=content["decision"],
-            threshold=float(content["threshold"]),
-            views=[View(view["file"], float(view["probability"]), view.get("remark")) for view in content["views"]],
+            group=_name(content["group"]),
+            learner=_name(content["learner"]),
+            probability=_number(content["probability"]),
+            decision=_name(content["decision"]),
+            threshold=_number(content["threshold"]),
+            views=[
+                View(_name(view["file"]), _number(view["probability"]), view.get("remark")) for view in content["views"]
+            ],
             calibrated=content.get("probability_calibrated"),
             known_by=content.get("group_source"),
             warning=content.get("warning", ""),
@@ -112,6 +127,21 @@ def _entry(folder: Path) -> Entry | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UsageError):
         return None
     return found if MODEL in content and is_group(found.group) else None
+
+
+def _name(value: Any) -> str:
+    """A word or a file's name in the folder, never a path out of it."""
+    if not isinstance(value, str) or Path(value).name != value:
+        raise TypeError
+    return value
+
+
+def _number(value: Any) -> float:
+    """A probability or a threshold."""
+    number = float(value)
+    if not 0 <= number <= 1:
+        raise ValueError
+    return number
 
 
 def _shrink(out: Path, entry: Entry) -> list[Thumbnail | None]:

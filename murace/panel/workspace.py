@@ -9,6 +9,7 @@ from murace import operating
 from murace.chain import CALIBRATE, EVALUATE, PREPARE, finetune_command, train_command
 from murace.checkpoint import load_model
 from murace.device import Place
+from murace.errors import WorkspaceError
 from murace.files import digest_of, read_json
 from murace.member import Member
 from murace.operating import Readout
@@ -17,6 +18,8 @@ from murace.recogniser import Recogniser, load_group_model
 from murace.record import Record, require
 from murace.vocabulary import CALIBRATED
 from murace.workspace import FitFolder, Workspace
+
+RECOGNISER = "recogniser.safetensors"
 
 
 class WorkspacePanel:
@@ -41,7 +44,7 @@ class WorkspacePanel:
         parts = [self.member(group) for group in self.groups] + ([recogniser.member] if recogniser else [])
         readout = asdict(self.readout())
         nets = [(part.sha256, part.size, part.fit, part.place.precision) for part in parts]
-        return digest_of([self.groups, nets, readout, self.choice.digests("").get("/recogniser.safetensors")])
+        return digest_of([self.groups, nets, readout, self.choice.digests("").get(f"/{RECOGNISER}")])
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -66,7 +69,11 @@ class WorkspacePanel:
         """What `calibrate` has fitted, and the learner whose features it looks at."""
         if len(self.groups) == 1:
             return None
-        require(self.workspace.calibrate.folder, CALIBRATE, ("recogniser.safetensors",))
+        if RECOGNISER not in self.choice.produced:
+            raise WorkspaceError(
+                f"calibrate in {self.workspace.root} has made no recogniser of groups yet. Run: {CALIBRATE}"
+            )
+        require(self.workspace.calibrate.folder, CALIBRATE, (RECOGNISER,))
         model = load_group_model(self.workspace.calibrate.recogniser)
         folder = self.workspace.train(model.learner)
         record = require(folder.folder, train_command(model.learner), ("model.safetensors",))

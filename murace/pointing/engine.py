@@ -143,6 +143,7 @@ def _scores(heat: Maps, one: Opened, boxes: Floats, *, fit: str) -> dict[str, Se
     """What a map scores; nothing at all where it is not finite."""
     if not np.isfinite(heat).all():
         return {POINTING: [0.0], EXACT: [0.0], ENERGY: [0.0], IOU: [0.0] * len(THRESHOLDS)}
+    heat = np.zeros_like(heat) if flaw(heat) else heat  # where it is flat nothing is the peak
     grid, inner = grid_over_original(heat, width=one.width, height=one.height, fit=fit)
     return _all(grid, boxes, inner)
 

@@ -4,10 +4,11 @@ from murace.readings.groups import Assigned, assign_groups
 from murace.readings.journal import journal, kept
 from murace.readings.opened import Opened, Wanted, open_all
 from murace.readings.route import Routed, require_group, route, wanted
-from murace.readings.rows import rows_of, tables
+from murace.readings.rows import TEXTS, rows_of, tables
 from murace.readings.study import Reading, read_studies
 
 __all__ = [
+    "TEXTS",
     "Assigned",
     "Opened",
     "Reading",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from murace.panel import Panel
 from murace.readings.opened import Wanted, open_all
-from murace.readings.route import UNREADABLE, Routed, route
+from murace.readings.route import Routed, route
 from murace.watch import Watch
 
 
@@ -53,10 +53,10 @@ def _first_view(one: Wanted) -> Wanted:
 
 def _assigned(routed: Routed) -> Assigned:
     """What is unreadable in a study with a group is said when it is drawn."""
-    if routed.problem == UNREADABLE and routed.group is None:
-        views = zip(routed.opened.wanted.found.views, routed.opened.faults, strict=True)
-        return Assigned(
-            None, routed.source, problem=UNREADABLE, faults=tuple(f"{path}: {fault}" for path, fault in views)
-        )
+    if routed.group is None and not len(routed.opened.prepared):
+        found = routed.opened.wanted.found
+        views = tuple(f"{path}: {fault}" for path, fault in zip(found.views, routed.opened.faults, strict=True))
+        faults = (f"{found.name}: {found.fault}",) if found.fault else views
+        return Assigned(None, routed.source, problem=routed.problem, faults=faults)
     problem = "" if routed.group else routed.problem
     return Assigned(routed.group, routed.source, routed.warning, problem)

@@ -2,10 +2,10 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from murace.files import PRIVATE, digest_of, disk_error
 from murace.readings.rows import Rows
@@ -13,23 +13,30 @@ from murace.readings.rows import Rows
 ENDING = ".jsonl"
 
 
-def kept(folder: Path) -> dict[int, Rows]:
-    """The studies that are in the journals of all processes, by number; a line that is not whole is passed over."""
+def kept(folder: Path, names: Sequence[str]) -> dict[int, Rows]:
+    """The studies that are in the journals of all processes, by number; a line that is not whole is passed over.
+
+    Args:
+        folder: of the journals.
+        names: of the studies of this run, in their order; a line that is about another is passed over too.
+    """
     found = {}
     for path in sorted(folder.glob(f"*{ENDING}")):
         for line in path.read_text(errors="replace").splitlines():
-            digest, _, text = line.partition(" ")
-            value = _parsed(text)
-            if value is not None and digest == digest_of(value):
-                found[value["number"]] = Rows(**value)
+            rows = _parsed(line)
+            if rows is not None and 0 <= rows.number < len(names) and rows.study.get("study") == names[rows.number]:
+                found[rows.number] = rows
     return found
 
 
-def _parsed(text: str) -> Any:
+def _parsed(line: str) -> Rows | None:
+    digest, _, text = line.partition(" ")
     try:
-        return json.loads(text)
-    except ValueError:
+        value = json.loads(text)
+        rows = Rows(**value) if digest == digest_of(value) else None
+    except (ValueError, TypeError, RecursionError):
         return None
+    return rows if rows is not None and rows.is_sound else None
 
 
 class Journal:
@@ -62,7 +69,7 @@ def journal(folder: Path, rank: int) -> Iterator[Journal]:
     path = folder / f"{rank}{ENDING}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, PRIVATE)
     except OSError as error:
         raise disk_error(error, path) from error
     with os.fdopen(descriptor, "w") as file:

@@ -51,6 +51,8 @@ def wanted(found: Sequence[Found], known: Sequence[str], option: str | None) -> 
 
 
 def _named(study: Found, known: Sequence[str], option: str | None) -> tuple[str | None, str]:
+    if study.fault:
+        return None, ""
     if study.stated is not None and study.stated.name in known:
         return study.stated.name, study.stated.source
     if option is not None:
@@ -83,7 +85,7 @@ def _is_settled(one: Opened) -> bool:
 def _unasked(one: Opened, known: Sequence[str]) -> Routed:
     group, source, stated = one.wanted.group, one.wanted.source, one.wanted.found.stated
     if not len(one.prepared):
-        return Routed(one, group, source if group else "", problem=UNREADABLE)
+        return Routed(one, group, source if group else "", problem=one.wanted.found.fault or UNREADABLE)
     if group is None:
         named = f"its {source} says {stated.name}" if stated else "nothing names its group"
         return Routed(one, None, source, problem=f"{named}: this ensemble knows {', '.join(known)}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from murace.data.finding import shown
+from murace.data.finding import harmless, shown
 from murace.readings.study import Reading
 
 STUDY_COLUMNS = (
@@ -26,6 +26,7 @@ STUDY_COLUMNS = (
     "problem",
 )
 ID_COLUMNS = ("patient_id", "study_uid")
+TEXTS = ("study", *ID_COLUMNS, "group", "group_source", "learner", "decision", "warning", "problem", "view", "sha256")
 VIEW_COLUMNS = ("study", "view", "probability", "sha256", "problem")
 
 
@@ -36,6 +37,12 @@ class Rows:
     number: int
     study: dict[str, Any]
     views: list[dict[str, Any]]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it has the form of rows; one that was read back may have any."""
+        rows = [self.study, *self.views] if isinstance(self.views, list) else []
+        return type(self.number) is int and bool(rows) and all(isinstance(row, dict) for row in rows)
 
     def json(self) -> dict[str, Any]:
         """As a JSON object."""
@@ -49,10 +56,12 @@ def rows_of(reading: Reading, *, threshold: float, show_ids: bool) -> Rows:
     """
     routed, opened = reading.routed, reading.routed.opened
     found, chance = opened.wanted.found, reading.probability
-    ids = {"patient_id": found.patient or "", "study_uid": found.study_uid or ""} if show_ids else {}
+    ids = (
+        {"patient_id": harmless(found.patient or ""), "study_uid": harmless(found.study_uid or "")} if show_ids else {}
+    )
     study = {
         "study": found.name,
-        **ids,
+        **(ids if show_ids else {}),
         "group": routed.group or "",
         "group_source": routed.source,
         "group_confidence": routed.confidence,
@@ -61,7 +70,7 @@ def rows_of(reading: Reading, *, threshold: float, show_ids: bool) -> Rows:
         "probability_calibrated": reading.calibrated,
         "decision": "" if chance is None else "abnormal" if chance >= threshold else "normal",
         "threshold": threshold,
-        "views": len(reading.views),
+        "views": len(opened.prepared),
         "unreadable": sum(map(bool, opened.faults)),
         "seconds": round(reading.seconds, 4),
         "warning": routed.warning,

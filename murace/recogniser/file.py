@@ -20,7 +20,7 @@ METADATA = "murace"  # one key only: safetensors writes several in any order, an
 TENSORS = ("means", "whitening")
 MAX_HEADER = 2**20  # bytes
 # What a file that is none of ours may raise on its way into a model.
-ILL_FORMED = (KeyError, ValueError, TypeError, AttributeError, RecursionError, OSError, SafetensorError)
+ILL_FORMED = (KeyError, ValueError, TypeError, AttributeError, RecursionError, OSError, SafetensorError, OverflowError)
 
 
 def save_group_model(path: Path, model: GroupModel) -> None:

@@ -63,9 +63,13 @@ def _load(path: Path) -> Record | None:
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
         raise WorkspaceError(f"{path} was not written by this version of murace; run its step again with --fresh")
     try:
-        return Record(**values)
+        record = Record(**values)
     except TypeError as error:
         raise WorkspaceError(f"{path} is damaged ({error}); run its step again with --fresh") from error
+    tables = (record.params, record.consumed, record.produced, record.parts, record.versions, record.info)
+    if not all(isinstance(table, dict) for table in tables):
+        raise WorkspaceError(f"{path} is damaged; run its step again with --fresh")
+    return record
 
 
 def begin(folder: Path, step: str, params: Mapping[str, Any], consumed: Mapping[str, str]) -> str:

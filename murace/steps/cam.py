@@ -10,22 +10,26 @@ from murace import device
 from murace.cam import Way
 from murace.config import Machine
 from murace.data.finding import Found, find_studies
-from murace.data.studies import folder_of, placed
+from murace.data.studies import placed
 from murace.errors import DataError, MuraceError, UsageError
 from murace.overlays import (
     INDEX,
     RECORD,
     draw_all,
+    drawn_before,
     drawn_folders,
+    is_index_of,
     refuse_foreign,
     refuse_foreign_index,
     write_index,
 )
-from murace.panel import WorkspacePanel
+from murace.panel import Panel, WorkspacePanel
 from murace.readings import Assigned, Wanted, assign_groups, require_group, wanted
 from murace.record import writing
 from murace.watch import Watch
 from murace.workspace import Workspace
+
+SHOWN = 20  # studies in a message
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,15 @@ class Drawn:
     @property
     def error(self) -> MuraceError | None:
         """What to say and to end with; None where every study is drawn."""
-        lost = [*self.unread, *self.groupless]
-        if not lost:
+        parts = [
+            f"{len(lost)} of {self.total} studies {verb}: {'; '.join(lost[:SHOWN])}"
+            + (f"; and {len(lost) - SHOWN} more" if len(lost) > SHOWN else "")
+            for verb, lost in (("could not be read", self.unread), ("have no group", self.groupless))
+            if lost
+        ]
+        if not parts:
             return None
-        kind = DataError if self.unread else UsageError
-        verb = "could not be read" if self.unread else "have no group"
-        return kind(f"{len(lost)} of {self.total} studies {verb}: {'; '.join(lost)}")
+        return (DataError if self.unread else UsageError)("; ".join(parts))
 
 
 def run(
@@ -81,15 +88,17 @@ def run(
     chosen, remark = device.choose(machine)
     panel = WorkspacePanel(workspace, chosen)
     require_group(group, panel.groups)
-    asked = wanted(find_studies(paths, known=panel.groups, skip=out), panel.groups, group)
+    asked = wanted(find_studies(paths, known=panel.groups, skip=out, watch=watch), panel.groups, group)
+    _require_maps(panel, way, {one.group for one in asked if one.group})
     threads = device.set_threads(machine)
     if remark:
         watch.say(remark)
-    groups = assign_groups(asked, panel, is_new=lambda one: force or _is_new(one, out), threads=threads, watch=watch)
+    groups = assign_groups(
+        asked, panel, is_new=lambda one: force or _is_new(one, out, panel, way), threads=threads, watch=watch
+    )
     studies = placed([_placed(one, groups[one.number]) for one in asked if groups[one.number].group], out)
     members = {group: panel.member(group) for group in sorted({study.group for study in studies})}
-    for group, member in members.items():
-        way.require(member.head, who=f"the member for {group}")
+    _require_maps(panel, way, set(members))
     for study in studies:
         refuse_foreign(study)
     refuse_foreign_index(out)
@@ -115,15 +124,23 @@ def _index(
     if not readings:
         return None
     page, folders = out / INDEX, drawn_folders(out)
-    newest = max((folder / RECORD).stat().st_mtime_ns for folder in folders)
-    if page.is_file() and page.stat().st_mtime_ns > newest:
+    newest = max(((folder / RECORD).stat().st_mtime_ns for folder in folders), default=0)
+    if is_index_of(page, folders) and page.stat().st_mtime_ns > newest:
         return page
     return write_index(out, folders, notes=caveats, watch=watch, threads=threads)
 
 
-def _is_new(one: Wanted, out: Path) -> bool:
-    """Whether a study of a known group has not been drawn into this folder."""
-    return one.group is not None and not (out / folder_of(one.found, one.group) / RECORD).is_file()
+def _require_maps(panel: Panel, way: Way, groups: set[str]) -> None:
+    for group in sorted(groups):
+        way.require(panel.member(group).head, who=f"the member for {group}")
+
+
+def _is_new(one: Wanted, out: Path, panel: Panel, way: Way) -> bool:
+    """Whether a study of a known group is going to be drawn."""
+    if one.group is None:
+        return False
+    (study,) = placed([(one.found, one.group, one.source, "")], out)
+    return drawn_before(study, panel.member(one.group), way) is None
 
 
 def _placed(one: Wanted, its: Assigned) -> tuple[Found, str, str, str]:

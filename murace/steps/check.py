@@ -16,6 +16,8 @@ from murace.pointing import check, findings_of
 from murace.watch import Watch
 from murace.workspace import Workspace
 
+MEANING = {"flat": "they count as pointing blindly", "not finite": "they count as pointing nowhere"}
+
 
 @dataclass(frozen=True)
 class Pointed:
@@ -54,7 +56,7 @@ def run(
     members = {group: panel.member(group) for group in sorted(set(matched.boxes["group"]))}
     findings = findings_of(matched.boxes, boxes.parent)
     found = check(findings, members, way=way, bootstrap=bootstrap, threads=threads, watch=watch)
-    flawed = (f"{count} maps are {fault}: they count as pointing nowhere" for fault, count in found.flawed.items())
+    flawed = (f"{count} maps are {fault}: {MEANING[fault]}" for fault, count in found.flawed.items())
     return Pointed(
         found.table,
         found.thresholds,

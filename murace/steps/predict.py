@@ -15,13 +15,13 @@ from murace.data.store import read_frame, write_frame
 from murace.errors import UsageError
 from murace.files import digest_of
 from murace.panel import FilePanel, Panel, WorkspacePanel
-from murace.readings import Wanted, journal, kept, read_studies, require_group, rows_of, tables, wanted
+from murace.readings import TEXTS, Wanted, journal, kept, read_studies, require_group, rows_of, tables, wanted
 from murace.record import Action, Wish, begun, commit, read, take_up, writing
 from murace.watch import Watch
 from murace.workspace import Workspace
 from murace.world import current
 
-TOGETHER = 64  # studies between two moments in which several processes listen to each other
+TOGETHER = 16  # studies between two moments in which several processes listen to each other
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class _Places:
 
     @property
     def record(self) -> Path:
-        return self.studies.with_suffix(".record")
+        return self.studies.with_name(f"{self.studies.name}.record")
 
     @property
     def partial(self) -> Path:
@@ -79,12 +79,13 @@ def run(
     panel: Panel = WorkspacePanel(source, chosen) if isinstance(source, Workspace) else FilePanel(source, chosen)
     threshold = _threshold(panel, config.operating_point)
     require_group(config.group, panel.groups)
-    asked = wanted(find_studies(paths, known=panel.groups), panel.groups, config.group)
+    model = panel.identity
+    asked = wanted(find_studies(paths, known=panel.groups, watch=watch), panel.groups, config.group)
     if not world.leads:
         if world.hear()["reads"]:
             _read(asked, panel, config, threshold, places, machine, watch)
         return _found(places, panel, skipped=not world.hear()["written"])
-    consumed = {"model": panel.identity, "input": _digest([one.found for one in asked])}
+    consumed = {"model": model, "input": _digest([one.found for one in asked])}
     with writing(places.record):
         plan = take_up(
             places.record, "predict", params(config), consumed, wish=wish, watch=watch, scratch=places.partial
@@ -94,7 +95,7 @@ def run(
             if remark:
                 watch.say(remark)
             _read(asked, panel, config, threshold, places, machine, watch)
-            _write(config, places)
+            _write(asked, config, places)
             commit(places.record, [f"../{places.studies.name}", f"../{places.views.name}"], device=str(chosen))
             shutil.rmtree(places.partial, ignore_errors=True)
     world.tell({"written": plan.action is not Action.SKIP})
@@ -102,6 +103,8 @@ def run(
 
 
 def _check_out(places: _Places) -> None:
+    if places.studies.suffix.lower() != ".csv" or places.studies.is_dir():
+        raise UsageError(f"--out '{places.studies}': name a csv file, such as predictions.csv")
     if read(places.record) is None and begun(places.record) is None:
         for path in (places.studies, places.views):
             if path.exists():
@@ -109,7 +112,7 @@ def _check_out(places: _Places) -> None:
 
 
 def _threshold(panel: Panel, point: str) -> float:
-    threshold = panel.readout().points[point]
+    threshold = panel.readout().points.get(point, math.nan)
     if math.isnan(threshold):
         raise UsageError(f"--operating-point {point} is not defined: validation has one class; half always is")
     return threshold
@@ -117,8 +120,18 @@ def _threshold(panel: Panel, point: str) -> float:
 
 def _digest(found: Sequence[Found]) -> str:
     """Of what is to be read, by name, size and time."""
-    states = [(study.name, path.name, path.stat()) for study in found for path in study.views]
-    return digest_of([(study, view, status.st_size, status.st_mtime_ns) for study, view, status in states])
+    return digest_of(
+        [(study.name, study.fault, [(path.name, *_state(path)) for path in study.views]) for study in found]
+    )
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Nothing of what is not there: reading it will say why."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
 
 
 def _read(
@@ -131,30 +144,33 @@ def _read(
     watch: Watch,
 ) -> None:
     """Read this process's share of what is not read yet, into its journal; leaves when all have done theirs."""
-    world, done = current(), kept(places.partial)
+    world, done = current(), kept(places.partial, [one.found.name for one in asked])
     world.check(watch)  # all have looked before one writes
-    shares = [[one for one in asked[rank :: world.size] if one.number not in done] for rank in range(world.size)]
-    moments = min(map(len, shares)) // TOGETHER if world.size > 1 else 0
+    rest = [one for one in asked if one.number not in done]
+    moments = len(rest) // world.size // TOGETHER if world.size > 1 else 0
+    listener = watch if world.size == 1 else Watch()  # of several processes all stop at the same study, or none
     threads = device.set_threads(machine)
     with (
         watch.bar("studies", len(asked), start=len(done)) as bar,
         journal(places.partial, world.rank) as book,
     ):
-        for count, reading in enumerate(read_studies(shares[world.rank], panel, threads=threads, watch=watch)):
+        for count, reading in enumerate(
+            read_studies(rest[world.rank :: world.size], panel, threads=threads, watch=listener), start=1
+        ):
             book.add(rows_of(reading, threshold=threshold, show_ids=config.show_ids))
             bar.advance(world.size, note=reading.routed.group or "")
-            if count % TOGETHER == 0 and count // TOGETHER < moments:
+            if count % TOGETHER == 0 and count // TOGETHER <= moments:
                 world.check(watch)
     world.check(watch)
 
 
-def _write(config: PredictConfig, places: _Places) -> None:
-    studies, views = tables(kept(places.partial), show_ids=config.show_ids)
+def _write(asked: Sequence[Wanted], config: PredictConfig, places: _Places) -> None:
+    studies, views = tables(kept(places.partial, [one.found.name for one in asked]), show_ids=config.show_ids)
     write_frame(places.studies, studies, private=True)
     write_frame(places.views, views, private=True)
 
 
 def _found(places: _Places, panel: Panel, *, skipped: bool) -> Predicted:
     files = (places.studies, places.views)
-    studies, views = map(read_frame, files)
+    studies, views = (read_frame(path, texts=TEXTS) for path in files)
     return Predicted(skipped, studies, views, files, panel.caveats)

@@ -31,7 +31,7 @@ from tests.benchmarks.serve import Spec, Work, serve
 def prepare(spec: Spec) -> tuple[Work, dict[str, object]]:
     """The studies, the nets, and a first round."""
     threads = device.set_threads(Machine())
-    found = find_studies([Path(spec["root"])])[: 6 if spec["quick"] else None]
+    found = find_studies([Path(spec["root"])], watch=Watch())[: 6 if spec["quick"] else None]
     panel = FreshPanel(found, size=spec["size"], width=spec["width"])
     views = sum(len(study.views) for study in found)
     answers = {

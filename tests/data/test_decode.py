@@ -140,8 +140,8 @@ def test_pixel_data_that_end_early_are_refused_though_every_checksum_is_right(tm
     ("data", "words"),
     [
         (b"", "empty"),
-        (b"<!DOCTYPE html><p>404", "not a PNG, JPEG or DICOM: starts with <!DOCTYPE html><"),
-        (b"\x1b[31m\n", r"not a PNG, JPEG or DICOM: starts with \x1b[31m\n"),
+        (b"<!DOCTYPE html><p>404", "not a PNG, JPEG or DICOM"),
+        (b"\x1b[31m\n", "not a PNG, JPEG or DICOM"),
         (b"GIF89a....", "a GIF"),
         (b"II*\0....", "a TIFF"),
         (b"%!PS-Adobe", "PostScript"),

@@ -1,16 +1,25 @@
 """What was typed becomes studies: which files belong together, what says so, and how they are called."""
 
+import os
+import signal
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from murace.data.finding import Found, find_studies
-from murace.errors import DataError
+from murace.data import finding
+from murace.data.finding import Found
+from murace.data.studies import view_names
+from murace.errors import DataError, Interrupted
+from murace.watch import Watch
 from tests.data import files
 
 FIRST, SECOND = "1.2.3.4", "1.2.3.5"
+
+
+def find_studies(paths: list[Path], skip: Path | None = None) -> list[Found]:
+    return finding.find_studies(paths, skip=skip, watch=Watch())
 
 
 def png(path: Path) -> Path:
@@ -92,9 +101,12 @@ def test_a_tag_says_more_than_the_path(tmp_path: Path) -> None:
 
 def test_what_cam_has_drawn_and_the_folder_it_draws_into_are_no_studies(tmp_path: Path) -> None:
     png(tmp_path / "study" / "1.png")
-    png(tmp_path / "drawn" / "x" / "1.png").with_name("study.json").write_text("{}")
+    record = png(tmp_path / "drawn" / "x" / "1.png").with_name("study.json")
+    record.write_text('{"model_sha256": "0", "views": []}')
     png(tmp_path / "out" / "half" / "1.png")
     assert views(find_studies([tmp_path], skip=tmp_path / "out"), tmp_path) == [["study/1.png"]]
+    record.write_text("{}")  # somebody else's
+    assert ["drawn/x/1.png"] in views(find_studies([tmp_path], skip=tmp_path / "out"), tmp_path)
 
 
 def test_names_are_no_formulas_and_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,3 +122,77 @@ def test_what_holds_no_radiograph_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty" / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
     with pytest.raises(DataError, match="no such file or folder" if name == "nowhere" else "holds no PNG, JPEG or DI"):
         find_studies([tmp_path / name])
+
+
+def test_links_are_followed_and_no_folder_is_looked_at_twice(tmp_path: Path) -> None:
+    real = png(tmp_path / "elsewhere" / "1.png").parent
+    (tmp_path / "in" / "XR_WRIST").mkdir(parents=True)
+    (tmp_path / "in" / "XR_WRIST" / "study").symlink_to(real)
+    (tmp_path / "in" / "again").symlink_to(real)
+    (tmp_path / "in" / "round").symlink_to(tmp_path / "in")
+    (study,) = find_studies([tmp_path / "in"])
+    assert study.views == (tmp_path / "in" / "XR_WRIST" / "study" / "1.png",)
+    assert study.stated is not None
+    assert study.stated.name == "wrist"  # as typed, not where the link leads
+
+
+def test_what_cannot_be_opened_is_a_view_whose_fault_is_said_later(tmp_path: Path) -> None:
+    png(tmp_path / "s" / "1.png")
+    (tmp_path / "s" / "2.png").symlink_to("nowhere.png")
+    (tmp_path / "s" / "3.png").symlink_to("3.png")
+    os.mkfifo(tmp_path / "s" / "4.png")
+    os.mkfifo(tmp_path / "s" / "pipe")  # opening it would wait for ever
+    assert views(find_studies([tmp_path]), tmp_path) == [["s/1.png", "s/2.png", "s/3.png", "s/4.png"]]
+
+
+def test_an_empty_folder_among_others_is_a_study_without_views(tmp_path: Path) -> None:
+    png(tmp_path / "good" / "1.png")
+    (tmp_path / "empty").mkdir()
+    good, empty = find_studies([tmp_path / "empty", tmp_path / "good"])
+    assert (len(good.views), good.fault) == (1, "")
+    assert (empty.name, empty.views, empty.fault) == (str(tmp_path / "empty"), (), "holds no PNG, JPEG or DICOM")
+
+
+def test_dicom_files_without_a_study_uid_are_kept_apart_by_region(tmp_path: Path) -> None:
+    for name, part in (("IM1", "ELBOW"), ("IM2", "WRIST"), ("IM3", "ELBOW")):
+        dicom(tmp_path / name, StudyInstanceUID=None, BodyPartExamined=part)
+    found = find_studies([tmp_path])
+    assert views(found, tmp_path) == [["IM1", "IM3"], ["IM2"]]
+    assert [study.stated.name for study in found if study.stated] == ["elbow", "wrist"]
+    assert [study.name for study in found] == [f"{tmp_path}#1", f"{tmp_path}#2"]
+
+
+def test_one_study_may_lie_under_relative_and_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = dicom(tmp_path / "a" / "IM1"), dicom(tmp_path / "b" / "IM2")
+    (study,) = find_studies([first, Path("b")])
+    assert study.name == str(tmp_path)
+    assert [view.resolve() for view in study.views] == [first, second]
+
+
+def test_an_interruption_is_heard_while_folders_are_searched(tmp_path: Path) -> None:
+    png(tmp_path / "1.png")
+    watch = Watch()
+    watch.signum = signal.SIGINT
+    with pytest.raises(Interrupted):
+        finding.find_studies([tmp_path], watch=watch)
+
+
+@pytest.mark.parametrize(
+    ("views", "names"),
+    [
+        (["a/image1.png", "a/image2.png"], ["image1.png", "image2.png"]),
+        (["a/x.png", "a/x.jpg"], ["x.png.png", "x.jpg.png"]),
+        (["s1/IM1", "s2/IM1"], ["IM1-1.png", "IM1-2.png"]),
+        (["s1/IM1", "s2/IM1", "s3/IM1-1"], ["view0.png", "IM1-2.png", "view2.png"]),
+        (["a/=x.png"], ["_=x.png"]),
+    ],
+)
+def test_every_view_has_a_picture_of_its_own(views: list[str], names: list[str]) -> None:
+    assert view_names([Path(view) for view in views]) == names
+
+
+def test_names_that_no_disk_takes_are_replaced() -> None:
+    (long,), (odd,) = view_names([Path("a" * 250 + ".png")]), view_names([Path("a\udcff.png")])
+    assert len(long) == 20
+    assert odd == "a\\udcff.png"

@@ -16,7 +16,7 @@ from tests.readings.made_up import GROUPS, SIZE, MadeUpPanel, net, picture
 
 
 def read(panel: MadeUpPanel, *paths: Path, option: str | None = None) -> list[Reading]:
-    asked = wanted(find_studies(paths), panel.groups, option)
+    asked = wanted(find_studies(paths, watch=Watch()), panel.groups, option)
     answers = read_studies(asked, panel, threads=2, watch=Watch())
     return sorted(answers, key=lambda one: one.routed.opened.wanted.number)
 

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import threading
 import weakref
@@ -22,6 +23,7 @@ from murace.record import writing
 from murace.steps import cam
 from murace.watch import Bar, Watch
 from murace.workspace import Workspace
+from tests.data.files import dicom
 from tests.processes import together
 from tests.workshop import CPU, SIZE
 
@@ -43,9 +45,10 @@ def run(
     force: bool = False,
     watch: Watch | None = None,
     machine: Machine = CPU,
+    way: Way = Way(),  # noqa: B008 - frozen
 ) -> list[cam.Reading]:
     done = cam.run(
-        workspace, paths, way=Way(), group=group, out=out, machine=machine, watch=watch or Watch(), force=force
+        workspace, paths, way=way, group=group, out=out, machine=machine, watch=watch or Watch(), force=force
     )
     if done.error is not None:
         raise done.error
@@ -365,3 +368,47 @@ def test_a_full_disk_in_the_background_is_the_same_error_and_leaves_no_thread(
     assert {True, False} == set(whole_or_unfinished(tmp_path / "out"))
     assert sum(item.skipped for item in run(finished, *given, out=tmp_path / "out")) < 6
     assert all(whole_or_unfinished(tmp_path / "out"))
+
+
+def test_a_doubt_is_said_again_when_a_study_is_drawn_again(finished: Workspace, tmp_path: Path) -> None:
+    """Both pictures are noise, which no group of this workspace shows."""
+    folder = study(tmp_path)
+    said = "does not look like elbow, nor like any other group of this ensemble"
+    (first,) = run(finished, folder, out=tmp_path / "out")
+    (other,) = run(finished, folder, out=tmp_path / "out", way=Way(scales=(1,)))
+    assert (first.skipped, other.skipped) == (False, False)
+    assert first.content["warning"] == other.content["warning"] == said
+
+
+def test_a_record_of_an_older_version_is_drawn_again(finished: Workspace, tmp_path: Path) -> None:
+    folder = study(tmp_path)
+    (done,) = run(finished, folder, out=tmp_path / "out")
+    old = {key: value for key, value in done.content.items() if key not in ("group_source", "warning")}
+    (done.folder / "study.json").write_text(json.dumps(old))
+    (again,) = run(finished, folder, out=tmp_path / "out")
+    assert not again.skipped
+    assert again.content == done.content
+
+
+def test_the_gallery_shows_what_is_there(finished: Workspace, tmp_path: Path) -> None:
+    given = several(tmp_path, 1, 1)
+    run(finished, *given, out=tmp_path / "out")
+    page = tmp_path / "out" / "index.html"
+    before = page.stat().st_mtime_ns
+    run(finished, given[0], out=tmp_path / "out")
+    assert page.stat().st_mtime_ns == before
+    assert page.read_text().count("<li class") == 2
+    shutil.rmtree(tmp_path / "out" / "elbow-patient00001-study1")
+    run(finished, given[0], out=tmp_path / "out")
+    assert page.read_text().count("<li class") == 1
+
+
+def test_views_of_one_name_do_not_share_a_picture(finished: Workspace, tmp_path: Path) -> None:
+    grey = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    for number, picture in enumerate((grey, grey[::-1])):
+        place = tmp_path / "in" / f"series{number}"
+        place.mkdir(parents=True)
+        (place / "IM1").write_bytes(dicom(picture.copy(), BodyPartExamined="ELBOW"))
+    (done,) = run(finished, tmp_path / "in", out=tmp_path / "out")
+    drawn = [(done.folder / view["file"]).read_bytes() for view in done.content["views"]]
+    assert len(set(drawn)) == 2

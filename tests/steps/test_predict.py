@@ -1,10 +1,12 @@
 """`predict`: what stands in its two files, and that a run can end anywhere and go on."""
 
+import json
 import shutil
 import signal
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,7 +17,9 @@ import pytest
 from murace.config import PredictConfig
 from murace.data.store import open_pixels
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
+from murace.files import digest_of, sha256
 from murace.member import Member
+from murace.panel import WorkspacePanel
 from murace.record import Wish
 from murace.steps import predict
 from murace.watch import Bar, Watch
@@ -107,7 +111,7 @@ def test_the_files_are_private_and_say_what_the_command_printed(finished: Worksp
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in done.files)
     assert done.studies["study"].is_unique
     assert done.views.groupby("study").size().reindex(done.studies["study"]).tolist() == done.studies["views"].tolist()
-    assert sorted(path.name for path in (tmp_path / "predictions.record").iterdir()) == [".lock", "step.json"]
+    assert sorted(path.name for path in (tmp_path / "predictions.csv.record").iterdir()) == [".lock", "step.json"]
 
 
 def test_nothing_is_done_twice_and_a_change_is_noticed(finished: Workspace, tmp_path: Path) -> None:
@@ -136,14 +140,14 @@ def test_an_interrupted_run_goes_on_after_the_last_study(
     with pytest.raises(Interrupted):
         run(finished, studies, out=out, watch=Interrupting(after))
     assert not out.exists()
-    journal = tmp_path / "p.record" / "partial" / "0.jsonl"
+    journal = tmp_path / "p.csv.record" / "partial" / "0.jsonl"
     with journal.open("a") as file:
         file.write('0123 {"number": 8, "torn')  # what a killed process may leave
     watch = Interrupting(99)
     done = run(finished, studies, out=out, watch=watch)
     assert watch.started_at >= after
     same_answers(whole, done)
-    assert not (tmp_path / "p.record" / "partial").exists()
+    assert not (tmp_path / "p.csv.record" / "partial").exists()
 
 
 def test_an_unfinished_run_is_not_mixed_with_another(finished: Workspace, tmp_path: Path) -> None:
@@ -166,7 +170,7 @@ def test_a_flipped_bit_in_the_journal_costs_that_study_alone(
     whole = run(finished, studies, out=tmp_path / "whole.csv")
     with pytest.raises(Interrupted):
         run(finished, studies, out=out, watch=Interrupting(5))
-    journal = tmp_path / "p.record" / "partial" / "0.jsonl"
+    journal = tmp_path / "p.csv.record" / "partial" / "0.jsonl"
     lines = journal.read_text().splitlines()
     hit = lines.index(next(line for line in lines if '"probability"' in line))
     lines[hit] = lines[hit].replace('"probability": 0.', '"probability": 1.', 1)
@@ -200,7 +204,8 @@ def test_identifiers_of_a_dicom_file_are_written_on_request_alone(finished: Work
     done = run(finished, place, out=tmp_path / "p.csv")
     assert done.studies["group_source"].tolist() == ["BodyPartExamined"]
     assert done.studies["unreadable"].tolist() == [1]
-    for path in (*done.files, *(tmp_path / "p.record").iterdir()):
+    assert done.views["problem"].dropna().tolist() == ["damaged DICOM: it ends too early"]
+    for path in (*done.files, *(tmp_path / "p.csv.record").iterdir()):
         assert not [word for word in CANARIES.values() if word in path.read_text()]
     shown = run(finished, place, out=tmp_path / "ids.csv", show_ids=True)
     assert shown.studies[["patient_id", "study_uid"]].to_numpy().tolist() == [
@@ -254,3 +259,96 @@ def test_a_study_by_many_names_is_read_once(finished: Workspace, tmp_path: Path)
     for link in links:
         link.symlink_to(studies)
     assert len(run(finished, studies, *links, out=tmp_path / "p.csv").studies) == 4
+
+
+def test_what_cannot_be_read_costs_the_others_nothing(finished: Workspace, tmp_path: Path) -> None:
+    studies = folder_of_studies(tmp_path / "in", 2)
+    (studies / "XR_WRIST" / "patient00000" / "study1_negative" / "dead.png").symlink_to("nowhere")
+    (tmp_path / "empty").mkdir()
+    done = run(finished, studies, tmp_path / "empty", out=tmp_path / "p.csv")
+    assert done.studies["unreadable"].tolist() == [0, 1, 0]
+    assert done.studies["problem"].fillna("").tolist() == ["", "", "holds no PNG, JPEG or DICOM"]
+    assert done.studies["probability"].notna().tolist() == [True, True, False]
+    assert done.views["problem"].dropna().tolist() == ["missing"]
+
+
+def test_the_operating_point_decides_on_the_raw_probability(finished: Workspace, tmp_path: Path) -> None:
+    studies = folder_of_studies(tmp_path / "in", 4)
+    points = json.loads(finished.evaluate.operating.read_text())["models"]["calibrated"]["points"]
+    seen = set()
+    for point, threshold in points.items():
+        done = run(finished, studies, out=tmp_path / f"{point}.csv", operating_point=point)
+        assert (done.studies["threshold"] == threshold).all()
+        expected = ["abnormal" if p >= threshold else "normal" for p in done.studies["probability"]]
+        assert done.studies["decision"].tolist() == expected
+        seen |= {threshold >= done.studies["probability"].max(), threshold <= done.studies["probability"].min()}
+    assert seen == {True, False}
+
+
+def test_a_point_that_validation_could_not_give_is_refused(
+    finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = WorkspacePanel.readout
+    monkeypatch.setattr(WorkspacePanel, "readout", lambda self: replace(whole(self), points={"youden": float("nan")}))
+    with pytest.raises(UsageError, match="--operating-point youden is not defined"):
+        run(finished, folder_of_studies(tmp_path / "in", 2), out=tmp_path / "p.csv", operating_point="youden")
+
+
+def test_another_ensemble_reads_everything_again(
+    finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studies, out = folder_of_studies(tmp_path / "in", 2), tmp_path / "p.csv"
+    run(finished, studies, out=out)
+    monkeypatch.setattr(WorkspacePanel, "identity", "0" * 64)
+    assert not run(finished, studies, out=out).skipped
+
+
+def test_views_carry_the_digest_of_their_file_and_ids_stay_as_they_are(
+    finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("007") / "IM1"
+    path.parent.mkdir()
+    grey = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    path.write_bytes(dicom(grey, BodyPartExamined="ELBOW", PatientID="000123", StudyInstanceUID="1.10"))
+    done = run(finished, Path("007"), out=Path("p.csv"), show_ids=True)
+    assert done.views["sha256"].tolist() == [sha256(path)]
+    assert done.studies[["study", "patient_id", "study_uid"]].to_numpy().tolist() == [["007", "000123", "1.10"]]
+    path.write_bytes(dicom(grey, BodyPartExamined="ELBOW", PatientID="=1+1"))
+    assert run(finished, Path("007"), out=Path("p.csv"), show_ids=True).studies["patient_id"].tolist() == ["'=1+1"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "-", "plain", "p.tsv", ".csv", "folder.csv"])
+def test_out_is_a_csv_file(finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder.csv").mkdir()
+    with pytest.raises(UsageError, match="name a csv file, such as"):
+        run(finished, folder_of_studies(tmp_path / "in", 1), out=Path(name))
+
+
+@pytest.mark.parametrize(
+    "line", ['{"number":0,"x":1}', '{"number":0,"study":5,"views":7}', "[1]", '{"number":99}', "{"]
+)
+def test_a_journal_that_says_nonsense_is_passed_over(
+    finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    studies, out = folder_of_studies(tmp_path / "in", 3), tmp_path / "p.csv"
+    whole = run(finished, studies, out=tmp_path / "whole.csv")
+    with monkeypatch.context() as patched:
+        patched.setattr(Member, "views_at_once", property(lambda self: 1))
+        with pytest.raises(Interrupted):
+            run(finished, studies, out=out, watch=Interrupting(1))
+    with (tmp_path / "p.csv.record" / "partial" / "0.jsonl").open("a") as file:
+        digest = digest_of(json.loads(line)) if line != "{" else "0"
+        file.write(f"{digest} {line}\n")
+    same_answers(whole, run(finished, studies, out=out))
+
+
+def test_a_link_in_place_of_the_lock_is_not_followed(finished: Workspace, tmp_path: Path) -> None:
+    victim = tmp_path / "victim.txt"
+    victim.write_text("precious")
+    (tmp_path / "p.csv.record").mkdir()
+    (tmp_path / "p.csv.record" / ".lock").symlink_to(victim)
+    with pytest.raises(MachineError, match="cannot write"):
+        run(finished, folder_of_studies(tmp_path / "in", 1), out=tmp_path / "p.csv")
+    assert victim.read_text() == "precious"

@@ -1,0 +1,98 @@
+"""Folders searched to their depths for radiographs: files by name and, where the name says nothing, by their tags."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from murace.data.dicom import Tags, read_tags
+from murace.data.paths import is_sidecar
+from murace.errors import DataError
+from murace.watch import Watch
+
+PICTURES = (".png", ".jpg", ".jpeg")
+SUFFIXES = (*PICTURES, ".dcm", ".dicom")
+NO_PICTURES = ("DICOMDIR",)  # an archive's table of contents
+DRAWN = "study.json"  # a folder that `cam` has drawn into
+EMPTY = "holds no PNG, JPEG or DICOM"
+MURA_PLACE = re.compile(r"(XR_[A-Z]+)/(patient\d+)/(study\d+)_(?:positive|negative)$")
+
+
+@dataclass(frozen=True)
+class View:
+    """A file, the place that is its study's unless a tag says otherwise, and its tags."""
+
+    path: Path
+    place: Path
+    tags: Tags | None
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A folder from which nothing comes, and why."""
+
+    place: Path
+    reason: str
+
+
+def search(path: Path, *, skip: Path | None, watch: Watch) -> Iterator[View | Fault]:
+    """The file, or what is in the folder, in a fixed order; links are followed, a folder is looked at once.
+
+    Args:
+        path: as typed.
+        skip: a folder, resolved, that is not searched; nor are those that `cam` has drawn into.
+        watch: asked before each folder.
+
+    Raises:
+        DataError: there is nothing of that name.
+        Interrupted: the watch says so.
+    """
+    if path.is_dir():
+        yield from _inside(path, skip, watch)
+    elif path.exists():
+        is_mura = MURA_PLACE.search(os.path.realpath(path.parent))
+        yield View(path, path.parent if is_mura else path, read_tags(path))
+    else:
+        raise DataError(f"no such file or folder: {path}")
+
+
+def _inside(path: Path, skip: Path | None, watch: Watch) -> Iterator[View | Fault]:
+    seen = {skip}
+    is_empty, errors = True, list[OSError]()
+    for folder, inner, names in os.walk(path, followlinks=True, onerror=errors.append):
+        watch.check()
+        place = Path(folder)
+        inner.sort()
+        real = Path(os.path.realpath(place))
+        if real in seen or (DRAWN in names and _is_drawn(place / DRAWN)):
+            inner.clear()
+            continue
+        seen.add(real)
+        inner[:] = [name for name in inner if not is_sidecar(name)]
+        for view in _views(place, sorted(names)):
+            is_empty = False
+            yield view
+    yield from (Fault(Path(error.filename), f"cannot be read: {error.strerror}") for error in errors)
+    if is_empty and not errors:
+        yield Fault(path, EMPTY)
+
+
+def _is_drawn(path: Path) -> bool:
+    """Whether it is `cam`'s record of a study."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {"model_sha256", "views"} <= content.keys()
+
+
+def _views(place: Path, names: list[str]) -> Iterator[View]:
+    for name in names:
+        item = place / name
+        if is_sidecar(name) or name in NO_PICTURES:
+            continue
+        tags = None if item.suffix.lower() in PICTURES else read_tags(item)  # archives give files endings of all kinds
+        if tags is not None or item.suffix.lower() in SUFFIXES:
+            yield View(item, place, tags)
