@@ -82,3 +82,13 @@ def test_the_calibration_table_holds_every_temperature() -> None:
     rows = operating.temperatures(readouts).set_index(["model", "group"])["value"]
     assert rows["resnet", "overall"] == readouts["resnet"].temperature
     assert rows["calibrated", "hip"] == readouts["calibrated"].groups["hip"]
+
+
+@pytest.mark.parametrize("points", [{}, {"half": None}, {"half": 0.4}, {"half": 0.5, "youden": 2}])
+def test_points_that_are_not_those_of_an_evaluation_are_refused(points: dict[str, object]) -> None:
+    values = operating.content(operating.fit(images(), MODELS, WEIGHTS))
+    assert operating.parse(values, WEIGHTS).keys() == set(MODELS)
+    known = values["models"]["calibrated"]["points"]
+    values["models"]["calibrated"]["points"] = {**known, **points} if points else {}
+    with pytest.raises(ValueError, match="makes no sense"):
+        operating.parse(values, WEIGHTS)

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -185,3 +186,28 @@ def test_a_step_that_did_nothing_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyError), writing(tmp_path / "w" / "prepare"):
         raise KeyError
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("key", ["params", "consumed", "produced", "parts", "versions", "info"])
+def test_a_record_of_another_form_is_damaged(tmp_path: Path, key: str) -> None:
+    finish(tmp_path)
+    values = json.loads((tmp_path / "step.json").read_text())
+    (tmp_path / "step.json").write_text(json.dumps(values | {key: []}))
+    with pytest.raises(WorkspaceError, match="is damaged"):
+        read(tmp_path)
+
+
+def test_a_folder_that_was_there_before_stays(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with writing(tmp_path / "mine" / "new" / "step"):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
+
+
+def test_a_link_in_place_of_the_lock_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "step").mkdir()
+    (tmp_path / "step" / ".lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(MachineError), writing(tmp_path / "step"):
+        pass
+    assert (tmp_path / "victim").read_text() == "precious"

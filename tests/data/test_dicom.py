@@ -28,7 +28,7 @@ from pydicom.uid import (
 )
 
 from murace.config import PrepareConfig
-from murace.data import dicompixels
+from murace.data import dicomfile, dicompixels
 from murace.data.decode import decode, read, read_grey
 from murace.data.dicom import read_tags
 from murace.data.header import ImageError
@@ -719,3 +719,33 @@ def test_real_tags():
         *[(("BodyPartExamined", "EXTREMITY"),)] * 2,
     ]
     assert tags[1] == tags[2]
+
+
+def test_a_padding_value_that_no_word_holds_is_no_bug(tmp_path):
+    elements = dicom_elements(deep(), BitsStored=12)
+    elements.add_new("PixelPaddingValue", "FD", 2.0**70)
+    file = io.BytesIO()
+    elements.save_as(file, implicit_vr=False, little_endian=True, enforce_file_format=False)
+    path = write(tmp_path, file.getvalue())
+    assert read(path).grey.shape == deep().shape
+
+
+def with_items(count: int) -> bytes:
+    """Empty items of a sequence of undefined length that nobody asked for, before the patient's group."""
+    data = dicom(deep(), BitsStored=12)
+    place = data.index(b"\x10\x00\x10\x00PN")
+    items = b"\xfe\xff\x00\xe0\x00\x00\x00\x00" * count
+    start, end = b"\x08\x00\x40\x11SQ\x00\x00\xff\xff\xff\xff", b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
+    return data[:place] + start + items + end + data[place:]
+
+
+def test_a_huge_header_is_refused_before_all_of_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(dicomfile, "MAX_HEADER", 2**14)
+    assert read(write(tmp_path, with_items(10))).grey.shape == deep().shape
+    assert "before its pixels" in reason(tmp_path, with_items(5_000))
+    assert read_tags(write(tmp_path, with_items(5_000))) is not None
+
+
+def test_a_pipe_has_no_tags(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert read_tags(tmp_path / "pipe") is None

@@ -125,3 +125,24 @@ def test_a_folder_that_is_not_cams_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="elbow-1 holds no finished overlays of murace cam"):
         write_index(tmp_path, [tmp_path / "elbow-1"], notes=[], watch=Watch(), threads=1)
     assert not (tmp_path / "index.html").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"group": ["hand"]},
+        {"probability": float("nan")},
+        {"probability": 2},
+        {"views": [{"file": 5, "probability": 0.5}]},
+        {"views": [{"file": "../secret.png", "probability": 0.5}]},
+        {"views": [{"file": "/secret.png", "probability": 0.5}]},
+        {"learner": "a/b"},
+        {"threshold": None},
+    ],
+)
+def test_a_record_that_makes_no_sense_is_no_part_of_it(tmp_path: Path, change: dict[str, object]) -> None:
+    good = drawn(tmp_path, "elbow-a", 0.5)
+    bad = drawn(tmp_path, "elbow-b", 0.5)
+    content = json.loads((bad / "study.json").read_text())
+    (bad / "study.json").write_text(json.dumps(content | change))
+    assert drawn_folders(tmp_path) == [good]
