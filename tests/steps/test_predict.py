@@ -272,17 +272,15 @@ def test_what_cannot_be_read_costs_the_others_nothing(finished: Workspace, tmp_p
     assert done.views["problem"].dropna().tolist() == ["missing"]
 
 
-def test_the_operating_point_decides_on_the_raw_probability(finished: Workspace, tmp_path: Path) -> None:
-    studies = folder_of_studies(tmp_path / "in", 4)
-    points = json.loads(finished.evaluate.operating.read_text())["models"]["calibrated"]["points"]
-    seen = set()
-    for point, threshold in points.items():
-        done = run(finished, studies, out=tmp_path / f"{point}.csv", operating_point=point)
-        assert (done.studies["threshold"] == threshold).all()
-        expected = ["abnormal" if p >= threshold else "normal" for p in done.studies["probability"]]
-        assert done.studies["decision"].tolist() == expected
-        seen |= {threshold >= done.studies["probability"].max(), threshold <= done.studies["probability"].min()}
-    assert seen == {True, False}
+@pytest.mark.parametrize(("threshold", "decision"), [(1e-9, "abnormal"), (1.0, "normal")])
+def test_the_operating_point_decides_on_the_raw_probability(
+    finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threshold: float, decision: str
+) -> None:
+    whole = WorkspacePanel.readout
+    monkeypatch.setattr(WorkspacePanel, "readout", lambda self: replace(whole(self), points={"youden": threshold}))
+    done = run(finished, folder_of_studies(tmp_path / "in", 4), out=tmp_path / "p.csv", operating_point="youden")
+    assert done.studies["decision"].tolist() == [decision] * 4
+    assert done.studies["threshold"].tolist() == [threshold] * 4
 
 
 def test_a_point_that_validation_could_not_give_is_refused(
