@@ -749,3 +749,9 @@ def test_a_huge_header_is_refused_before_all_of_it_is_read(tmp_path, monkeypatch
 def test_a_pipe_has_no_tags(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert read_tags(tmp_path / "pipe") is None
+
+
+@pytest.mark.parametrize("share", [0.2, 0.9])
+def test_a_compressed_file_that_was_cut_off_is_called_damaged(tmp_path, share):
+    data = dicom(deep(), BitsStored=12, encode=JPEG2000Lossless)
+    assert "ends too early" in reason(tmp_path, data[: -int(len(data) * (1 - share) / 2) or None])

@@ -183,12 +183,12 @@ def test_the_legends_colours_are_the_maps() -> None:
         red, green, blue = colours(np.array([[logit]]))[0, 0]
         assert f"rgb({red}, {green}, {blue}) {place}" in page
     assert "−8" in text(page)  # noqa: RUF001
-    assert "Gradient maps" not in page
+    assert "Grad-CAM++ maps" not in page
 
 
 def test_maps_without_unit_have_a_legend_of_their_own() -> None:
     page = page_of([entry("elbow-a", 0.9, is_signed=False)])
-    assert "Gradient maps" in page
+    assert "Grad-CAM++ maps" in page
     assert "log-odds at that place" not in page
     legend = re.search(r'<div class="numbers".*?</div>', page)[0]
     assert text(legend).split() == ["0", "0.5", "1"]

@@ -160,7 +160,15 @@ def spoil(mura: Path) -> dict[str, str]:
     files[6].symlink_to(files[6].name)
     files[7].unlink()
     os.mkfifo(files[7])
-    words = ["empty", "truncated", "missing", "<html>", "out of the source", "circle", "not a regular file"]
+    words = [
+        "empty",
+        "truncated",
+        "missing",
+        "not a PNG, JPEG or DICOM",
+        "out of the source",
+        "circle",
+        "not a regular file",
+    ]
     return {path.relative_to(mura).as_posix(): word for path, word in zip(files[1:], words, strict=False)}
 
 
