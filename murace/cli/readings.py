@@ -10,7 +10,8 @@ from rich.console import RenderableType
 from murace.cli.tables import plain_table, titled
 from murace.errors import DataError
 
-SHOWN = 20  # studies, warnings and problems that are printed; the files have all
+SHOWN = 20  # studies and warnings that are printed; the files have all
+NAMED = 5  # problems in one line
 Row = Mapping[Any, Any]
 
 
@@ -60,8 +61,8 @@ def problems(rows: Sequence[Row], views: Sequence[Row], *, places: Sequence[Path
     if not unanswered and not unreadable:
         return None
     listed = [*unreadable, *unanswered]
-    more = f"; and {len(listed) - SHOWN} more in {' and '.join(map(str, places))}" if len(listed) > SHOWN else ""
+    more = f"; and {len(listed) - NAMED} more in {' and '.join(map(str, places))}" if len(listed) > NAMED else ""
     return DataError(
         f"{len(unanswered)} of {len(rows)} studies have no answer, {len(unreadable)} files could not be read: "
-        f"{'; '.join(listed[:SHOWN])}{more}"
+        f"{'; '.join(listed[:NAMED])}{more}"
     )
