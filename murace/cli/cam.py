@@ -65,6 +65,8 @@ def cam(
             raise UsageError(
                 "name studies to draw (STUDY_DIR), or boxes to check maps by (--check BOXES.csv): one of the two"
             )
+        if check is not None and (group or force):
+            raise UsageError("--check looks at the workspace's test images: it takes neither --group nor --force")
         from murace.cam import Way
         from murace.workspace import Workspace
 

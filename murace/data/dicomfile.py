@@ -10,8 +10,8 @@ import logging
 import struct
 import sys
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, BinaryIO
 
@@ -30,6 +30,7 @@ _META = 2**16  # bytes that the first group may take
 _ENOUGH = 3  # elements in good order that no other file begins with
 _SHORT = b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
 _LONG = b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split()
+_LATE = f"DICOM whose pixels do not begin within its first {MAX_HEADER >> 20} MiB"
 _HEADER = "damaged DICOM: its header cannot be read"
 _LOGGERS = ("pydicom", "pylibjpeg", "openjpeg")
 
@@ -57,16 +58,32 @@ def read_elements(file: BinaryIO, keywords: Sequence[str]) -> Any:
         raise ImageError("DICOM compressed as a whole (deflated): save it with another transfer syntax")
     file.seek(0)
     warnings.filterwarnings("ignore", module=r"pydicom|pylibjpeg|openjpeg|gdcm|murace\.data\.dicom")
-    try:
+    with refusing(_HEADER):
         found = package.filereader.read_partial(
             file, stop_when=lambda tag, _vr, _length: tag > max(tags), force=True, specific_tags=tags
         )
         told = str(found.file_meta.get("TransferSyntaxUID", ""))
-    except Exception:
-        raise ImageError(_HEADER) from None
     if told != syntax:
         raise ImageError(_HEADER)
     return found
+
+
+@contextmanager
+def refusing(reason: str) -> Iterator[None]:
+    """Turn whatever pydicom or a decoder raises about a file into `reason`; its own text may quote the file.
+
+    Raises:
+        ImageError: something was raised.
+        MachineError: the memory did not suffice, which is not the file's fault: its size has been checked.
+    """
+    try:
+        yield
+    except (ImageError, MachineError):
+        raise
+    except MemoryError as error:
+        raise MachineError("out of memory while a DICOM file was read: use fewer --threads or --jobs") from error
+    except Exception:
+        raise ImageError(reason) from None
 
 
 def require_short_header(data: bytes) -> None:
@@ -85,11 +102,11 @@ def require_short_header(data: bytes) -> None:
         return bool(reached)
 
     package = pydicom()
-    with suppress(Exception):  # whatever is wrong with it is said by `read_elements`
+    with refusing(_LATE):
         start = io.BytesIO(data[:MAX_HEADER])
         package.filereader.read_partial(start, stop_when=is_at_pixels, force=True, specific_tags=[_PIXELS])
     if not reached:
-        raise ImageError(f"DICOM with more than {MAX_HEADER >> 20} MiB before its pixels")
+        raise ImageError(_LATE)
 
 
 @cache

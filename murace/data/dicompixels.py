@@ -20,6 +20,7 @@ _RLE = "1.2.840.10008.1.2.5"
 _JPEG = "1.2.840.10008.1.2.4."
 _EXTENDED = _JPEG + "51"
 # Each with the decoder that the extra brings; never another one, which might differ.
+_CORRUPT = "corrupt DICOM: the pixels cannot be decoded"
 _DECODERS = {_JPEG + code: "gdcm" for code in ("50", "51", "57", "70", "80", "81")}
 _DECODERS |= {_JPEG + code: "pylibjpeg" for code in ("90", "91", "201", "202", "203")}
 _COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -151,7 +152,7 @@ def _array(data: bytes, shape: Shape, syntax: str) -> Grey:
     if plugin and plugin not in decoder.available_plugins:
         raise MachineError(f"DICOM in {dicomvalues.name_of(syntax)} needs {plugin}: {dicomfile.INSTALL}")
     words = shape.words
-    try:
+    with dicomfile.refusing(_CORRUPT):
         array, meta = decoder.as_array(
             data,
             index=0,
@@ -169,10 +170,8 @@ def _array(data: bytes, shape: Shape, syntax: str) -> Grey:
             pixel_keyword="PixelData",
             pixel_vr="OW" if words.allocated == 16 else "OB",
         )
-    except Exception:  # whatever a decoder may raise; its text may quote the file
-        raise ImageError("corrupt DICOM: the pixels cannot be decoded") from None
     if array.shape[:2] != (shape.rows, shape.columns) or array.dtype.itemsize != words.allocated // 8:
-        raise ImageError("corrupt DICOM: the pixels cannot be decoded")
+        raise ImageError(_CORRUPT)
     if shape.samples == 3:
         return _in_rgb(array, shape, str(meta["photometric_interpretation"]))
     return cast(Grey, array.view(np.uint8 if words.allocated == 8 else np.uint16))
@@ -184,10 +183,8 @@ def _in_rgb(array: npt.NDArray[np.uint8], shape: Shape, photometric: str = "") -
     if photometric == "RGB":
         return array
     convert = dicomfile.pydicom().pixels.processing.convert_color_space
-    try:
+    with dicomfile.refusing("DICOM in colours that cannot be read"):
         return cast(Grey, convert(array, photometric, "RGB"))
-    except Exception:
-        raise ImageError("DICOM in colours that cannot be read") from None
 
 
 def _fragments(data: bytes) -> Iterator[bytes]:

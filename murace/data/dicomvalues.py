@@ -4,7 +4,7 @@ import importlib
 from functools import cache
 from typing import Any
 
-from murace.data.dicomfile import pydicom
+from murace.data.dicomfile import pydicom, refusing
 from murace.data.header import ImageError
 
 _REGIONS = {4, 4009, 4031}  # PS3.16 context groups of anatomic regions
@@ -33,13 +33,11 @@ def values(elements: Any, keyword: str) -> list[Any]:
     Raises:
         ImageError: its bytes are no such values.
     """
-    try:
+    with refusing(f"damaged DICOM: {keyword} cannot be read"):
         found = elements.get(keyword)
         if found is None or found == "" or found == b"":
             return []
         return [found] if isinstance(found, str | bytes) or not hasattr(found, "__iter__") else list(found)
-    except Exception:
-        raise ImageError(f"damaged DICOM: {keyword} cannot be read") from None
 
 
 def number(elements: Any, keyword: str) -> float | None:

@@ -13,27 +13,13 @@ import pytest
 
 from murace.cli import completion
 from tests.cli.terminal import Terminal, plain
-from tests.cli.typed import ROOT, environment
+from tests.cli.typed import COMMANDS, ROOT, environment
 
 FOLDER = ROOT / "completions"
 LEARNERS = {"convnet", "resnet", "densenet", "all"}
-COMMANDS = {
-    "prepare",
-    "train",
-    "calibrate",
-    "finetune",
-    "evaluate",
-    "cam",
-    "predict",
-    "export",
-    "status",
-    "score",
-    "sample",
-    "demo",
-}
 METRICS = {"auc,accuracy", "auc,precision", "auc,recall", "auc,kappa", "auc,acc"}
 LINES = {
-    "murace ": COMMANDS,
+    "murace ": set(COMMANDS),
     "murace train --arch ": LEARNERS,
     "murace finetune --groups ": {"elbow", "wrist"},
     "murace finetune --groups elbow,": {"elbow,wrist"},

@@ -41,6 +41,8 @@ UNKNOWN = [
     ("evaluate --gpu one", "cpu"),
     ("cam", "STUDY_DIR"),
     ("cam study --check boxes.csv", "STUDY_DIR"),
+    ("cam --check boxes.csv --group elbow", "--group"),
+    ("cam --check boxes.csv --force", "--force"),
     ("cam study --method gradcamm", "'gradcam'"),
     ("cam study --scales 2,1", "--scales"),
     ("cam study --scales x", "--scales"),

@@ -7,23 +7,9 @@ import sys
 import pytest
 
 from murace import __version__
-from tests.cli.typed import environment, typed
+from tests.cli.typed import COMMANDS, environment, typed
 
 HEAVY = ("torch", "torchvision", "numpy", "pandas", "sklearn", "cv2", "matplotlib", "scipy", "safetensors", "PIL")
-COMMANDS = (
-    "prepare",
-    "train",
-    "calibrate",
-    "finetune",
-    "evaluate",
-    "cam",
-    "predict",
-    "export",
-    "status",
-    "score",
-    "sample",
-    "demo",
-)
 RUN = "import contextlib\nfrom murace.__main__ import main\nwith contextlib.suppress(SystemExit): main()"
 
 

@@ -742,7 +742,7 @@ def with_items(count: int) -> bytes:
 def test_a_huge_header_is_refused_before_all_of_it_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(dicomfile, "MAX_HEADER", 2**14)
     assert read(write(tmp_path, with_items(10))).grey.shape == deep().shape
-    assert "before its pixels" in reason(tmp_path, with_items(5_000))
+    assert "pixels do not begin within its first" in reason(tmp_path, with_items(5_000))
     assert read_tags(write(tmp_path, with_items(5_000))) is not None
 
 
@@ -755,3 +755,15 @@ def test_a_pipe_has_no_tags(tmp_path):
 def test_a_compressed_file_that_was_cut_off_is_called_damaged(tmp_path, share):
     data = dicom(deep(), BitsStored=12, encode=JPEG2000Lossless)
     assert "ends too early" in reason(tmp_path, data[: -int(len(data) * (1 - share) / 2) or None])
+
+
+@pytest.mark.parametrize("place", ["filereader.read_partial", "pixels.decoders.base.Decoder.as_array"])
+def test_too_little_memory_is_not_the_files_fault(tmp_path, monkeypatch, place):
+    data = dicom(deep(), BitsStored=12, encode=JPEG2000Lossless)
+
+    def fails(*_given, **_named):
+        raise MemoryError
+
+    monkeypatch.setattr(f"pydicom.{place}", fails)
+    with pytest.raises(MachineError, match="out of memory while a DICOM file was read"):
+        read(write(tmp_path, data))
