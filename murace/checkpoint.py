@@ -17,8 +17,9 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from murace.errors import UsageError, WorkspaceError
-from murace.files import read_json, sha256, sweep, write_bytes, write_json
+from murace.files import sha256, sweep, write_bytes
 from murace.nets import Learner, create
+from murace.seal import read_sealed, write_sealed
 
 KEPT = 2
 MAX_HEADER = 4 * 2**20  # bytes that name the tensors; the longest of ours, densenet's, has 0.2 MiB
@@ -129,13 +130,12 @@ def save_state(
 ) -> None:
     """Write a training state at (epochs done, steps done in the next one), its record last, and drop older ones."""
     path = folder / "{:06d}-{:06d}.safetensors".format(*position)
-    write_bytes(path, save_tensors(_dense(tensors)))
     record = {
-        "file": {"name": path.name, "sha256": sha256(path)},
+        "file": {"name": path.name, "sha256": write_bytes(path, save_tensors(_dense(tensors)))},
         "best": {"name": best.name, "sha256": sha256(best)} if best else None,
         "facts": dict(facts),
     }
-    write_json(path.with_suffix(".json"), record)
+    write_sealed(path.with_suffix(".json"), record)
     _rotate(folder)
 
 
@@ -166,7 +166,7 @@ def latest_state(folder: Path, *, sweeps: bool = True) -> Saved | None:
 
 def _read_record(records: list[Path]) -> Any:
     try:
-        return read_json(records[-1])
+        return read_sealed(records[-1])
     except WorkspaceError as error:
         raise WorkspaceError(f"{records[-1]} is damaged; {_way_out(records)}") from error
 
@@ -182,7 +182,7 @@ def _rotate(folder: Path) -> None:
         record.unlink()
     named = set()
     for record in records[-KEPT:]:
-        content = read_json(record)
+        content = read_sealed(record)
         named |= {entry["name"] for entry in (content["file"], content["best"]) if entry}
     for path in folder.glob("*.safetensors"):
         if path.name not in named:

@@ -1,6 +1,5 @@
 """Files that are whole or absent: the one place where artifacts are written, and how they are told apart."""
 
-import errno
 import json
 import os
 from collections.abc import Iterator
@@ -8,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from murace.disk import disk_error
 from murace.errors import MachineError, WorkspaceError
 
 PRIVATE = 0o600
@@ -15,31 +15,72 @@ PUBLIC = 0o644
 TEMPORARY = ".tmp."
 
 
+class Pen:
+    """A file on its way to its place, which counts and digests what is written to it; there is no going back in it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        import hashlib  # noqa: PLC0415 - see `sha256`
+
+        self._file, self._digest, self.length = file, hashlib.sha256(), 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Write all of `data`."""
+        self._file.write(data)
+        self._digest.update(data)
+        self.length += memoryview(data).nbytes
+        return self.length
+
+    def tell(self) -> int:
+        """How many bytes have been written."""
+        return self.length
+
+    @property
+    def sha256(self) -> str:
+        """The hexadecimal SHA-256 of what has been written."""
+        return self._digest.hexdigest()
+
+
 @contextmanager
-def atomic(path: Path, *, mode: int = PUBLIC) -> Iterator[IO[bytes]]:
+def atomic(path: Path, *, mode: int = PUBLIC) -> Iterator[Pen]:
     """Open a temporary file beside `path`; on leaving, make it durable and put it in place in one rename.
 
-    If the block raises, `path` is as it was and nothing is left behind.
+    In this order: write, fsync, read back and compare the SHA-256, rename, fsync of the folder. If the block or one of
+    these fails, `path` is as it was and nothing is left behind.
 
     Raises:
-        MachineError: the disk is full or the folder cannot be written to.
+        MachineError: the disk is full, the folder cannot be written to, or the disk does not hold what was written.
     """
     temporary = path.with_name(f".{path.name}{TEMPORARY}{os.getpid()}.{os.urandom(4).hex()}")
+    pen = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                yield file
+                pen = Pen(file)
+                yield pen
                 file.flush()
-                os.fsync(file.fileno())
+                os.fsync(descriptor)
+                _forget_cached(descriptor)
+            _compare(temporary, pen.sha256, path)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
     except OSError as error:
-        raise disk_error(error, path) from error
+        raise disk_error(error, path, need=pen.length if pen else 0) from error
+
+
+def _forget_cached(descriptor: int) -> None:
+    """Let what is read back come from the disk, not from memory, where the system can be asked for that."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _compare(temporary: Path, written: str, path: Path) -> None:
+    if sha256(temporary) != written:
+        raise MachineError(f"the disk does not hold what was written to {path}; what stood there before is intact")
 
 
 def sync_folder(folder: Path) -> None:
@@ -51,17 +92,11 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def disk_error(error: OSError, path: Path) -> MachineError:
-    """The one-line story of a failed write."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return MachineError(f"disk full while writing {path}: free some space and run the same command again")
-    return MachineError(f"cannot write {path}: {error.strerror or error}")
-
-
-def write_bytes(path: Path, data: bytes, *, mode: int = PUBLIC) -> None:
-    """Write `data` atomically."""
-    with atomic(path, mode=mode) as file:
-        file.write(data)
+def write_bytes(path: Path, data: bytes, *, mode: int = PUBLIC) -> str:
+    """Write `data` atomically; returns its SHA-256."""
+    with atomic(path, mode=mode) as pen:
+        pen.write(data)
+    return pen.sha256
 
 
 def write_text(path: Path, text: str, *, mode: int = PUBLIC) -> None:
@@ -82,7 +117,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WorkspaceError(f"{path} is damaged ({error}); run the step that writes it with --fresh") from error
 
 

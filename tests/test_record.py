@@ -7,6 +7,7 @@ import pytest
 
 from murace.errors import MachineError, WorkspaceError
 from murace.record import Action, State, Wish, begin, begun, commit, decide, examine, read, require, take_up, writing
+from murace.seal import write_sealed
 from murace.watch import Watch
 
 PARAMS = {"lr": 0.1, "epochs": 4, "seed": 0}
@@ -129,7 +130,7 @@ def test_a_resumed_run_keeps_its_start_and_the_commit_ends_it(tmp_path: Path) ->
 
 
 def test_a_record_of_another_schema_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "step.json").write_text('{"schema": 99}')
+    write_sealed(tmp_path / "step.json", {"schema": 99})
     with pytest.raises(WorkspaceError, match="not written by this version"):
         read(tmp_path)
 

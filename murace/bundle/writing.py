@@ -3,14 +3,13 @@
 import hashlib
 import io
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
 
-from murace.bundle.layout import MANIFEST, MAX_ALL, Entry, directory, header_size, length
+from murace.bundle.layout import MANIFEST, MAX_ALL, Entry, directory, length
 from murace.bundle.manifest import File, Manifest
 from murace.errors import WorkspaceError
-from murace.files import atomic
+from murace.files import Pen, atomic
 
 CHUNK = 2**20
 Sources = Mapping[str, bytes | Path]  # name in the container -> what stands in it, or the file that holds it
@@ -33,20 +32,24 @@ def write_bundle(path: Path, manifest: Manifest, sources: Sources) -> None:
         target.write(directory(entries, sha256))
 
 
-def _put(target: IO[bytes], file: File, source: bytes | Path) -> Entry:
-    """Write an entry: its bytes first, counted and digested on their way, and then the header into the gap before."""
-    start = target.tell()
-    target.seek(header_size(file.name), io.SEEK_CUR)
-    digest, crc, size = hashlib.sha256(), 0, 0
+def _put(target: Pen, file: File, source: bytes | Path) -> Entry:
+    """Write an entry; its bytes are read twice, since their checksum stands before them."""
+    crc = 0
+    for chunk in _chunks(source):
+        crc = zlib.crc32(chunk, crc)
+    entry = Entry(file.name, file.size, crc)
+    target.write(entry.local)
+    digest, size, again = hashlib.sha256(), 0, 0
+    for chunk in _chunks(source):
+        digest.update(chunk)
+        again, size = zlib.crc32(chunk, again), size + len(chunk)
+        target.write(chunk)
+    if (size, digest.hexdigest(), again) != (file.size, file.sha256, crc):
+        raise WorkspaceError(f"{file.name} changed while it was written: run the same command again")
+    return entry
+
+
+def _chunks(source: bytes | Path) -> Iterator[bytes]:
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
         while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-            crc, size = zlib.crc32(chunk, crc), size + len(chunk)
-            target.write(chunk)
-    if size != file.size or digest.hexdigest() != file.sha256:
-        raise WorkspaceError(f"{file.name} changed while it was written: run the same command again")
-    entry = Entry(file.name, size, crc)
-    target.seek(start)
-    target.write(entry.local)
-    target.seek(size, io.SEEK_CUR)
-    return entry
+            yield chunk

@@ -20,8 +20,8 @@ from rich.text import Text
 
 from murace.cli.options import WORKSPACE
 from murace.cli.plainbar import STOPPING, PlainBar
+from murace.disk import disk_error
 from murace.errors import DismissedError, Interrupted, MachineError, MuraceError, PeerLostError, UsageError
-from murace.files import disk_error
 from murace.torchrun import launch
 from murace.watch import Bar, Watch
 

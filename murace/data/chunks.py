@@ -16,8 +16,10 @@ import numpy as np
 from murace.data.decode import Grey, read, resize
 from murace.data.header import ImageError
 from murace.data.paths import locate
+from murace.disk import disk_error
 from murace.errors import WorkspaceError
-from murace.files import disk_error, read_json, write_json
+from murace.files import PRIVATE
+from murace.seal import read_sealed, write_sealed
 
 CHUNK_IMAGES = 50
 CHUNK_BYTES = 32 * 2**20
@@ -134,7 +136,8 @@ def settle(job: Job, chunk: Chunk, descriptor: int, outcomes: Sequence[Outcome])
         os.fsync(descriptor)
     except OSError as error:
         raise disk_error(error, Path(job.pixels)) from error
-    write_json(note_path(Path(job.notes), chunk), [vars(outcome) for outcome in outcomes], mode=0o600)
+    note = {"outcomes": [vars(outcome) for outcome in outcomes]}
+    write_sealed(note_path(Path(job.notes), chunk), note, mode=PRIVATE)
 
 
 def note_path(folder: Path, chunk: Chunk) -> Path:
@@ -148,8 +151,8 @@ def finished(job: Job, chunk: Chunk) -> list[Outcome] | None:
     if not path.is_file():
         return None
     try:
-        outcomes = [Outcome(**values) for values in read_json(path)]
-    except (WorkspaceError, TypeError):
+        outcomes = [Outcome(**values) for values in read_sealed(path)["outcomes"]]
+    except WorkspaceError:
         return None
     now = [file_state(Path(job.root), name) for name in chunk.paths]
     return outcomes if now == [(outcome.length, outcome.modified) for outcome in outcomes] else None

@@ -7,7 +7,8 @@ from typing import IO
 
 import numpy as np
 
-from murace.files import atomic, disk_error, sync_folder
+from murace.disk import disk_error
+from murace.files import Pen, atomic, sync_folder
 
 _BLOCK = 8 * 2**20  # bytes copied at a time
 
@@ -69,7 +70,7 @@ def _runs(kept: Sequence[int]) -> list[tuple[int, int]]:
     return [(int(run[0]), int(run[-1]) + 1) for run in np.split(rows, breaks) if len(run)]
 
 
-def _write_header(file: IO[bytes], count: int, size: int) -> int:
+def _write_header(file: IO[bytes] | Pen, count: int, size: int) -> int:
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (count, size, size)})
     return file.tell()
 
@@ -81,7 +82,7 @@ def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], int]:
     return tuple(shape), file.tell()
 
 
-def _copy(source: IO[bytes], target: IO[bytes], start: int, length: int) -> None:
+def _copy(source: IO[bytes], target: Pen, start: int, length: int) -> None:
     source.seek(start)
     while length:
         block = source.read(min(length, _BLOCK))

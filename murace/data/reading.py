@@ -9,8 +9,10 @@ from typing import Any
 from murace.data import pixelfile
 from murace.data.chunks import Chunk, Job, Outcome, cut, finished
 from murace.data.pool import run_chunks
-from murace.errors import MachineError
-from murace.files import disk_error, read_json, write_json
+from murace.disk import disk_error
+from murace.disk import require_space as require_free
+from murace.errors import WorkspaceError
+from murace.seal import read_sealed, write_sealed
 from murace.watch import Watch
 
 ABOUT, PIXELS = "about.json", "pixels.npy"
@@ -57,13 +59,10 @@ def require_space(request: Request, scratch: Scratch) -> None:
     """
     if scratch.pixels.is_file():
         return  # an unfinished run's: its room is taken already
-    place = scratch.folder.parent
-    free, need = shutil.disk_usage(place).free, len(request.paths) * request.size**2
-    if need > free:
-        raise MachineError(
-            f"the images need {need / 1e6:,.0f} MB in {place} and {free / 1e6:,.0f} MB are free: "
-            "make room, choose another --workspace, or a smaller --size"
-        )
+    need = len(request.paths) * request.size**2
+    require_free(
+        scratch.folder.parent, need, "the images", "make room, choose another --workspace, or a smaller --size"
+    )
 
 
 def read_all(request: Request, scratch: Scratch, *, jobs: int, watch: Watch) -> list[Outcome]:
@@ -104,7 +103,7 @@ def place(scratch: Scratch, kept: Sequence[int]) -> None:
 def _found(job: Job, scratch: Scratch, chunks: Sequence[Chunk], count: int) -> Done:
     """The chunks that need not be read again."""
     about = scratch.folder / ABOUT
-    if not about.is_file() or read_json(about) != scratch.about:
+    if _told(about) != scratch.about:
         return {}
     done = {chunk.number: outcomes for chunk in chunks if (outcomes := finished(job, chunk)) is not None}
     shape = (count, job.size, job.size)
@@ -112,6 +111,14 @@ def _found(job: Job, scratch: Scratch, chunks: Sequence[Chunk], count: int) -> D
         return done
     # All chunks are noted and the array has gone: it stands in its place already.
     return done if len(done) == len(chunks) and pixelfile.shape_of(scratch.target) == shape else {}
+
+
+def _told(about: Path) -> dict[str, Any] | None:
+    """What the note says that the chunks are about; None where there is none, or a damaged one: they are read again."""
+    try:
+        return read_sealed(about) if about.is_file() else None
+    except WorkspaceError:
+        return None
 
 
 def _clear(request: Request, scratch: Scratch) -> None:
@@ -122,4 +129,4 @@ def _clear(request: Request, scratch: Scratch) -> None:
     except OSError as error:
         raise disk_error(error, scratch.folder) from error
     pixelfile.create(scratch.pixels, len(request.paths), request.size)
-    write_json(scratch.folder / ABOUT, scratch.about)
+    write_sealed(scratch.folder / ABOUT, scratch.about)

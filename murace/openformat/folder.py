@@ -14,8 +14,9 @@ import torch
 
 from murace import __version__
 from murace.device import Place
+from murace.disk import disk_error
 from murace.errors import MachineError, UsageError
-from murace.files import digest_of, disk_error, sha256, write_bytes, write_json
+from murace.files import digest_of, sha256, write_bytes, write_json
 from murace.member import Bytes, Member
 from murace.openformat.conversion import INPUT, OPSET, PACKAGES, answer, open_session, probabilities, to_onnx
 from murace.record import writing

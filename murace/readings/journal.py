@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from murace.files import PRIVATE, digest_of, disk_error
+from murace.disk import disk_error
+from murace.files import PRIVATE, digest_of
 from murace.readings.rows import Rows
 
 ENDING = ".jsonl"

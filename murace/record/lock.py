@@ -8,8 +8,9 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from murace.disk import disk_error
 from murace.errors import WorkspaceError
-from murace.files import disk_error, sweep
+from murace.files import sweep
 
 
 @contextmanager

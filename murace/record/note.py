@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from murace import __version__
+from murace.disk import disk_error
 from murace.errors import WorkspaceError
-from murace.files import disk_error, read_json, sha256, write_json
+from murace.files import sha256
+from murace.seal import read_sealed, write_sealed
 from murace.workspace import BEGUN, RECORD
 
-SCHEMA = 1
+SCHEMA = 2  # 1 had no seal
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "opencv-python", "safetensors")
 
 
@@ -59,8 +61,11 @@ def begun(folder: Path) -> Record | None:
 def _load(path: Path) -> Record | None:
     if not path.is_file():
         return None
-    values = read_json(path)
-    if not isinstance(values, dict) or values.get("schema") != SCHEMA:
+    try:
+        values = read_sealed(path)
+    except WorkspaceError as error:
+        raise WorkspaceError(f"{error}; run its step again with --fresh") from error
+    if values.get("schema") != SCHEMA:
         raise WorkspaceError(f"{path} was not written by this version of murace; run its step again with --fresh")
     try:
         record = Record(**values)
@@ -77,7 +82,7 @@ def begin(folder: Path, step: str, params: Mapping[str, Any], consumed: Mapping[
     unfinished = begun(folder)
     started = unfinished.started if unfinished else _now()
     record = Record(step=step, params=dict(params), consumed=dict(consumed), started=started)
-    write_json(folder / BEGUN, asdict(record))
+    write_sealed(folder / BEGUN, asdict(record))
     return started
 
 
@@ -105,7 +110,7 @@ def commit(
         started=note.started,
         ended=_now(),
     )
-    write_json(folder / RECORD, asdict(record))
+    write_sealed(folder / RECORD, asdict(record))
     (folder / BEGUN).unlink()
     return record
 

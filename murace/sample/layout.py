@@ -9,6 +9,7 @@ import pandas as pd
 
 from murace import files
 from murace.config import SampleConfig
+from murace.disk import disk_error
 from murace.errors import UsageError
 from murace.opencv import cv2
 from murace.sample.plan import REGIONS, Study, plan
@@ -67,7 +68,7 @@ def draw_sample(folder: Path, config: SampleConfig, watch: Watch) -> pd.DataFram
                     folder.rmdir()
             raise
     except OSError as error:
-        raise files.disk_error(error, folder) from error
+        raise disk_error(error, folder) from error
     return pd.DataFrame(truth, columns=TRUTH)
 
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -23,7 +24,9 @@ def fail_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_full_disk(number: int, prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     fail_with(OSError(number, os.strerror(number), "scores.csv"), monkeypatch)
     message = refused(5, "calibrate", "-w", prepared.root)
-    assert message == "disk full while writing scores.csv: free some space and run the same command again"
+    free = r"[0-9,.]+ MB are free in /[^;]*; what stood there before is intact"
+    again = "Free some space and run the same command again"
+    assert re.fullmatch(rf"disk full while writing scores\.csv: {free}\. {again}", message)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")

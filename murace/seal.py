@@ -1,0 +1,45 @@
+"""Sealed records: small JSON objects that carry the SHA-256 of their own bytes, so that damage never reads as content.
+
+What a record says of other files protects them; nothing above it protects the record. The seal is the object's last
+key, over every byte before it: any flipped bit, even one that JSON would not mind, is found.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from murace.errors import WorkspaceError
+from murace.files import PUBLIC, write_bytes
+
+SEAL = "seal"
+LARGEST = 64 * 2**20  # bytes; the largest of ours, the note of a chunk of images, has some 20 KiB
+
+
+def write_sealed(path: Path, values: Mapping[str, Any], *, mode: int = PUBLIC) -> None:
+    """Write a JSON object with its seal, atomically; NaN is refused (use None)."""
+    assert values, "nothing to seal"
+    text = json.dumps({**values}, indent=1, ensure_ascii=False, allow_nan=False)
+    head = text.removesuffix("\n}").encode()
+    write_bytes(path, head + _tail(head), mode=mode)
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Read a sealed object, without its seal.
+
+    Raises:
+        WorkspaceError: the file is not, to the byte, what `write_sealed` wrote.
+    """
+    with path.open("rb") as file:
+        data = file.read(LARGEST + 1)
+    head = data[: -len(_tail(b""))]
+    if len(data) > LARGEST or data != head + _tail(head):
+        raise WorkspaceError(f"{path} is damaged, or of an older murace (its seal does not fit)")
+    values: dict[str, Any] = json.loads(data)
+    del values[SEAL]
+    return values
+
+
+def _tail(head: bytes) -> bytes:
+    return f',\n "{SEAL}": "{hashlib.sha256(head).hexdigest()}"\n}}\n'.encode()
