@@ -1,6 +1,6 @@
 """The states of a training on disk: each one that the loop yields, with the best weights, and the newest one back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -34,8 +34,8 @@ class Saver:
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="saver") if behind else None
         self.pending: Future[None] | None = None
 
-    def save(self, training: Training, moment: Moment) -> None:
-        """Write where the training stands, and its weights where they are the best so far.
+    def save(self, training: Training, moment: Moment, *, then: Callable[[], None] = lambda: None) -> None:
+        """Write where the training stands, and its weights where they are the best so far; `then` is called after.
 
         Raises:
             MachineError: this state, or the one before it, cannot be written.
@@ -53,9 +53,9 @@ class Saver:
         facts = {**self.run, "progress": asdict(progress)}
         given = tensors, facts, (progress.epoch, progress.step), moment.is_best, self.best
         if self.thread is None:
-            self._write(*given)
+            self._write(*given, then)
         else:
-            self.pending = self.thread.submit(self._write, *given)
+            self.pending = self.thread.submit(self._write, *given, then)
 
     def wait(self) -> None:
         """Wait until what was given to `save` is on the disk."""
@@ -72,12 +72,19 @@ class Saver:
                 self.thread.shutdown()
 
     def _write(
-        self, tensors: dict[str, Tensor], facts: Facts, position: tuple[int, int], is_best: bool, best: Path | None
+        self,
+        tensors: dict[str, Tensor],
+        facts: Facts,
+        position: tuple[int, int],
+        is_best: bool,
+        best: Path | None,
+        then: Callable[[], None],
     ) -> None:
         if is_best:
             assert best is not None
             save_model(best, _weights(tensors), self.model)
         save_state(self.folder, tensors, facts, position=position, best=best)
+        then()
 
 
 def restore(training: Training, saved: Saved, setting: Setting) -> None:

@@ -1,27 +1,36 @@
 """One resumable training in one folder of checkpoints: the loop of `fit`, with every state it yields put on disk."""
 
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from murace.checkpoint import Saved, latest_state, load_weights
 from murace.config import Machine
 from murace.device import set_threads
-from murace.errors import Interrupted, MachineError
-from murace.fit import Progress, Setting, Training, fit, is_out_of_memory, largest_batch, start
+from murace.errors import Interrupted, MachineError, WorkspaceError
+from murace.fit import Moment, Progress, Setting, Training, fit, is_out_of_memory, largest_batch, start
 from murace.forward import Probabilities
 from murace.nets import Learner
+from murace.record import Record, differences
 from murace.saving import Facts, Saver, restore
+from murace.watch import Bar
 from murace.world import current
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is trained where: the net, the facts that rebuild it, and the folder of its states."""
+    """What is trained where: the net, the facts that rebuild it, and the folder of its states.
+
+    `about` are the settings and `consumed` the digests of the data: a state is resumed for these alone.
+    """
 
     net: Learner
     facts: Facts
+    about: Facts
+    consumed: Mapping[str, str]
     folder: Path
     machine: Machine
     resumes: bool = False
@@ -46,9 +55,11 @@ def run(job: Job, setting: Setting) -> Fitted:
     Raises:
         Interrupted: a signal came; the state is saved.
         MachineError: out of memory; the message says what would fit. Or another process of the run has ended.
-        WorkspaceError: the state is damaged or was made with another precision.
+        WorkspaceError: the state is damaged, of another net or data, or was made with another precision.
     """
     saved = latest_state(job.folder, sweeps=current().leads)
+    if saved is not None:
+        _require_same(saved, job)
     facts = _facts(job, setting, saved)
     training = start(job.net, setting)
     if saved is not None:
@@ -73,14 +84,32 @@ def run(job: Job, setting: Setting) -> Fitted:
 
 
 def _go_through(training: Training, setting: Setting, saver: Saver, *, score_start: bool) -> None:
-    leads = current().leads
-    for moment in fit(training, setting, score_start=score_start):
-        if leads:
-            saver.save(training, moment)
-        if moment.signum is not None:
-            saver.wait()
-            current().first_signal(None)  # nobody leaves before the state is saved: the others would be ended then
-            raise Interrupted(moment.signum)
+    leads, recipe, watch = current().leads, setting.recipe, setting.watch
+    with watch.bar("epochs", recipe.epochs, start=training.progress.epoch, lines=True) as epochs:
+        for moment in fit(training, setting, score_start=score_start):
+            if leads:
+                saver.save(training, moment, then=partial(_announce, epochs, moment))
+            if moment.signum is not None:
+                saver.wait()
+                current().first_signal(None)  # nobody leaves before the state is saved: the others would be ended then
+                raise Interrupted(moment.signum)
+        saver.wait()  # the last line
+
+
+def _announce(epochs: Bar, moment: Moment) -> None:
+    """An epoch that a person has read of is on the disk: it is said after it has been saved."""
+    if moment.note:
+        epochs.advance(1, note=moment.note)
+
+
+def _require_same(saved: Saved, job: Job) -> None:
+    """A state that was copied from another run, or another workspace, must not go on here."""
+    now = {"about": dict(job.about), "consumed": dict(job.consumed)}
+    before = {key: saved.facts.get(key, {}) for key in now}
+    if before != now:
+        old = Record(step="", params=before["about"], consumed=before["consumed"])
+        changes = "; ".join(differences(old, job.about, job.consumed))
+        raise WorkspaceError(f"the checkpoint in {job.folder} is of another run: {changes}. Start over with --fresh")
 
 
 def _facts(job: Job, setting: Setting, saved: Saved | None) -> dict[str, Any]:
@@ -93,6 +122,8 @@ def _facts(job: Job, setting: Setting, saved: Saved | None) -> dict[str, Any]:
         "precision": setting.place.precision,
         "processes": current().size,
         "compiled": setting.place.compiled,
+        "about": dict(job.about),
+        "consumed": dict(job.consumed),
     }
     names = ("threads", "processes", "compiled") if on_cpu else ("processes", "compiled")
     for name in names:

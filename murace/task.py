@@ -13,7 +13,7 @@ import torch
 
 from murace import device, session
 from murace.checkpoint import load_model, recorded_facts, save_model
-from murace.config import Machine, Recipe, recipe_from
+from murace.config import Machine, Recipe, params, recipe_from
 from murace.data.batches import Images
 from murace.data.store import IDS, open_pixels, read_index, write_frame
 from murace.errors import UsageError
@@ -39,16 +39,25 @@ class Circumstances:
 
 @dataclass(frozen=True)
 class Task:
-    """A training: its recipe, the form of its net (learner, width, head, size), and the group of a member."""
+    """A training: its recipe, the form of its net, what it consumes, and the group of a member.
+
+    `form` has learner, width, head and size; `consumed` maps a file in the workspace to its SHA-256.
+    """
 
     recipe: Recipe
     form: Mapping[str, Any]
+    consumed: Mapping[str, str]
     group: str | None = None
     resumes: bool = False
 
     def folder(self, workspace: Workspace) -> FitFolder:
         """Where it leaves its files."""
         return workspace.train(self.form["learner"]) if self.group is None else workspace.finetune(self.group)
+
+    def about(self, groups: list[str]) -> dict[str, Any]:
+        """What a state must be about to be resumed; more epochs continue it, and its precision stands beside."""
+        recipe = {key: value for key, value in params(self.recipe).items() if key not in ("epochs", "precision")}
+        return {**recipe, **self.form, "groups": ", ".join(groups)}
 
     def net(self, workspace: Workspace) -> Learner:
         """The net at its beginning: a function of the seed on any device, or the learner's weights."""
@@ -169,9 +178,12 @@ def _place(task: Task, workspace: Workspace, circumstances: Circumstances, *, im
 def _carry_out(task: Task, setting: Setting, workspace: Workspace, circumstances: Circumstances) -> Done:
     net = task.net(workspace)
     _announce(task, net, setting)
+    groups = sorted(set(_images_of(task, workspace)[0]["group"]))
     job = session.Job(
         net,
         task.form,
+        task.about(groups),
+        task.consumed,
         task.folder(workspace).checkpoint,
         circumstances.machine,
         resumes=task.resumes,

@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +6,7 @@ import pytest
 
 from murace.errors import MachineError, WorkspaceError
 from murace.record import Action, State, Wish, begin, begun, commit, decide, examine, read, require, take_up, writing
-from murace.seal import write_sealed
+from murace.seal import read_sealed, write_sealed
 from murace.watch import Watch
 
 PARAMS = {"lr": 0.1, "epochs": 4, "seed": 0}
@@ -192,8 +191,8 @@ def test_a_step_that_did_nothing_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["params", "consumed", "produced", "parts", "versions", "info"])
 def test_a_record_of_another_form_is_damaged(tmp_path: Path, key: str) -> None:
     finish(tmp_path)
-    values = json.loads((tmp_path / "step.json").read_text())
-    (tmp_path / "step.json").write_text(json.dumps(values | {key: []}))
+    values = read_sealed(tmp_path / "step.json")
+    write_sealed(tmp_path / "step.json", values | {key: []})
     with pytest.raises(WorkspaceError, match="is damaged"):
         read(tmp_path)
 

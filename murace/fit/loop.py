@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -32,14 +33,12 @@ def fit(training: Training, setting: Setting, *, score_start: bool = False) -> I
     try:
         if score_start and progress.best_epoch < 0:
             yield close_epoch(training, setting, epoch=0)
-        with watch.bar("epochs", recipe.epochs, start=progress.epoch, lines=True) as epochs:
-            while _goes_on(progress, setting):
-                title = f"epoch {progress.epoch + 1}/{recipe.epochs}"
-                with watch.bar(title, len(training.losses), start=progress.step) as steps:
-                    _run_epoch(training, setting, stepper, steps)
-                moment = close_epoch(training, setting, epoch=progress.epoch + 1)
-                epochs.advance(1, note=_note(progress, recipe))
-                yield moment
+        while _goes_on(progress, setting):
+            title = f"epoch {progress.epoch + 1}/{recipe.epochs}"
+            with watch.bar(title, len(training.losses), start=progress.step) as steps:
+                _run_epoch(training, setting, stepper, steps)
+            moment = close_epoch(training, setting, epoch=progress.epoch + 1)
+            yield replace(moment, note=_note(progress, recipe))
     except Interrupted as interruption:
         yield Moment(signum=interruption.signum)
 

@@ -90,9 +90,13 @@ class Training:
 
 @dataclass(frozen=True)
 class Moment:
-    """What the loop yields: an epoch's end (`is_best`: its weights are worth keeping), or a pause (`signum`)."""
+    """What the loop yields: an epoch's end (`is_best`: its weights are worth keeping), or a pause (`signum`).
+
+    `note` is what a person wants to know of the epoch, to be said once it cannot be lost any more.
+    """
 
     is_best: bool = False
+    note: str = ""
     signum: int | None = None
 
 

@@ -5,7 +5,7 @@ A step's folder holds two small records. `begun.json` is written when work start
 consumed, so the next invocation can tell done from unfinished from changed, and say why.
 """
 
-from murace.record.decision import Action, Plan, Wish, decide, take_up
+from murace.record.decision import Action, Plan, Wish, decide, differences, take_up
 from murace.record.lock import writing
 from murace.record.note import Record, begin, begun, commit, damaged, forget, read
 from murace.record.state import State, examine, require
@@ -21,6 +21,7 @@ __all__ = [
     "commit",
     "damaged",
     "decide",
+    "differences",
     "examine",
     "forget",
     "read",

@@ -10,7 +10,7 @@ from murace.errors import WorkspaceError
 from murace.record.note import Record, begin, begun, damaged, forget, read
 from murace.watch import Watch
 
-DERIVED = ("learner",)  # parameters that no option names
+DERIVED = ("learner", "groups")  # parameters that no option names
 EXTENDABLE = "epochs"  # more of these continues a finished run instead of starting over
 
 

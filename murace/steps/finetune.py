@@ -110,7 +110,7 @@ def _finetune(workspace: Workspace, order: Order, circumstances: Circumstances, 
         name, states = f"finetune/{order.group}", folder.checkpoint
         action = decide(folder.folder, order.params, order.consumed, wish).action
         is_current = action is Action.SKIP
-        task = Task(order.recipe, order.form, order.group, resumes=action is Action.RESUME)
+        task = Task(order.recipe, order.form, order.consumed, order.group, resumes=action is Action.RESUME)
         if not is_current:
             require_possible(task, workspace, circumstances)
         take_up(folder.folder, name, order.params, order.consumed, wish=wish, watch=watch, states=states)

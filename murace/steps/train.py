@@ -49,7 +49,7 @@ def run(workspace: Workspace, config: TrainConfig, *, machine: Machine, wish: Wi
         states = folder.checkpoint
         action = decide(folder.folder, params(config), consumed, wish).action
         is_current = action is Action.SKIP
-        task = Task(config.recipe, form, resumes=action is Action.RESUME)
+        task = Task(config.recipe, form, consumed, resumes=action is Action.RESUME)
         if not is_current:
             require_possible(task, workspace, circumstances)
         take_up(folder.folder, name, params(config), consumed, wish=wish, watch=watch, states=states)

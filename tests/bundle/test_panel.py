@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from murace import checkpoint
 from murace.bundle import File, Manifest, open_bundle
+from murace.checkpoint import weights
 from murace.errors import WorkspaceError
 from murace.nets import create
 from murace.panel import FilePanel, WorkspacePanel
@@ -89,7 +89,7 @@ def test_no_net_is_built_and_no_part_understood_of_a_damaged_file(
     exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("create", "load_tensors"):
-        monkeypatch.setattr(checkpoint, name, lambda *rest, **more: pytest.fail("a net was built"))
+        monkeypatch.setattr(weights, name, lambda *rest, **more: pytest.fail("a net was built"))
     for name in ("group_model_from", "model_from"):
         monkeypatch.setattr(f"murace.panel.file.{name}", lambda *rest: pytest.fail("a part was understood"))
     data = bytearray(exported.read_bytes())
@@ -202,7 +202,7 @@ def test_weights_that_are_not_the_members_are_refused_before_a_net_is_built(
 ) -> None:
     tampered(exported, change)
     panel = FilePanel(exported, CPU_DEVICE)
-    monkeypatch.setattr(checkpoint, "create", only_skeletons)
+    monkeypatch.setattr(weights, "create", only_skeletons)
     with pytest.raises(WorkspaceError, match=r"is refused: members/elbow\.safetensors in it does not hold") as caught:
         panel.member("elbow").net()
     assert "\n" not in str(caught.value)
@@ -225,7 +225,7 @@ def test_a_giant_net_with_small_weights_takes_no_memory(exported: Path, monkeypa
         in_json("roster.json", lambda values: values["groups"]["elbow"].update(learner="convnet"))(parts)
 
     tampered(exported, change, groups={**old.groups, "elbow": net})
-    monkeypatch.setattr(checkpoint, "create", only_skeletons)
+    monkeypatch.setattr(weights, "create", only_skeletons)
     with pytest.raises(WorkspaceError, match="tensors are missing, too many or of another form"):
         FilePanel(exported, CPU_DEVICE).member("elbow").net()
 

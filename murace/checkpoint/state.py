@@ -1,0 +1,110 @@
+"""A training's states on disk, each whole or not there.
+
+A state is two files, `<epoch>-<step>.safetensors` and, written last, `<epoch>-<step>.json`, which is sealed and holds
+the SHA-256 of the first: without its record a state does not exist. Two are kept, and the best weights they refer to.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from murace.checkpoint.weights import dump, tensors_from
+from murace.errors import WorkspaceError
+from murace.files import sha256, sweep, write_bytes
+from murace.seal import read_sealed, write_sealed
+
+KEPT = 2
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A state read back: its tensors, its facts, and the file with the best weights so far."""
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+    best: Path | None
+
+
+def save_state(
+    folder: Path,
+    tensors: Mapping[str, Tensor],
+    facts: Mapping[str, Any],
+    *,
+    position: tuple[int, int],
+    best: Path | None,
+) -> None:
+    """Write a training state at (epochs done, steps done in the next one), its record last, and drop older ones."""
+    path = folder / "{:06d}-{:06d}.safetensors".format(*position)
+    record = {
+        "file": {"name": path.name, "sha256": write_bytes(path, dump(tensors))},
+        "best": {"name": best.name, "sha256": sha256(best)} if best else None,
+        "facts": dict(facts),
+    }
+    write_sealed(path.with_suffix(".json"), record)
+    _rotate(folder)
+
+
+def recorded_facts(folder: Path) -> dict[str, Any]:
+    """What the newest state says of its run; nothing where there is none."""
+    records = sorted(folder.glob("*.json"))
+    return dict(_read_record(records)["facts"]) if records else {}
+
+
+def latest_state(folder: Path, *, sweeps: bool = True) -> Saved | None:
+    """The newest committed state, checked against its digests; None where there is none.
+
+    Raises:
+        WorkspaceError: it is damaged; the message says how to go on.
+    """
+    if sweeps:
+        sweep(folder)
+    records = sorted(folder.glob("*.json"))
+    if not records:
+        return None
+    record, way_out = _read_record(records), _way_out(records)
+    data = _checked(folder, record["file"], way_out)
+    if record["best"]:
+        _checked(folder, record["best"], way_out)
+    try:
+        tensors = tensors_from(data)
+    except ValueError as error:
+        raise WorkspaceError(f"{folder / record['file']['name']} holds no tensors ({error}); {way_out}") from error
+    return Saved(tensors, record["facts"], folder / record["best"]["name"] if record["best"] else None)
+
+
+def _checked(folder: Path, entry: Mapping[str, str], way_out: str) -> bytes:
+    """The bytes of a file that a record names; what is read is what is checked."""
+    path = folder / Path(entry["name"]).name  # nowhere else, whatever a record says
+    data = path.read_bytes() if path.is_file() else None
+    if data is None or hashlib.sha256(data).hexdigest() != entry["sha256"]:
+        raise WorkspaceError(f"{path} is missing or damaged (SHA-256 differs); {way_out}")
+    return data
+
+
+def _read_record(records: list[Path]) -> dict[str, Any]:
+    try:
+        return read_sealed(records[-1])
+    except WorkspaceError as error:
+        raise WorkspaceError(f"{error}; {_way_out(records)}") from error
+
+
+def _way_out(records: list[Path]) -> str:
+    return f"delete {records[-1]} to go on from the state before it" if len(records) > 1 else "start over with --fresh"
+
+
+def _rotate(folder: Path) -> None:
+    """Drop all but the newest records, then every weights file that no record names. Newest by name: by position."""
+    records = sorted(folder.glob("*.json"))
+    for record in records[:-KEPT]:
+        record.unlink()
+    named = set()
+    for record in records[-KEPT:]:
+        content = read_sealed(record)
+        named |= {entry["name"] for entry in (content["file"], content["best"]) if entry}
+    for path in folder.glob("*.safetensors"):
+        if path.name not in named:
+            path.unlink()
