@@ -137,8 +137,8 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def sweep(folder: Path) -> None:
-    """Remove the temporary files that a killed process left in `folder`."""
+def sweep(folder: Path, *, deep: bool = False) -> None:
+    """Remove the temporary files that a killed process left in `folder`; `deep`: and in the folders in it."""
     if folder.is_dir():
-        for path in folder.glob(f".*{TEMPORARY}*"):
+        for path in (folder.rglob if deep else folder.glob)(f".*{TEMPORARY}*"):
             path.unlink(missing_ok=True)

@@ -1,3 +1,6 @@
+import errno
+import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -211,3 +214,31 @@ def test_a_link_in_place_of_the_lock_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MachineError), writing(tmp_path / "step"):
         pass
     assert (tmp_path / "victim").read_text() == "precious"
+
+
+def test_a_lock_whose_file_its_last_holder_removed_is_taken_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else this process would hold a file that is nowhere, and the next one a file of the same name."""
+    path, lockf, tries = tmp_path / "step" / ".lock", fcntl.lockf, list[int]()
+
+    def removed_before(descriptor: int, *how: int) -> None:
+        tries.append(descriptor)
+        if len(tries) == 1:
+            path.unlink()
+            path.parent.rmdir()
+        lockf(descriptor, *how)
+
+    monkeypatch.setattr(fcntl, "lockf", removed_before)
+    with writing(path.parent):
+        assert path.stat().st_ino == os.fstat(tries[-1]).st_ino
+    assert len(tries) == 2
+
+
+def test_a_file_system_without_locks_is_the_machines_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(descriptor: int, *how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "lockf", none)
+    with pytest.raises(MachineError, match=r"cannot be locked .*a file system that has locks"), writing(tmp_path / "s"):
+        pass

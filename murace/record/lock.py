@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from murace.disk import disk_error
-from murace.errors import WorkspaceError
+from murace.errors import MachineError, WorkspaceError
 from murace.files import sweep
+
+TRIES = 100  # to lock a file that its last holder removes again and again
 
 
 @contextmanager
@@ -19,21 +21,12 @@ def writing(folder: Path) -> Iterator[None]:
 
     Raises:
         WorkspaceError: another process holds it; the message says which.
-        MachineError: the folder cannot be made or written to.
+        MachineError: the folder cannot be made or written to, or its file system knows no locks.
     """
     path = folder / ".lock"
     made = [place for place in (folder, *folder.parents) if not place.exists()]
+    descriptor = _acquire(path)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise disk_error(error, path) from error
-    try:
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = path.read_text(errors="replace").strip() or "another process"
-            raise WorkspaceError(f"{folder} is in use by {holder}: wait for it, or end that process") from None
         try:
             _sign(descriptor, path)
             sweep(folder)
@@ -44,6 +37,54 @@ def writing(folder: Path) -> Iterator[None]:
                 _leave_nothing(path, made)
     finally:
         os.close(descriptor)
+
+
+def _acquire(path: Path) -> int:
+    """The open and locked file. One that its last holder removed meanwhile protects nothing: then once more."""
+    for _ in range(TRIES):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except FileNotFoundError:  # the folder has gone since
+            continue
+        except OSError as error:
+            raise disk_error(error, path) from error
+        try:
+            _lock(descriptor, path)
+            if _stands_at(descriptor, path):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+    raise WorkspaceError(f"{path.parent} is in use by other processes, one after the other: try again")
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # EAGAIN and EACCES, POSIX's two words for it
+        holder = _holder(path)
+        raise WorkspaceError(f"{path.parent} is in use by {holder}: wait for it, or end that process") from None
+    except OSError as error:
+        raise MachineError(
+            f"{path} cannot be locked ({error.strerror}): put the workspace on a file system that has locks"
+        ) from error
+
+
+def _holder(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip() or "another process"
+    except OSError:
+        return "another process"
+
+
+def _stands_at(descriptor: int, path: Path) -> bool:
+    try:
+        there, ours = path.stat(), os.fstat(descriptor)
+    except FileNotFoundError:
+        return False
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
 
 def _sign(descriptor: int, path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from murace import __version__
 from murace.disk import disk_error
 from murace.errors import WorkspaceError
-from murace.files import sha256
+from murace.files import sha256, sweep
 from murace.seal import read_sealed, write_sealed
 from murace.workspace import BEGUN, RECORD
 
@@ -79,6 +79,7 @@ def _load(path: Path) -> Record | None:
 
 def begin(folder: Path, step: str, params: Mapping[str, Any], consumed: Mapping[str, str]) -> str:
     """Note on disk that a run of `step` has begun; returns the start time, kept over resumes."""
+    sweep(folder, deep=True)
     unfinished = begun(folder)
     started = unfinished.started if unfinished else _now()
     record = Record(step=step, params=dict(params), consumed=dict(consumed), started=started)
