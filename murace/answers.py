@@ -1,7 +1,8 @@
 """What the nets of the ensemble answer about the test images, each net asked once about each image."""
 
-import io
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,11 @@ from murace.checkpoint import load_model
 from murace.data.batches import Images
 from murace.data.store import open_pixels, read_frame, read_index
 from murace.ensemble import combine
-from murace.files import write_bytes
+from murace.errors import WorkspaceError
 from murace.forward import Probabilities, logits_of, probabilities
 from murace.lineup import Lineup
 from murace.record import begun, damaged, read
+from murace.seal import read_sealed, write_sealed
 from murace.vocabulary import Split
 from murace.watch import Watch
 from murace.workspace import Workspace
@@ -49,20 +51,30 @@ def ask_all(workspace: Workspace, lineup: Lineup, test: pd.DataFrame, chosen: to
     answers = {}
     with watch.bar("nets", len(lineup.nets)) as bar:
         for name, record in lineup.nets.items():
-            kept = workspace.evaluate.partial / f"{name.replace('/', '-')}.npy"
-            if kept.is_file():
-                answers[name] = np.load(kept, allow_pickle=False)
-            else:
+            kept = workspace.evaluate.partial / f"{name.replace('/', '-')}.json"
+            about = {"net": name, "weights": record.produced["model.safetensors"]["sha256"]}
+            known = _kept(kept, about)
+            if known is None:
                 question = Question(name, record.info["precision"])
                 current().tell({"question": asdict(question)})
-                answers[name] = _ask(question, workspace, test, images, watch)
-                buffer = io.BytesIO()
-                np.save(buffer, answers[name], allow_pickle=False)
-                write_bytes(kept, buffer.getvalue())
+                known = _ask(question, workspace, test, images, watch)
+                write_sealed(kept, {**about, "probabilities": known.tolist()})
+            answers[name] = known
             bar.advance(note=name)
     learners = {name: answers[f"train/{name}"] for name in lineup.learners}
     members = {name: answers[f"finetune/{name}"] for name in lineup.members}
     return Answers(combine(test, learners, members), device.Place(chosen, "fp32").name)
+
+
+def _kept(path: Path, about: Mapping[str, str]) -> Probabilities | None:
+    """What that net was answered before; None where it was not, or the file is damaged: it is asked again."""
+    try:
+        values = read_sealed(path) if path.is_file() else {}
+    except WorkspaceError:
+        return None
+    if {key: values.get(key) for key in about} != about:
+        return None
+    return np.array(values["probabilities"], dtype=np.float64)
 
 
 def help_asking(workspace: Workspace, chosen: torch.device, watch: Watch) -> None:

@@ -11,18 +11,18 @@ from typing import Any
 from murace.cam import WAY, Floats, Maps, Way, flaw, over_original, probability
 from murace.data.studies import Study, view_names
 from murace.data.views import Bytes, Views
-from murace.errors import UsageError
+from murace.errors import UsageError, WorkspaceError
 from murace.files import sha256, sweep, write_bytes, write_json
 from murace.member import Member
 from murace.metrics.scores import THRESHOLD
 from murace.opencv import cv2
 from murace.report.overlay import LIMIT, triptych, without_map
+from murace.seal import read_sealed, write_sealed
 from murace.vocabulary import DISCLAIMER
 
 RECORD, BEGUN = "study.json", "begun.json"
 MODEL, VIEWS = "model_sha256", "views_sha256"
-METHOD, SCALES, MAP = "method", "scales", "map"
-BEFORE = Way("cam", (1,))  # what records say that name no method
+METHOD, SCALES, MAP, PICTURE = "method", "scales", "map", "sha256"
 NO_MAP_DRAWN = {
     "flat": "The map is flat: it points nowhere, so none is drawn.",
     "not finite": "The map has values that are not finite numbers, so none is drawn.",
@@ -53,17 +53,17 @@ def refuse_foreign(study: Study) -> None:
 def drawn_before(study: Study, member: Member, way: Way = WAY) -> dict[str, Any] | None:
     """The study's record, where it says that this very model has drawn these very files in this way.
 
-    None where it does not, or where drawing has begun and not ended.
+    None where it does not, where drawing has begun and not ended, or where the record or a picture is damaged.
     """
-    old = _recorded(study.folder / RECORD)
+    old = sealed_record(study.folder / RECORD) or {}
     names = view_names(study.views)
     if (study.folder / BEGUN).exists() or not {"group_source", "warning"} <= old.keys():  # the latter: an older murace
         return None
     if old.get(MODEL) != member.sha256 or [view["file"] for view in old.get("views", [])] != names:
         return None
-    if (old.get(METHOD, BEFORE.method), old.get(SCALES, list(BEFORE.scales))) != (way.method, list(way.scales)):
+    if (old.get(METHOD), old.get(SCALES)) != (way.method, list(way.scales)):
         return None
-    if not all((study.folder / name).is_file() for name in names):
+    if [view.get(PICTURE) for view in old["views"]] != [_digest(study.folder / name) for name in names]:
         return None
     return old if old.get(VIEWS) == [_digest(view) for view in study.views] else None
 
@@ -81,12 +81,12 @@ def draw(study: Study, views: Views, answer: Answer, member: Member) -> dict[str
     content = _content(study, answer, member, names)
     told = f"study {content['probability']:.2f} {content['decision']}   {study.group}   {member.learner}"
     told += f"   {answer.way.name}"
-    for name, original, heat, chance in zip(names, views.originals, answer.maps, chances, strict=True):
+    for view, original, heat, chance in zip(content["views"], views.originals, answer.maps, chances, strict=True):
         drawn = _picture(original, heat, answer.way, fit=member.fit, chance=float(chance), told=told)
-        _write_png(study.folder / name, drawn)
+        view[PICTURE] = _write_png(study.folder / view["file"], drawn)
     content |= {METHOD: answer.way.method, SCALES: list(answer.way.scales)}
     content |= {MODEL: member.sha256, VIEWS: list(views.sha256)}
-    write_json(study.folder / RECORD, content)
+    write_sealed(study.folder / RECORD, content)
     (study.folder / BEGUN).unlink()
     return content
 
@@ -132,6 +132,14 @@ def _map_said(heat: Maps) -> dict[str, str]:
     return {MAP: "drawn"} if fault is None else {MAP: fault, "remark": NO_MAP_DRAWN[fault]}
 
 
+def sealed_record(path: Path) -> dict[str, Any] | None:
+    """What a study's record says; None where there is none, or one that is damaged or older than seals."""
+    try:
+        return read_sealed(path)
+    except (OSError, WorkspaceError):
+        return None
+
+
 def _recorded(path: Path) -> dict[str, Any]:
     """What a study's record says; nothing where there is none."""
     try:
@@ -163,7 +171,7 @@ def _digest(path: Path) -> str | None:
         return None
 
 
-def _write_png(path: Path, drawn: Bytes) -> None:
+def _write_png(path: Path, drawn: Bytes) -> str:
     done, png = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
     assert done, "OpenCV cannot encode PNG"
-    write_bytes(path, png.tobytes())
+    return write_bytes(path, png.tobytes())

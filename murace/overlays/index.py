@@ -1,6 +1,5 @@
 """`index.html` over the folders of overlays: made from what stands in them, whoever drew it and when."""
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -15,7 +14,7 @@ from murace.cam import Way
 from murace.errors import UsageError
 from murace.files import atomic
 from murace.opencv import cv2
-from murace.overlays.folder import BEGUN, METHOD, MODEL, RECORD, SCALES
+from murace.overlays.folder import BEGUN, METHOD, MODEL, RECORD, SCALES, sealed_record
 from murace.report.gallery import GENERATOR, Entry, View, gallery_page, ranked
 from murace.report.thumbnail import Thumbnail, thumbnail_of
 from murace.vocabulary import is_group
@@ -106,7 +105,7 @@ def _entry(folder: Path) -> Entry | None:
     if (folder / BEGUN).exists():
         return None
     try:
-        content = json.loads((folder / RECORD).read_bytes())
+        content = sealed_record(folder / RECORD) or {}
         way = Way(content[METHOD], tuple(content[SCALES])) if METHOD in content else None
         found = Entry(
             folder=folder.name,

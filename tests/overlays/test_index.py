@@ -1,4 +1,3 @@
-import json
 import signal
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from murace.errors import Interrupted, UsageError
 from murace.opencv import cv2
 from murace.overlays.index import drawn_folders, refuse_foreign_index, write_index
 from murace.report.overlay import triptych
+from murace.seal import read_sealed, write_sealed
 from murace.vocabulary import DISCLAIMER
 from murace.watch import Watch
 
@@ -28,7 +28,7 @@ def drawn(out: Path, name: str, probability: float, **more: object) -> Path:
         "views": [{"file": "image1.png", "probability": probability, "log_odds": 0.0}],
         "model_sha256": "0" * 64,
     }
-    (folder / "study.json").write_text(json.dumps(content | more))
+    write_sealed(folder / "study.json", content | more)
     return folder
 
 
@@ -69,9 +69,10 @@ def test_the_same_folders_give_the_same_bytes_whatever_the_threads(tmp_path: Pat
 def test_what_is_unfinished_or_foreign_is_no_part_of_it(tmp_path: Path) -> None:
     drawn(tmp_path, "elbow-1", 0.3)
     (drawn(tmp_path, "elbow-2", 0.3) / "begun.json").write_text("{}")
-    whole = json.loads((tmp_path / "elbow-1" / "study.json").read_text())
-    for number, text in enumerate(("{", "[1]", '{"group": "<b>"}', json.dumps(whole | {"group": "<b>"}))):
+    whole = (tmp_path / "elbow-1" / "study.json").read_text()
+    for number, text in enumerate(("{", "[1]", '{"group": "<b>"}', whole.replace("0.3", "0.9"))):
         (drawn(tmp_path, f"elbow-x{number}", 0.3) / "study.json").write_text(text)
+    drawn(tmp_path, "elbow-y", 0.3, group="<b>")
     assert drawn_folders(tmp_path) == [tmp_path / "elbow-1"]
 
 
@@ -131,7 +132,7 @@ def test_a_folder_that_is_not_cams_is_refused(tmp_path: Path) -> None:
     "change",
     [
         {"group": ["hand"]},
-        {"probability": float("nan")},
+        {"probability": "nan"},
         {"probability": 2},
         {"views": [{"file": 5, "probability": 0.5}]},
         {"views": [{"file": "../secret.png", "probability": 0.5}]},
@@ -143,6 +144,5 @@ def test_a_folder_that_is_not_cams_is_refused(tmp_path: Path) -> None:
 def test_a_record_that_makes_no_sense_is_no_part_of_it(tmp_path: Path, change: dict[str, object]) -> None:
     good = drawn(tmp_path, "elbow-a", 0.5)
     bad = drawn(tmp_path, "elbow-b", 0.5)
-    content = json.loads((bad / "study.json").read_text())
-    (bad / "study.json").write_text(json.dumps(content | change))
+    write_sealed(bad / "study.json", read_sealed(bad / "study.json") | change)
     assert drawn_folders(tmp_path) == [good]

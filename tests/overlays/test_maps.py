@@ -126,16 +126,6 @@ def test_another_way_is_drawn_anew_and_the_same_is_not(tmp_path: Path) -> None:
     assert record(one)["method"] == "gradcam++"
 
 
-def test_what_was_drawn_before_there_were_ways_was_drawn_at_one_scale(tmp_path: Path) -> None:
-    one = study(tmp_path)
-    draw([one], Tiny(), Way("cam", (1,)))
-    said = record(one)
-    del said["method"], said["scales"]
-    (one.folder / "study.json").write_text(json.dumps(said))
-    assert draw([one], Tiny(), Way("cam", (1,))).before == {0}
-    assert draw([one], Tiny(), Way("cam", (1, 2))).before == set()
-
-
 def test_a_map_without_unit_is_as_bright_as_the_probability(tmp_path: Path) -> None:
     sure, unsure = study(tmp_path, "one"), study(tmp_path, "two")
     draw([sure], Tiny(bias=4.0), Way("gradcam++", (1,)))

@@ -362,7 +362,7 @@ def test_a_full_disk_in_the_background_is_the_same_error_and_leaves_no_thread(
     given = several(tmp_path, *[1] * 6)
     with monkeypatch.context() as patched:
         patched.setattr("murace.files.os.fsync", full)
-        with pytest.raises(MachineError, match=r"disk full while writing .*: free some space"):
+        with pytest.raises(MachineError, match=r"disk full while writing .*Free some space"):
             run(finished, *given, out=tmp_path / "out", machine=Machine(gpu="cpu", threads=2))
     assert threading.active_count() == before
     assert {True, False} == set(whole_or_unfinished(tmp_path / "out"))
@@ -412,3 +412,17 @@ def test_views_of_one_name_do_not_share_a_picture(finished: Workspace, tmp_path:
     (done,) = run(finished, tmp_path / "in", out=tmp_path / "out")
     drawn = [(done.folder / view["file"]).read_bytes() for view in done.content["views"]]
     assert len(set(drawn)) == 2
+
+
+@pytest.mark.parametrize("name", ["image1.png", "study.json"])
+def test_what_is_damaged_is_drawn_again(finished: Workspace, tmp_path: Path, name: str) -> None:
+    folder = study(tmp_path)
+    (done,) = run(finished, folder, out=tmp_path / "out")
+    whole = (done.folder / name).read_bytes()
+    damaged = bytearray(whole)
+    damaged[damaged.index(b"0.5") + 2 if name == "study.json" else len(damaged) // 2] ^= 1
+    (done.folder / name).write_bytes(damaged)
+    (again,) = run(finished, folder, out=tmp_path / "out")
+    assert not again.skipped
+    assert (done.folder / name).read_bytes() == whole
+    assert run(finished, folder, out=tmp_path / "out")[0].skipped
