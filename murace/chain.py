@@ -46,11 +46,11 @@ def links(workspace: Workspace) -> list[Link]:
 
 
 def _link(name: str, folder: Path, command: str) -> Link:
-    """A step; one whose own record, or a parent's, cannot be read is damaged, and only --fresh mends that."""
+    """A step; one whose own record, or a parent's, cannot be read is damaged, and to run it again mends that."""
     try:
         state, reasons = examine(folder)
     except WorkspaceError as error:
-        return Link(name, State.DAMAGED, (str(error),), f"{command} --fresh")
+        return Link(name, State.DAMAGED, (str(error),), command)
     return Link(name, state, tuple(reasons), command)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,7 +51,7 @@ def atomic(path: Path, *, mode: int = PUBLIC) -> Iterator[Pen]:
     Raises:
         MachineError: the disk is full, the folder cannot be written to, or the disk does not hold what was written.
     """
-    temporary = path.with_name(f".{path.name}{TEMPORARY}{os.getpid()}.{os.urandom(4).hex()}")
+    temporary = _beside(path)
     pen = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,7 +139,32 @@ def digest_of(value: Any) -> str:
 
 
 def sweep(folder: Path, *, deep: bool = False) -> None:
-    """Remove the temporary files that a killed process left in `folder`; `deep`: and in the folders in it."""
-    if folder.is_dir():
-        for path in (folder.rglob if deep else folder.glob)(f".*{TEMPORARY}*"):
+    """Remove what a killed process left half written or half removed in `folder`; `deep`: and in the folders in it."""
+    if not folder.is_dir():
+        return
+    for path in list((folder.rglob if deep else folder.glob)(f".*{TEMPORARY}*")):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink(missing_ok=True)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder, which is gone at once: a kill leaves it whole, or as something that `sweep` removes.
+
+    Raises:
+        MachineError: it cannot be removed.
+    """
+    gone = _beside(folder)
+    try:
+        folder.rename(gone)
+        shutil.rmtree(gone)
+    except FileNotFoundError:
+        return
+    except OSError as error:  # what is left could be taken for the next run's
+        raise disk_error(error, folder) from error
+
+
+def _beside(path: Path) -> Path:
+    """A name that nobody else has, hidden, in the same folder."""
+    return path.with_name(f".{path.name}{TEMPORARY}{os.getpid()}.{os.urandom(4).hex()}")

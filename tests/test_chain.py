@@ -57,5 +57,5 @@ def test_a_record_that_cannot_be_read_is_damage_with_the_way_out(finished: Works
     finished.calibrate.roster.write_text("{")
     (link,) = [link for link in links(finished) if link.name == "train/resnet"]
     assert link.state is State.DAMAGED
-    assert link.command == "murace train --arch resnet --fresh"
+    assert link.command == "murace train --arch resnet"
     assert "is damaged" in link.reasons[0]

@@ -173,6 +173,7 @@ def test_work_that_cannot_be_dropped_is_not_adopted(tmp_path: Path, monkeypatch:
         raise PermissionError(13, "Permission denied")
 
     finish(tmp_path)
+    (tmp_path / "checkpoint").mkdir()
     monkeypatch.setattr("shutil.rmtree", refuse)
     with pytest.raises(MachineError, match="Permission denied"):
         take_up(tmp_path, "train/x", PARAMS, {}, wish=Wish(resume=False), watch=Watch(), states=tmp_path / "checkpoint")

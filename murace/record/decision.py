@@ -1,6 +1,6 @@
 """Whether to skip, resume or run a step, and why."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 from murace.errors import WorkspaceError
 from murace.record.note import Record, begin, begun, damaged, forget, read
 from murace.watch import Watch
+from murace.workspace import BEGUN
 
 DERIVED = ("learner", "groups")  # parameters that no option names
 EXTENDABLE = "epochs"  # more of these continues a finished run instead of starting over
@@ -38,18 +39,23 @@ class Plan:
     reasons: tuple[str, ...] = ()
 
 
-def decide(folder: Path, params: Mapping[str, Any], consumed: Mapping[str, str], wish: Wish) -> Plan:
+def decide(
+    folder: Path, params: Mapping[str, Any], consumed: Mapping[str, str], wish: Wish, *, states: Path | None = None
+) -> Plan:
     """Whether to skip, resume or run, in this order.
 
     1. `--fresh`: run. 2. An unfinished run: resume it if it is about the same thing, else refuse. 3. No finished run:
-    run. 4. A finished run: run for a change or `--force`; resume for more epochs or a damaged file; else skip.
+    run; but where there are saved `states`, whose record has gone, go on from them: they say themselves what they are
+    about. 4. A finished run: run for a change or `--force`; resume for more epochs or a damaged file; else skip.
+    A record of this very step that is damaged is as none, and said to be so.
 
     Raises:
         WorkspaceError: an unfinished run differs from what is asked for, or `--resume` finds nothing.
     """
     if wish.resume is False:
         return Plan(Action.RUN, ("--fresh: starting over",))
-    unfinished = begun(folder)
+    faults: list[str] = []
+    unfinished, done = (_known(record, folder, faults) for record in (begun, read))
     if unfinished is not None:
         changes = differences(_extended(unfinished, params), params, consumed)
         if changes:
@@ -58,11 +64,12 @@ def decide(folder: Path, params: Mapping[str, Any], consumed: Mapping[str, str],
                 "Run with the old settings to finish it, or with --fresh to start over"
             )
         return Plan(Action.RESUME)
-    done = read(folder)
-    if done is None:
+    if done is None or faults:
+        if states is not None and _has_files(states):
+            return Plan(Action.RESUME, (*faults, "going on from what is saved"))
         if wish.resume:
             raise WorkspaceError(f"nothing to resume in {folder}: run the same command without --resume")
-        return Plan(Action.RUN)
+        return Plan(Action.RUN, tuple(faults))
     changes = differences(_extended(done, params), params, consumed)
     if changes and wish.resume:
         raise WorkspaceError(f"nothing to resume in {folder}: {'; '.join(changes)}. Run without --resume to run afresh")
@@ -74,6 +81,14 @@ def decide(folder: Path, params: Mapping[str, Any], consumed: Mapping[str, str],
         return Plan(Action.RESUME, (f"--{EXTENDABLE} {done.params[EXTENDABLE]} -> {params[EXTENDABLE]}",))
     damage = damaged(folder, done, trusts_times=True)
     return Plan(Action.RESUME, tuple(damage)) if damage else Plan(Action.SKIP)
+
+
+def _known(record: Callable[[Path], Record | None], folder: Path, faults: list[str]) -> Record | None:
+    try:
+        return record(folder)
+    except WorkspaceError as error:
+        faults.append(str(error))
+        return None
 
 
 def differences(old: Record, params: Mapping[str, Any], consumed: Mapping[str, str]) -> list[str]:
@@ -120,8 +135,8 @@ def take_up(
     Raises:
         WorkspaceError: see `decide`; or there is nothing to go on from.
     """
-    plan = decide(folder, params, consumed, wish)
-    is_new = begun(folder) is not None and not wish.resume  # killed before its first save, perhaps
+    plan = decide(folder, params, consumed, wish, states=states)
+    is_new = (folder / BEGUN).exists() and not wish.resume  # killed before its first save, perhaps
     if plan.action is Action.RESUME and states is not None and not (is_new or _has_files(states)):
         raise WorkspaceError(f"no saved state in {states} to go on from; start over with --fresh")
     for reason in plan.reasons:

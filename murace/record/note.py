@@ -1,6 +1,5 @@
 """The two small records of a step: `begun.json`, what a run is about, and `step.json`, written last, "complete"."""
 
-import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from murace import __version__
-from murace.disk import disk_error
 from murace.errors import WorkspaceError
-from murace.files import sha256, sweep
+from murace.files import discard, sha256, sweep
 from murace.seal import read_sealed, write_sealed
 from murace.workspace import BEGUN, RECORD
 
@@ -64,23 +62,26 @@ def _load(path: Path) -> Record | None:
     try:
         values = read_sealed(path)
     except WorkspaceError as error:
-        raise WorkspaceError(f"{error}; run its step again with --fresh") from error
+        raise WorkspaceError(f"{error}; run its step again") from error
     if values.get("schema") != SCHEMA:
-        raise WorkspaceError(f"{path} was not written by this version of murace; run its step again with --fresh")
+        raise WorkspaceError(f"{path} was not written by this version of murace; run its step again")
     try:
         record = Record(**values)
     except TypeError as error:
-        raise WorkspaceError(f"{path} is damaged ({error}); run its step again with --fresh") from error
+        raise WorkspaceError(f"{path} is damaged ({error}); run its step again") from error
     tables = (record.params, record.consumed, record.produced, record.parts, record.versions, record.info)
     if not all(isinstance(table, dict) for table in tables):
-        raise WorkspaceError(f"{path} is damaged; run its step again with --fresh")
+        raise WorkspaceError(f"{path} is damaged; run its step again")
     return record
 
 
 def begin(folder: Path, step: str, params: Mapping[str, Any], consumed: Mapping[str, str]) -> str:
     """Note on disk that a run of `step` has begun; returns the start time, kept over resumes."""
     sweep(folder, deep=True)
-    unfinished = begun(folder)
+    try:
+        unfinished = begun(folder)
+    except WorkspaceError:  # `decide` has said so
+        unfinished = None
     started = unfinished.started if unfinished else _now()
     record = Record(step=step, params=dict(params), consumed=dict(consumed), started=started)
     write_sealed(folder / BEGUN, asdict(record))
@@ -117,15 +118,13 @@ def commit(
 
 
 def forget(folder: Path, *scratch: Path) -> None:
-    """Before a run from scratch: drop the unfinished run's note and its `scratch` folders. Finished files stay."""
-    (folder / BEGUN).unlink(missing_ok=True)
+    """Before a run from scratch: drop the unfinished run's `scratch` folders and its note. Finished files stay.
+
+    The note goes last: until then a kill leaves an unfinished run, whole or without its states, and never states alone.
+    """
     for path in scratch:
-        try:
-            shutil.rmtree(path)
-        except FileNotFoundError:
-            continue
-        except OSError as error:  # what is left could be taken for the new run's
-            raise disk_error(error, path) from error
+        discard(path)
+    (folder / BEGUN).unlink(missing_ok=True)
 
 
 def _state(path: Path) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def _finetune(workspace: Workspace, order: Order, circumstances: Circumstances, 
     folder, watch = workspace.finetune(order.group), circumstances.watch
     with writing(folder.folder):
         name, states = f"finetune/{order.group}", folder.checkpoint
-        action = decide(folder.folder, order.params, order.consumed, wish).action
+        action = decide(folder.folder, order.params, order.consumed, wish, states=states).action
         is_current = action is Action.SKIP
         task = Task(order.recipe, order.form, order.consumed, order.group, resumes=action is Action.RESUME)
         if not is_current:

@@ -47,7 +47,7 @@ def run(workspace: Workspace, config: TrainConfig, *, machine: Machine, wish: Wi
         digests = prepared.digests("prepare")
         consumed = {f"prepare/{part}": digests[f"prepare/{part}"] for part in PREPARED}
         states = folder.checkpoint
-        action = decide(folder.folder, params(config), consumed, wish).action
+        action = decide(folder.folder, params(config), consumed, wish, states=states).action
         is_current = action is Action.SKIP
         task = Task(config.recipe, form, consumed, resumes=action is Action.RESUME)
         if not is_current:

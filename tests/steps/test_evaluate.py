@@ -107,7 +107,7 @@ def test_interrupted_it_keeps_the_nets_it_has_been_through(
     monkeypatch.setattr("murace.answers.logits_of", third_stops)
     with pytest.raises(Interrupted):
         run(finished, FORCE)
-    assert len(list(finished.evaluate.partial.glob("*.npy"))) == 2
+    assert len(list(finished.evaluate.partial.glob("*.json"))) == 2
     run(finished)
     assert len(calls) == 3 + 3  # five nets, two of them kept
     assert finished.evaluate.predictions.read_bytes() == before

@@ -282,3 +282,58 @@ def test_a_compiler_that_fails_is_told_with_the_way_out(prepared: Workspace, mon
         MachineError, match=r"torch.compile failed \(CppCompileError: no g\+\+\): run with --compile off"
     ):
         train.run(prepared, tiny_config(), machine=replace(CPU, compile="on"), wish=AUTO, watch=Watch())
+
+
+@pytest.mark.parametrize("name", ["step.json", "begun.json"])
+@pytest.mark.parametrize("happens", ["gone", "damaged"])
+def test_without_its_record_a_training_goes_on_from_what_is_saved(
+    prepared: Workspace, tmp_path: Path, name: str, happens: str
+) -> None:
+    whole = tiny_workspace(tmp_path / "whole")
+    run(whole, tiny_config(epochs=2))
+    if name == "step.json":
+        run(prepared, tiny_config(epochs=2))
+    else:
+        with pytest.raises(Interrupted):
+            run(prepared, tiny_config(epochs=2), watch=StopAfter(9))
+    path = prepared.train("convnet").folder / name
+    path.unlink() if happens == "gone" else path.write_bytes(path.read_bytes().replace(b'"seed": 0', b'"seed": 1'))
+    watch = StopAfter(-1)
+    run(prepared, tiny_config(epochs=2), watch=watch)
+    assert any("going on from what is saved" in line for line in watch.said)
+    assert any("resuming after epoch" in line for line in watch.said)
+    assert any("is damaged" in line for line in watch.said) is (happens == "damaged")
+    assert_same(outcome(whole), outcome(prepared))
+
+
+def test_states_of_another_run_are_refused_with_the_differences(prepared: Workspace, tmp_path: Path) -> None:
+    """Copied from another workspace, with the same settings but other pictures, or from a learner beside it."""
+    other = tiny_workspace(tmp_path / "other", seed=1, groups=("elbow", "hand"))
+    run(other, tiny_config(epochs=2))
+    states = prepared.train("convnet").checkpoint
+    shutil.copytree(other.train("convnet").checkpoint, states)
+    says = r"is of another run: groups elbow, hand -> elbow, wrist; prepare/index.csv has changed; prepare/pixels.npy"
+    with pytest.raises(WorkspaceError, match=says):
+        run(prepared, tiny_config(epochs=3))
+    assert run(prepared, tiny_config(), wish=FRESH).info["epochs"] == 2
+    shutil.copytree(states, prepared.train("resnet").checkpoint)
+    with pytest.raises(WorkspaceError, match=r"is of another run: learner convnet -> resnet\. Start over with --fresh"):
+        run(prepared, tiny_config("resnet", epochs=3))
+
+
+def test_fresh_that_is_killed_while_it_discards_leaves_no_half_of_the_old_states(
+    prepared: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(prepared, tiny_config())
+
+    def killed(path: Path) -> None:
+        next(path.iterdir()).unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("murace.files.shutil.rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(prepared, tiny_config(lr=0.1), wish=FRESH)
+    assert not prepared.train("convnet").checkpoint.exists()
+    assert run(prepared, tiny_config(lr=0.1)).info["epochs"] == 2
+    assert not list(prepared.train("convnet").folder.glob(".*.tmp.*"))
