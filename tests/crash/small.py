@@ -1,0 +1,102 @@
+"""A training of 48 steps in a fraction of a second, of a net with all that a state could forget."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from murace.checkpoint import latest_state
+from murace.config import Recipe
+from murace.data.batches import Images
+from murace.device import Place
+from murace.errors import Interrupted
+from murace.fit import Part, Setting
+from murace.nets import Learner
+from murace.session import Job, run
+from murace.watch import Watch
+from murace.world import current
+from tests.steps.test_train import StopAfter
+from tests.workshop import CPU
+
+SIZE, BATCH, TRAIN, VALIDATION, EPOCHS = 8, 4, 48, 20, 4
+SIGNAL = 10  # shades: so little is learnt that a later epoch ties with the best one, and the loss rises once
+STEPS = EPOCHS * TRAIN // BATCH
+CLOCKS = ("seconds", "images_per_second")
+FORM = {"learner": "convnet", "width": 1.0, "head": "gap", "size": SIZE}
+RECIPE = Recipe(epochs=EPOCHS, batch_size=BATCH, lr=0.05, patience=3, monitor="accuracy")
+STILL = replace(RECIPE, lr=1e-9, epochs=3)  # the loss does not fall: then early stopping has something to count
+
+
+class Small(Learner):
+    """Convolution, batch norm, dropout, head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.3))
+        self.head = nn.Linear(6, 2)
+
+    def features(self, x: Tensor) -> Tensor:
+        maps: Tensor = self.body(x)
+        return maps
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that must not depend on interruptions."""
+
+    weights: dict[str, Tensor]
+    state: dict[str, Tensor]
+    progress: dict[str, Any]
+    validation: np.ndarray
+
+    def differences(self, other: "Outcome") -> list[str]:
+        """What is not the same, to the last bit."""
+        found = [
+            name
+            for part in ("weights", "state")
+            for name in {*getattr(self, part), *getattr(other, part)}
+            if not torch.equal(getattr(self, part).get(name, torch.empty(0)), getattr(other, part).get(name, NOTHING))
+        ]
+        found += [key for key in self.progress if self.progress[key] != other.progress[key]]
+        return found + ([] if np.array_equal(self.validation, other.validation) else ["validation"])
+
+
+NOTHING = torch.full((1,), float("nan"))
+
+
+def trained(
+    folder: Path, *, precision: str = "fp32", score_start: bool = False, stop_after: int = -1, recipe: Recipe = RECIPE
+) -> Outcome | None:
+    """Train, or go on; None where it was stopped after that many steps."""
+    torch.manual_seed(7)
+    net = Small()
+    torch.manual_seed(11)  # dropout's
+    setting = _setting(precision, stop_after, recipe)
+    job = Job(net, FORM, {}, {}, folder, CPU, score_start=score_start)
+    try:
+        fitted = run(job, setting)
+    except Interrupted:
+        return None
+    saved = latest_state(folder) if current().leads else None
+    progress = {key: value for key, value in vars(fitted.progress).items() if key not in (*CLOCKS, "history")}
+    progress["history"] = [{k: v for k, v in row.items() if k not in CLOCKS} for row in fitted.progress.history]
+    return Outcome(net.state_dict(), saved.tensors if saved else {}, progress, fitted.validation)
+
+
+def _setting(precision: str, stop_after: int, recipe: Recipe) -> Setting:
+    generator = np.random.default_rng(3)
+    count = TRAIN + VALIDATION
+    labels = np.arange(count) % 2
+    pixels = generator.integers(0, 160, (count, SIZE, SIZE), dtype=np.uint8)
+    pixels[labels == 1, 2:5, 2:5] += SIGNAL
+    rows = np.arange(count)
+    parts = [
+        Part(rows[part], labels[part], np.ones(len(rows[part]), np.float32), np.arange(len(rows[part])))
+        for part in (slice(0, TRAIN), slice(TRAIN, count))
+    ]
+    place = Place(torch.device("cpu"), precision)
+    watch = StopAfter(stop_after) if stop_after > 0 else Watch()
+    return Setting(*parts, Images(pixels, rows, place.device), replace(recipe, precision=precision), place, watch)

@@ -1,0 +1,156 @@
+"""Rows R3 and R4: stopped at any step, a training ends with the same bits; nothing in its state may be left out."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from murace import session
+from murace.checkpoint import Saved
+from murace.errors import MuraceError
+from tests.crash.small import RECIPE, STEPS, STILL, Outcome, trained
+from tests.processes import Failure, together
+
+pytestmark = pytest.mark.crash
+LAYOUTS = [
+    pytest.param(precision, start, id=f"{precision}-{'finetune' if start else 'train'}")
+    for precision in ("fp32", "bf16")
+    for start in (False, True)
+]
+
+
+def stopped(folder: Path, steps: int, **how: Any) -> Outcome:
+    """The outcome of a training that was stopped after so many steps and went on."""
+    assert trained(folder, stop_after=steps, **how) is None
+    outcome = trained(folder, **how)
+    assert outcome is not None
+    return outcome
+
+
+@pytest.mark.parametrize(("precision", "score_start"), LAYOUTS)
+def test_stopped_at_every_step_it_ends_with_the_same_bits(tmp_path: Path, precision: str, score_start: bool) -> None:
+    how = {"precision": precision, "score_start": score_start}
+    whole = trained(tmp_path / "whole", **how)
+    assert whole is not None
+    assert len(whole.progress["history"]) == 4 + score_start
+    for step in range(1, STEPS + 1):
+        assert whole.differences(stopped(tmp_path / f"{step}", step, **how)) == [], step
+
+
+def test_stopped_again_and_again_it_ends_with_the_same_bits(tmp_path: Path) -> None:
+    whole = trained(tmp_path / "whole")
+    times = 0
+    while (outcome := trained(tmp_path / "parts", stop_after=5)) is None:
+        times += 1
+    assert whole is not None
+    assert times == STEPS // 5
+    assert whole.differences(outcome) == []
+
+
+def in_two(folder: Path, steps: list[int]) -> list[list[str]]:
+    """In each of two processes: what differs for each step at which they stop."""
+    whole = trained(folder / "whole")
+    assert whole is not None
+    found = []
+    for step in steps:
+        assert trained(folder / f"{step}", stop_after=step) is None
+        again = trained(folder / f"{step}")
+        assert again is not None
+        found.append(whole.differences(again))
+    return found
+
+
+def test_two_processes_that_stop_at_any_step_end_with_the_same_bits(tmp_path: Path) -> None:
+    steps = [*range(1, STEPS + 1, 3)]
+    answers = together(2, in_two, tmp_path, steps)
+    assert not any(isinstance(answer, Failure) or answer is None for answer in answers), answers
+    assert answers == [[[]] * len(steps)] * 2
+
+
+def without(**values: object) -> Callable[[Saved], Saved]:
+    """A state whose progress has forgotten something."""
+    return lambda saved: replace(saved, facts={**saved.facts, "progress": {**saved.facts["progress"], **values}})
+
+
+def zeroed(*parts: str) -> Callable[[Saved], Saved]:
+    """A state in which the tensors of these names are as at the very beginning."""
+
+    def forget(saved: Saved) -> Saved:
+        hit = [name for name in saved.tensors if any(part in name for part in parts)]
+        assert hit, parts
+        return replace(saved, tensors=saved.tensors | {name: torch.zeros_like(saved.tensors[name]) for name in hit})
+
+    return forget
+
+
+def lacking(part: str) -> Callable[[Saved], Saved]:
+    return lambda saved: replace(saved, tensors={name: t for name, t in saved.tensors.items() if part not in name})
+
+
+FORGOTTEN = {
+    "weights": zeroed("net.body.0.weight"),
+    "running mean": zeroed("running_mean"),
+    "running variance": zeroed("running_var"),
+    "a tensor of the net": lacking("running_var"),
+    "first moments": zeroed("exp_avg"),
+    "second moments": zeroed("exp_avg_sq"),
+    "Adam's step": zeroed(".step"),
+    "Adam": lacking("adam."),
+    "losses of the running epoch": zeroed("losses"),
+    "probabilities of the best epoch": zeroed("best"),
+    "random state": lambda saved: replace(saved, tensors={**saved.tensors, "rng": torch.Generator().get_state()}),
+    "no random state": lacking("rng"),
+    "epoch": without(epoch=0),
+    "step": without(step=0),
+    "best epoch": without(best_epoch=-1),
+    "best score": without(best_score=None),
+    "best loss": without(best_loss=None),
+    "least training loss": without(least_train_loss=None),
+    "epochs without a fall": without(epochs_without_fall=0),
+    "history": without(history=[]),
+    "best weights": lambda saved: replace(saved, best=None),
+    "precision": lambda saved: replace(saved, facts={**saved.facts, "precision": "bf16"}),
+}
+COUNTED = ("least training loss", "epochs without a fall")
+
+
+@pytest.mark.parametrize("what", FORGOTTEN)
+def test_nothing_of_a_state_may_be_forgotten(tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control: without any one item the test above would be red, at one of its steps at least."""
+    recipe, latest = STILL if what in COUNTED else RECIPE, session.latest_state
+    whole = trained(tmp_path / "whole", recipe=recipe)
+    assert whole is not None
+    seen: list[list[str]] = []
+    for step in (5, 17, 30, 35):
+        folder = tmp_path / f"{step}"
+        assert trained(folder, stop_after=step, recipe=recipe) is None
+        shutil.copytree(folder, tmp_path / f"{step}-whole")
+        with monkeypatch.context() as patched:
+            patched.setattr(session, "latest_state", lambda *a, **b: FORGOTTEN[what](latest(*a, **b)))
+            try:
+                outcome = trained(folder, recipe=recipe)
+                assert outcome is not None
+                seen.append(whole.differences(outcome))
+            except (MuraceError, KeyError) as error:
+                seen.append([str(error)])
+        again = trained(tmp_path / f"{step}-whole", recipe=recipe)  # and with all of it, it is green
+        assert again is not None
+        assert whole.differences(again) == []
+    assert any(seen), what
+
+
+def test_the_number_of_threads_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another number changes larger nets' last bits: a resume takes the recorded one unless it is told another."""
+    from murace.config import Machine
+
+    monkeypatch.setattr("tests.crash.small.CPU", Machine(gpu="cpu", threads=2))
+    assert trained(tmp_path / "a", stop_after=5) is None
+    monkeypatch.setattr("tests.crash.small.CPU", Machine(gpu="cpu"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    trained(tmp_path / "a")
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
