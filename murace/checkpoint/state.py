@@ -86,10 +86,14 @@ def _checked(folder: Path, entry: Mapping[str, str], way_out: str) -> bytes:
 
 
 def _read_record(records: list[Path]) -> dict[str, Any]:
+    newest = records[-1]
     try:
-        return read_sealed(records[-1])
+        record = read_sealed(newest)
     except WorkspaceError as error:
         raise WorkspaceError(f"{error}; {_way_out(records)}") from error
+    if record.get("file", {}).get("name") != newest.with_suffix(".safetensors").name:
+        raise WorkspaceError(f"{newest} is the record of another state; {_way_out(records)}")
+    return record
 
 
 def _way_out(records: list[Path]) -> str:

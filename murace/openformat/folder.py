@@ -15,11 +15,12 @@ import torch
 from murace import __version__
 from murace.device import Place
 from murace.disk import disk_error
-from murace.errors import MachineError, UsageError
-from murace.files import digest_of, sha256, write_bytes, write_json
+from murace.errors import MachineError, UsageError, WorkspaceError
+from murace.files import digest_of, sha256, write_bytes
 from murace.member import Bytes, Member
 from murace.openformat.conversion import INPUT, OPSET, PACKAGES, answer, open_session, probabilities, to_onnx
 from murace.record import writing
+from murace.seal import read_sealed, write_sealed
 from murace.vocabulary import DISCLAIMER
 from murace.watch import Watch
 
@@ -88,7 +89,7 @@ def convert_all(folder: Path, ensemble: Ensemble, *, watch: Watch) -> Converted:
     """
     about, unfinished = _about(ensemble), folder / UNFINISHED
     with writing(folder):
-        before = _recorded(folder)
+        before = _sealed(folder)
         if before is not None and before.get("made_from") == about["made_from"] and _is_whole(folder, before):
             return Converted(folder, True, before)
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -100,7 +101,7 @@ def convert_all(folder: Path, ensemble: Ensemble, *, watch: Watch) -> Converted:
             raise disk_error(error, folder) from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
-        write_json(folder / RECORD, content)
+        write_sealed(folder / RECORD, content)
     return Converted(folder, False, content)
 
 
@@ -177,6 +178,14 @@ def _recorded(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return values if isinstance(values, dict) and values.get("format") == FORMAT else None
+
+
+def _sealed(folder: Path) -> dict[str, Any] | None:
+    """The same, undamaged."""
+    try:
+        return read_sealed(folder / RECORD)
+    except (OSError, WorkspaceError):
+        return None
 
 
 def _is_whole(folder: Path, content: Mapping[str, Any]) -> bool:

@@ -144,7 +144,11 @@ def test_a_damaged_file_is_never_built_upon(name: str, command: str, mend: str, 
     assert files_in(finished.root) == before
 
 
-def test_a_file_that_rots_without_a_new_time_is_mended_by_force(prepared: Workspace) -> None:
+@pytest.mark.parametrize(("large", "force"), [(0, " --force"), (2**26, "")])
+def test_a_large_file_that_rots_without_a_new_time_is_mended_by_force(
+    large: int, force: str, prepared: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("murace.record.note.LARGE", large)  # a smaller one is read, and its own step sees the damage
     path = prepared.prepare.pixels
     times = path.stat().st_atime_ns, path.stat().st_mtime_ns
     content = bytearray(path.read_bytes())
@@ -152,7 +156,7 @@ def test_a_file_that_rots_without_a_new_time_is_mended_by_force(prepared: Worksp
     path.write_bytes(content)
     os.utime(path, ns=times)
     message = refused(4, "train", *CPU, "-w", prepared.root)
-    assert message.endswith(f"Run: murace prepare SOURCE --force -w {prepared.root}")
+    assert message.endswith(f"Run: murace prepare SOURCE{force} -w {prepared.root}")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"schema": 0}', b'{"schema": 1}'])
