@@ -24,8 +24,9 @@ class Stand:
 
     def __init__(self, ground: Path, folder: Path) -> None:
         self.ground, self.folder, self.count = ground, folder, 0
-        for name in ("manifest.csv", "pictures", "patients"):
-            (folder / name).symlink_to(ground / name)
+        shutil.copy2(ground / "manifest.csv", folder)
+        for name in ("pictures", "patients"):  # no links: they would lead out of the source
+            shutil.copytree(ground / name, folder / name)
 
     def before(self, step: str) -> Path:
         self.count += 1
