@@ -1,7 +1,7 @@
 """Break the code on purpose, one guarantee at a time, and see its test go red: `python -m tests.sabotage [ROW ...]`.
 
-Each table `[[sabotage]]` in this folder's toml files names a row of the test plan, a file, the text that is taken out of
-it, what is put there instead, and the test that must fail then. The breaking is done in a copy.
+Each table `[[sabotage]]` in this folder's toml files names a row of the test plan, a file, the text that is taken out
+of it, what is put there instead, and the test that must fail then. The breaking is done in a copy.
 """
 
 import os
