@@ -42,12 +42,16 @@ _TURNS = {1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1),
 
 @dataclass(frozen=True)
 class Radiograph:
-    """One file's picture at its own resolution, upright, uint8 or uint16 [H, W]; the file's bytes and time (ns)."""
+    """One file's picture at its own resolution, upright, uint8 or uint16 [H, W]; the file's bytes and time (ns).
+
+    `colour` is the largest difference between two colour channels of a pixel, in 1/255 of the range; of PNG and JPEG.
+    """
 
     grey: Grey
     sha256: str
     length: int
     modified: int
+    colour: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,12 +92,14 @@ def read(path: Path) -> Radiograph:
         MachineError: it is DICOM, and pydicom or a decoder is missing.
     """
     data, status = _bytes(path)
+    colour = 0
     if is_dicom(data[:HEAD]):
         grey = dicom.read_grey(data)
     else:
         header = _inspect(data)
-        grey = _upright(_pixels(header), header.orientation)
-    return Radiograph(grey, hashlib.sha256(data).hexdigest(), status.st_size, status.st_mtime_ns)
+        image = _pixels(header)
+        grey, colour = _upright(_grey(image), header.orientation), _colour(image)
+    return Radiograph(grey, hashlib.sha256(data).hexdigest(), status.st_size, status.st_mtime_ns, colour)
 
 
 def resize(grey: Grey, *, size: int, fit: str) -> npt.NDArray[np.uint8]:
@@ -161,7 +167,7 @@ def _inspect(data: bytes) -> Header:
 
 
 def _pixels(header: Header) -> Grey:
-    """Decode to one grey channel as stored, uint8 or uint16 [H, W]."""
+    """Decode to the values as stored, uint8 or uint16, [H, W] or [H, W, 3 or 4]: blue, green, red, alpha."""
     try:
         # Unchanged: 16 bits and alpha stay, and orientation is left to us, whatever OpenCV's version.
         image = cv2.imdecode(np.frombuffer(header.data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -169,11 +175,25 @@ def _pixels(header: Header) -> Grey:
         image = None
     if image is None or image.dtype not in (np.uint8, np.uint16) or image.shape[:2] != (header.height, header.width):
         raise ImageError("corrupt: the pixels cannot be decoded")
+    return cast(Grey, image)
+
+
+def _grey(image: Grey) -> Grey:
+    """One grey channel, [H, W]."""
     if image.ndim == 2:
-        return cast(Grey, image)
+        return image
     if image.shape[2] == 3:
         return cast(Grey, cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
-    return _over_black(cast(Grey, cv2.cvtColor(image, cv2.COLOR_BGRA2GRAY)), cast(Grey, image[:, :, 3]))
+    return _over_black(cast(Grey, cv2.cvtColor(image, cv2.COLOR_BGRA2GRAY)), image[:, :, 3])
+
+
+def _colour(image: Grey) -> int:
+    """The largest difference between two colour channels of a pixel, in 1/255 of the range."""
+    if image.ndim == 2:
+        return 0
+    blue, green, red = cv2.split(image)[:3]
+    apart = max(cv2.norm(*both, cv2.NORM_INF) for both in ((blue, green), (green, red), (red, blue)))
+    return round(apart / (1 if image.dtype == np.uint8 else 257))
 
 
 def _over_black(grey: Grey, alpha: Grey) -> Grey:

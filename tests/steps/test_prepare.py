@@ -245,7 +245,7 @@ def test_patients_with_identical_files_stay_together_when_murace_cuts(tmp_path, 
     index = store.read_index(root / "prepare/index.csv")
     assert (index.groupby("sha256")["split"].nunique() == 1).all()
     assert index["patient"].nunique() == 40
-    assert any("20 of these pictures have both labels" in note for note in result.notes)
+    assert any("20 pictures have both labels" in note for note in result.notes)
 
 
 @pytest.mark.parametrize(
