@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from murace.data.chunknotes import file_state, settle
-from murace.data.decode import Grey, read, resize
+from murace.data.decode import Grey, read, resize, unpadded
 from murace.data.fingerprint import perceptual_hash, pixel_digest
 from murace.data.header import ImageError
 from murace.data.job import DARK, FLAT, Chunk, Job, Outcome, Portion
@@ -102,7 +102,7 @@ def _decode(job: Job, root: Path, name: str) -> tuple[Outcome, memoryview | None
         length, modified = file_state(root, name)
         return Outcome(reason=str(error), length=length, modified=modified), None
     square, (height, width) = resize(image.grey, size=job.size, fit=job.fit), image.grey.shape
-    phash = f"{perceptual_hash(square):016x}"
+    phash = f"{perceptual_hash(unpadded(square, width=width, height=height, fit=job.fit)):016x}"
     outcome = Outcome("", width, height, image.sha256, image.length, image.modified, _remark(image.grey))
     return replace(outcome, pixels=pixel_digest(image.grey), phash=phash, colour=image.colour), square.data.cast("B")
 

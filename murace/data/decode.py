@@ -10,7 +10,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -106,23 +106,40 @@ def resize(grey: Grey, *, size: int, fit: str) -> npt.NDArray[np.uint8]:
     """Bring a grey picture to uint8 [size, size].
 
     `squash` fills the square as the paper does; `pad` keeps the aspect and centres the picture on black.
+    """
+    height, width = grey.shape
+    inside = _inside(width, height, size=size, fit=fit)
+    canvas = np.zeros((size, size), np.uint8)
+    part = canvas[inside]
+    part[:] = to_eight_bits(cast(Grey, scaled(grey, *part.shape)))
+    return canvas
+
+
+def unpadded(square: npt.NDArray[np.uint8], *, width: int, height: int, fit: str) -> npt.NDArray[np.uint8]:
+    """The part of a prepared picture, uint8 [size, size], that is not padding; `width` and `height` are its file's."""
+    return square[_inside(width, height, size=len(square), fit=fit)]
+
+
+def scaled(picture: npt.NDArray[Any], down: int, across: int) -> npt.NDArray[Any]:
+    """Bring a picture [H, W] to [down, across].
+
     Shrinking averages over areas. Where a side grows it is interpolated linearly instead, in a second pass: OpenCV's
     area method repeats pixels when it enlarges, and averages nothing at all when only one of the two sides shrinks.
     """
-    height, width = grey.shape
+    height, width = picture.shape
+    smaller = cv2.resize(picture, (min(across, width), min(down, height)), interpolation=cv2.INTER_AREA)
+    if smaller.shape != (down, across):
+        smaller = cv2.resize(smaller, (across, down), interpolation=cv2.INTER_LINEAR)
+    return smaller
+
+
+def _inside(width: int, height: int, *, size: int, fit: str) -> tuple[slice, slice]:
+    """The rows and columns of a square that a picture fills."""
     across = down = size
     if fit == "pad":
         across, down = (max(1, round(side * size / max(width, height))) for side in (width, height))
-    smaller = cv2.resize(grey, (min(across, width), min(down, height)), interpolation=cv2.INTER_AREA)
-    if smaller.shape != (down, across):
-        smaller = cv2.resize(smaller, (across, down), interpolation=cv2.INTER_LINEAR)
-    square = to_eight_bits(cast(Grey, smaller))
-    if (across, down) == (size, size):
-        return square
-    canvas = np.zeros((size, size), np.uint8)
     top, left = (size - down) // 2, (size - across) // 2
-    canvas[top : top + down, left : left + across] = square
-    return canvas
+    return slice(top, top + down), slice(left, left + across)
 
 
 def to_eight_bits(grey: Grey) -> npt.NDArray[np.uint8]:

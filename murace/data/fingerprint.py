@@ -13,6 +13,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
+from murace.data.decode import scaled
 from murace.data.display import Grey
 from murace.opencv import cv2
 
@@ -53,11 +54,9 @@ def pixel_digest(grey: Grey) -> str:
     return digest.hexdigest()
 
 
-def perceptual_hash(square: npt.NDArray[np.uint8]) -> int:
-    """The 64 bits of a picture, uint8 [S, S]; the first bit is that of the lowest coefficient."""
-    method = cv2.INTER_AREA if len(square) >= _SIDE else cv2.INTER_LINEAR
-    small = cv2.resize(square.astype(np.float32), (_SIDE, _SIDE), interpolation=method)
-    low = cv2.dct(small)[1 : _KEPT + 1, 1 : _KEPT + 1]
+def perceptual_hash(picture: npt.NDArray[np.uint8]) -> int:
+    """The 64 bits of a picture, uint8 [H, W]; the first bit is that of the lowest coefficient."""
+    low = cv2.dct(scaled(picture.astype(np.float32), _SIDE, _SIDE))[1 : _KEPT + 1, 1 : _KEPT + 1]
     return int.from_bytes(np.packbits(low > 0).tobytes(), "big")
 
 

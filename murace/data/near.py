@@ -6,15 +6,15 @@ away. On FracAtlas' 2.4 million pairs the first look lets 560 through, the secon
 958 drawn radiographs (tests/benchmarks/RESULTS.md).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
+from murace.data.decode import scaled
 from murace.data.fingerprint import BITS, VIEWS, WORDS, Floats, Hashes, View, turned, turned_hashes
-from murace.data.store import Pixels
 from murace.opencv import cv2
 from murace.watch import Watch
 
@@ -24,6 +24,7 @@ _SIDE, _BLUR = 64, 1.5
 _BLOCK = 2**18  # distances at a time
 _BATCH = 1024  # candidates at a time: two pictures of 16 KiB for each
 Rows = npt.NDArray[np.int64]
+Picture = Callable[[int], npt.NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,13 @@ class _Candidates:
     is_inverted: npt.NDArray[np.bool_]
 
 
-def near_duplicates(hashes: Hashes, parts: Sequence[Rows], pixels: Pixels, watch: Watch) -> list[Pair]:
+def near_duplicates(hashes: Hashes, parts: Sequence[Rows], picture: Picture, watch: Watch) -> list[Pair]:
     """Every pair across `parts` that shows the same, by row, each in its most alike view.
 
     Args:
         hashes: uint64 [N], the perceptual hash of each row.
         parts: the rows of each split that are to be compared, without flat pictures: these have no details.
-        pixels: uint8 [N, S, S].
+        picture: gives that of a row, uint8 [H, W], without padding.
         watch: asked between blocks whether to stop.
 
     Raises:
@@ -67,7 +68,7 @@ def near_duplicates(hashes: Hashes, parts: Sequence[Rows], pixels: Pixels, watch
             for turn in VIEWS:
                 for block in _blocks(few, len(many)):
                     watch.check()
-                    for pair in _confirmed(_alike(hashes, block, many, turn), pixels, watch):
+                    for pair in _confirmed(_alike(hashes, block, many, turn), picture, watch):
                         key = (pair.row, pair.other)
                         best[key] = max(best.get(key, pair), pair, key=lambda each: each.correlation)
                     bar.advance(len(block))
@@ -91,32 +92,31 @@ def _alike(hashes: Hashes, block: Rows, many: Rows, view: View) -> _Candidates:
     return _Candidates(many[second], block[first], view, np.minimum(distance, BITS - distance), is_inverted)
 
 
-def _confirmed(found: _Candidates, pixels: Pixels, watch: Watch) -> Iterator[Pair]:
+def _confirmed(found: _Candidates, picture: Picture, watch: Watch) -> Iterator[Pair]:
     """Those of the candidates whose details agree."""
     for start in range(0, len(found.row), _BATCH):
         watch.check()
         part = slice(start, start + _BATCH)
         row, other, is_inverted = found.row[part], found.other[part], found.is_inverted[part]
-        values = _correlations(pixels, row, other, found.view) * np.where(is_inverted, -1, 1)
+        values = _correlations(picture, row, other, found.view) * np.where(is_inverted, -1, 1)
         for place in np.flatnonzero(values >= CORRELATION):
             lower, upper = sorted((int(row[place]), int(other[place])))
             words = WORDS[found.view] + (", inverted" if is_inverted[place] else "")
             yield Pair(lower, upper, words, int(found.distance[part][place]), float(values[place]))
 
 
-def _correlations(pixels: Pixels, row: Rows, other: Rows, view: View) -> Floats:
-    """Pearson's correlation of the details of pixels[row] and of pixels[other] turned to `view`."""
+def _correlations(picture: Picture, row: Rows, other: Rows, view: View) -> Floats:
+    """Pearson's correlation of the details of each row and of its other one turned to `view`."""
     rows, place = np.unique(np.concatenate([row, other]), return_inverse=True)
-    known = np.stack([details(pixels[each]) for each in rows])
+    known = np.stack([details(picture(int(each))) for each in rows])
     ours, theirs = known[place[: len(row)]], turned(known, view)[place[len(row) :]]
     result: Floats = np.einsum("nij,nij->n", ours, theirs)
     return result
 
 
-def details(square: npt.NDArray[np.uint8]) -> Floats:
-    """What a blurred copy lacks of a picture, uint8 [S, S]: float32 [64, 64] with mean 0 and length 1, or all 0."""
-    method = cv2.INTER_AREA if len(square) >= _SIDE else cv2.INTER_LINEAR
-    small = cv2.resize(square.astype(np.float32), (_SIDE, _SIDE), interpolation=method)
+def details(picture: npt.NDArray[np.uint8]) -> Floats:
+    """What a blurred copy lacks of a picture, uint8 [H, W]: float32 [64, 64] with mean 0 and length 1, or all 0."""
+    small = scaled(picture.astype(np.float32), _SIDE, _SIDE)
     found: Floats = np.asarray(small - cv2.GaussianBlur(small, (0, 0), _BLUR), np.float32)
     found = found - found.mean()
     length = float(np.linalg.norm(found))

@@ -83,7 +83,7 @@ def _search(workspace: Workspace, prepared: Record, watch: Watch) -> dict[str, A
     folder = workspace.prepare
     index, pixels = read_index(folder.index), open_pixels(folder.pixels)
     prints = read_frame(folder.fingerprints, texts=("pixels", "phash", "remark")).fillna({"remark": ""})
-    findings = audit.find(index, prints, pixels, watch)
+    findings = audit.find(index, prints, pixels, fit=str(prepared.params["fit"]), watch=watch)
     write_frame(workspace.audit.findings, findings)
     sheet = draw_sheet(findings, index, pixels, synthetic=bool(prepared.info["synthetic"]))
     write_bytes(workspace.audit.sheet, sheet, mode=PRIVATE)  # a picture may have a name burned in

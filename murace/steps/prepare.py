@@ -129,7 +129,7 @@ def _prepare(
             raise _listed(error, pd.concat([error.table, rejected]), place) from None
         raise
     reading.place(scratch, images["position"].tolist())
-    found = audit.find(images, images[audit.PRINTS], store.open_pixels(place.pixels), watch)
+    found = audit.find(images, images[audit.PRINTS], store.open_pixels(place.pixels), fit=config.fit, watch=watch)
     findings = audit.count(found, rejects.empty_studies(listing, set(images["study"])))
     store.write_frame(place.index, _index(images, listing), private=True)
     store.write_frame(place.fingerprints, images[audit.PRINTS])
