@@ -32,10 +32,10 @@ class Listener(Watch):
         self.said.append(message)
 
 
-def prepared(source: Path, root: Path, **wish: bool) -> Workspace:
-    operation = prepare.Operation(jobs=1)
-    config = PrepareConfig(size=64)
-    prepare.run(source, Workspace(root), config, operation=operation, wish=Wish(**wish), watch=Watch())
+def prepared(source: Path, root: Path, *, fit: str = "squash", accept: int | None = None) -> Workspace:
+    operation = prepare.Operation(jobs=1, accept_rejects=accept)
+    config = PrepareConfig(size=64, fit=fit)
+    prepare.run(source, Workspace(root), config, operation=operation, wish=Wish(), watch=Watch())
     return Workspace(root)
 
 
@@ -107,6 +107,13 @@ def test_copies_in_other_splits_are_found_and_drawn(films, root):
     assert cv2.imread(str(result.sheet)).shape[1] > 1000
 
 
+def test_a_smaller_copy_is_found_where_pictures_are_padded(films, root):
+    wide = film(300, 400)[:262]  # 64 x 42 in the square; of half the size 64 x 42 too, but of other rows
+    films.put(png(wide), split="train")
+    films.put(png(cv2.resize(wide, (197, 131), interpolation=cv2.INTER_AREA)), split="test")
+    assert rows_of(audited(prepared(films.source(), root, fit="pad")), "near-duplicate") == ["60 61"]
+
+
 def test_odd_pictures_and_label_conflicts_are_listed_by_row(films, root):
     films.put(png(np.full((70, 70), 9, np.uint8)), split="train")
     films.put(png(np.dstack([film(90, SIDE), film(90, SIDE), film(91, SIDE)])), split="train")
@@ -132,15 +139,7 @@ def test_what_prepare_says_is_what_audit_finds(films, root):
 
 def test_an_empty_study_is_counted(films, root):
     films.put(b"", split="train")
-    assert audited(prepared_with_rejects(films, root)).counts["empty study"] == 1
-
-
-def prepared_with_rejects(films: Films, root: Path) -> Workspace:
-    operation = prepare.Operation(jobs=1, accept_rejects=1)
-    prepare.run(
-        films.source(), Workspace(root), PrepareConfig(size=64), operation=operation, wish=Wish(), watch=Watch()
-    )
-    return Workspace(root)
+    assert audited(prepared(films.source(), root, accept=1)).counts["empty study"] == 1
 
 
 # Stopped
@@ -178,7 +177,7 @@ def test_unusable_files_stand_in_the_same_list(films, root):
     films.put(b"", split="train")
     films.put(png(film(0, SIDE)), split="test")
     with pytest.raises(DataError, match="identical images"):
-        prepared_with_rejects(films, root)
+        prepared(films.source(), root, accept=1)
     listed = pd.read_csv(root / "prepare/rejected.csv").set_index("path")["reason"]
     assert listed["image060.png"] == "empty file"
     assert {"image000.png", "image061.png"} < set(listed.index)
