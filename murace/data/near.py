@@ -2,8 +2,8 @@
 
 Two looks. The 64 bits of every two pictures, in all 16 ways, name candidates: quick, but all hands look alike to them.
 Then the details of two candidates are correlated: what is left of a picture of 64 x 64 when its blurred self is taken
-away. On FracAtlas' 2.4 million pairs the first look lets 560 through, the second five, all of them real; nothing of
-958 drawn radiographs (tests/benchmarks/RESULTS.md).
+away. Of FracAtlas' 2.4 million pairs the first look lets 570 through, the second five, all of them real; of 958 drawn
+radiographs none (tests/benchmarks/RESULTS.md).
 """
 
 from collections.abc import Callable, Iterator, Sequence

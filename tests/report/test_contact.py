@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from murace.data.audit import COLUMNS, Kind
+from murace.data.fingerprint import WORDS
 from murace.opencv import cv2
 from murace.report import contact
 from murace.report.contact import draw_sheet
@@ -52,7 +53,7 @@ def test_a_pair_stands_side_by_side():
 def test_captions_hold_rows_splits_labels_and_what_was_found(monkeypatch):
     written = texts(findings(NEAR[1], (Kind.COLOUR, "8", "", "", "channels differ by 90")), monkeypatch)
     assert {"2 test, normal", "3 train, abnormal", "8 test, normal", "channels differ by 90"} <= set(written)
-    assert "mirrored, 1 of 64 bits differ, correlation 0.990" in written
+    assert "mirrored, 1 bits apart, r = 0.990" in written
 
 
 def test_of_a_conflict_both_labels_are_shown(monkeypatch):
@@ -64,7 +65,7 @@ def test_of_many_a_few_are_shown_and_the_others_counted(monkeypatch):
     monkeypatch.setitem(contact.LINES, Kind.NEAR, 2)
     written = texts(findings(*NEAR), monkeypatch)
     assert "15, 7 more in findings.csv" in written
-    assert sum("of 64 bits" in words for words in written) == 8
+    assert sum("bits apart" in words for words in written) == 8
 
 
 @pytest.mark.parametrize("synthetic", [False, True])
@@ -76,6 +77,7 @@ def test_a_drawn_data_set_is_called_so_and_no_finding_is_said_so(synthetic, monk
 
 def test_captions_fit_their_pictures(monkeypatch):
     """The longest there can be, of a row with six digits."""
-    longest = "123456 validation, abnormal"
-    font = contact.letters(12)
-    assert font.getlength(longest) <= contact.TILE
+    length = contact.letters(12).getlength
+    assert length("123456 validation, abnormal") <= contact.TILE
+    views = [f"{words}, inverted, 8 bits apart, r = 0.999" for words in WORDS.values()]
+    assert max(map(length, views)) <= 2 * contact.TILE + contact.SEAM
