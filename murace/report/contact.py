@@ -125,7 +125,7 @@ def _words(finding: Mapping[Hashable, Any], count: int) -> str:
     """What is known of a finding in a few words."""
     found = [str(finding["detail"])] if finding["detail"] else []
     if finding["kind"] == Kind.NEAR:
-        found += [f"{finding['distance']} bits apart", f"r = {finding['correlation']:.3f}"]
+        found += [f"{finding['distance']} bits apart", f"r {finding['correlation']:.3f}"]
     if count > 2:
         found.append(f"{count} files in all")
     return ", ".join(found)
