@@ -1,12 +1,12 @@
 """What the workspace's records say, gathered as the contents of the report."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from murace.config import BATCH_SIZES, EvaluateConfig, Recipe, params
+from murace.data import audit
 from murace.data.store import read_frame, read_index
 from murace.files import read_json
 from murace.record import Record, read
@@ -61,7 +61,7 @@ def contents(
         studies=_studies(index),
         best_epochs={name: int(record.info["best_epoch"]) for name, record in records.items()},
         flow=flow(index),
-        rejected=_rejected(workspace),
+        rejected=dict(prepared.info.get("unusable", {})),
         patient_level=bool(prepared.info.get("patient_level", True)),
         **tables,
         **pictures,
@@ -81,15 +81,6 @@ def flow(index: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["split", "group", "patients", "studies", "images", "abnormal_studies"])
 
 
-def _rejected(workspace: Workspace) -> dict[str, int]:
-    """How many files could not be used, by the reason without its details."""
-    path = workspace.prepare.rejected
-    if not path.is_file():
-        return {}
-    reasons = Counter(str(reason).partition(":")[0] for reason in read_frame(path)["reason"])
-    return dict(sorted(reasons.items()))
-
-
 def notes(prepared: Record, trained: Sequence[Record]) -> list[str]:
     """What a reader must know before any number."""
     found = []
@@ -104,6 +95,7 @@ def notes(prepared: Record, trained: Sequence[Record]) -> list[str]:
     found += recipe_notes(trained)
     if prepared.info.get("rejected"):
         found.append(f"{prepared.info['rejected']:,} image files could not be used; prepare/rejected.csv lists them.")
+    found += [f"{note}." for note in audit.notes(prepared.info.get("findings", {}))]
     return found
 
 

@@ -41,9 +41,31 @@ class PrepareFolder:
         return self.folder / "sources.csv"
 
     @property
+    def fingerprints(self) -> Path:
+        """What each row of the index is known by, to find copies; no ids."""
+        return self.folder / "fingerprints.csv"
+
+    @property
     def partial(self) -> Path:
         """Decoded chunks of an unfinished run."""
         return self.folder / "partial"
+
+
+@dataclass(frozen=True)
+class AuditFolder:
+    """`WORKSPACE/audit`."""
+
+    folder: Path
+
+    @property
+    def findings(self) -> Path:
+        """Copies, contradictions and odd pictures, by row of the index; no ids."""
+        return self.folder / "findings.csv"
+
+    @property
+    def sheet(self) -> Path:
+        """The findings as pictures."""
+        return self.folder / "contact-sheet.png"
 
 
 @dataclass(frozen=True)
@@ -161,6 +183,11 @@ class Workspace:
     def prepare(self) -> PrepareFolder:
         """Radiographs as one array."""
         return PrepareFolder(self.root / "prepare")
+
+    @property
+    def audit(self) -> AuditFolder:
+        """What was found in the radiographs."""
+        return AuditFolder(self.root / "audit")
 
     def train(self, learner: str) -> FitFolder:
         """A learner trained on all groups."""

@@ -6,7 +6,21 @@ from typing import Annotated
 import typer
 
 from murace import __version__
-from murace.cli import calibrate, cam, demo, evaluate, export, finetune, predict, prepare, sample, score, status, train
+from murace.cli import (
+    audit,
+    calibrate,
+    cam,
+    demo,
+    evaluate,
+    export,
+    finetune,
+    predict,
+    prepare,
+    sample,
+    score,
+    status,
+    train,
+)
 from murace.cli.usage import Commands
 from murace.vocabulary import DISCLAIMER
 
@@ -63,6 +77,7 @@ app.command("cam", rich_help_panel=PIPELINE)(cam.cam)
 app.command("predict", rich_help_panel=READ)(predict.predict)
 app.command("export", rich_help_panel=READ)(export.export)
 app.command("status", rich_help_panel=HELP)(status.status)
+app.command("audit", rich_help_panel=HELP)(audit.audit)
 app.command("score", rich_help_panel=HELP)(score.score)
 app.command("sample", rich_help_panel=HELP)(sample.sample)
 app.command("demo", rich_help_panel=HELP)(demo.demo)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from murace.data.chunks import Outcome, file_state
+from murace.data.chunknotes import file_state
 from murace.data.header import ImageError
+from murace.data.job import Outcome
 from murace.data.listing import Listing
 from murace.data.paths import locate
 from murace.data.table import few

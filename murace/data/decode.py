@@ -10,7 +10,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -42,12 +42,16 @@ _TURNS = {1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1),
 
 @dataclass(frozen=True)
 class Radiograph:
-    """One file's picture at its own resolution, upright, uint8 or uint16 [H, W]; the file's bytes and time (ns)."""
+    """One file's picture at its own resolution, upright, uint8 or uint16 [H, W]; the file's bytes and time (ns).
+
+    `colour` is the largest difference between two colour channels of a pixel, in 1/255 of the range; of PNG and JPEG.
+    """
 
     grey: Grey
     sha256: str
     length: int
     modified: int
+    colour: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,35 +92,54 @@ def read(path: Path) -> Radiograph:
         MachineError: it is DICOM, and pydicom or a decoder is missing.
     """
     data, status = _bytes(path)
+    colour = 0
     if is_dicom(data[:HEAD]):
         grey = dicom.read_grey(data)
     else:
         header = _inspect(data)
-        grey = _upright(_pixels(header), header.orientation)
-    return Radiograph(grey, hashlib.sha256(data).hexdigest(), status.st_size, status.st_mtime_ns)
+        image = _pixels(header)
+        grey, colour = _upright(_grey(image), header.orientation), _colour(image)
+    return Radiograph(grey, hashlib.sha256(data).hexdigest(), status.st_size, status.st_mtime_ns, colour)
 
 
 def resize(grey: Grey, *, size: int, fit: str) -> npt.NDArray[np.uint8]:
     """Bring a grey picture to uint8 [size, size].
 
     `squash` fills the square as the paper does; `pad` keeps the aspect and centres the picture on black.
+    """
+    height, width = grey.shape
+    inside = _inside(width, height, size=size, fit=fit)
+    canvas = np.zeros((size, size), np.uint8)
+    part = canvas[inside]
+    part[:] = to_eight_bits(cast(Grey, scaled(grey, *part.shape)))
+    return canvas
+
+
+def unpadded(square: npt.NDArray[np.uint8], *, width: int, height: int, fit: str) -> npt.NDArray[np.uint8]:
+    """The part of a prepared picture, uint8 [size, size], that is not padding; `width` and `height` are its file's."""
+    return square[_inside(width, height, size=len(square), fit=fit)]
+
+
+def scaled(picture: npt.NDArray[Any], down: int, across: int) -> npt.NDArray[Any]:
+    """Bring a picture [H, W] to [down, across].
+
     Shrinking averages over areas. Where a side grows it is interpolated linearly instead, in a second pass: OpenCV's
     area method repeats pixels when it enlarges, and averages nothing at all when only one of the two sides shrinks.
     """
-    height, width = grey.shape
+    height, width = picture.shape
+    smaller = cv2.resize(picture, (min(across, width), min(down, height)), interpolation=cv2.INTER_AREA)
+    if smaller.shape != (down, across):
+        smaller = cv2.resize(smaller, (across, down), interpolation=cv2.INTER_LINEAR)
+    return smaller
+
+
+def _inside(width: int, height: int, *, size: int, fit: str) -> tuple[slice, slice]:
+    """The rows and columns of a square that a picture fills."""
     across = down = size
     if fit == "pad":
         across, down = (max(1, round(side * size / max(width, height))) for side in (width, height))
-    smaller = cv2.resize(grey, (min(across, width), min(down, height)), interpolation=cv2.INTER_AREA)
-    if smaller.shape != (down, across):
-        smaller = cv2.resize(smaller, (across, down), interpolation=cv2.INTER_LINEAR)
-    square = to_eight_bits(cast(Grey, smaller))
-    if (across, down) == (size, size):
-        return square
-    canvas = np.zeros((size, size), np.uint8)
     top, left = (size - down) // 2, (size - across) // 2
-    canvas[top : top + down, left : left + across] = square
-    return canvas
+    return slice(top, top + down), slice(left, left + across)
 
 
 def to_eight_bits(grey: Grey) -> npt.NDArray[np.uint8]:
@@ -161,7 +184,7 @@ def _inspect(data: bytes) -> Header:
 
 
 def _pixels(header: Header) -> Grey:
-    """Decode to one grey channel as stored, uint8 or uint16 [H, W]."""
+    """Decode to the values as stored, uint8 or uint16, [H, W] or [H, W, 3 or 4]: blue, green, red, alpha."""
     try:
         # Unchanged: 16 bits and alpha stay, and orientation is left to us, whatever OpenCV's version.
         image = cv2.imdecode(np.frombuffer(header.data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -169,11 +192,25 @@ def _pixels(header: Header) -> Grey:
         image = None
     if image is None or image.dtype not in (np.uint8, np.uint16) or image.shape[:2] != (header.height, header.width):
         raise ImageError("corrupt: the pixels cannot be decoded")
+    return cast(Grey, image)
+
+
+def _grey(image: Grey) -> Grey:
+    """One grey channel, [H, W]."""
     if image.ndim == 2:
-        return cast(Grey, image)
+        return image
     if image.shape[2] == 3:
         return cast(Grey, cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
-    return _over_black(cast(Grey, cv2.cvtColor(image, cv2.COLOR_BGRA2GRAY)), cast(Grey, image[:, :, 3]))
+    return _over_black(cast(Grey, cv2.cvtColor(image, cv2.COLOR_BGRA2GRAY)), image[:, :, 3])
+
+
+def _colour(image: Grey) -> int:
+    """The largest difference between two colour channels of a pixel, in 1/255 of the range."""
+    if image.ndim == 2:
+        return 0
+    blue, green, red = cv2.split(image)[:3]
+    apart = max(cv2.norm(*both, cv2.NORM_INF) for both in ((blue, green), (green, red), (red, blue)))
+    return round(apart / (1 if image.dtype == np.uint8 else 257))
 
 
 def _over_black(grey: Grey, alpha: Grey) -> Grey:

@@ -1,15 +1,18 @@
-"""Files with identical bytes: one radiograph under several names must not stand on both sides of a cut."""
+"""Pictures with identical pixels: one radiograph under several names must not stand on both sides of a cut.
+
+Files with identical bytes are among them: they decode to the same pixels.
+"""
 
 from collections.abc import Iterable
 
 import pandas as pd
 
+from murace.data.conflict import ConflictError
 from murace.data.table import few
-from murace.errors import DataError
 
 
 def unite(patients: Iterable[str], digests: Iterable[str]) -> dict[str, str]:
-    """Map each patient to the first (in the alphabet) of all patients tied to it by byte-identical images."""
+    """Map each patient to the first (in the alphabet) of all patients tied to it by identical pictures."""
     leader: dict[str, str] = {}
     holder: dict[str, str] = {}
 
@@ -29,32 +32,29 @@ def unite(patients: Iterable[str], digests: Iterable[str]) -> dict[str, str]:
 
 
 def refuse_across(images: pd.DataFrame) -> None:
-    """Stop where byte-identical images stand in two given splits.
+    """Stop where identical pictures stand in two given splits.
 
     Args:
-        images: columns `path`, `split`, `sha256`.
+        images: columns `path`, `split`, `sha256` (of the file), `pixels` (digest of the picture).
 
     Raises:
-        DataError: there are such images; some are listed.
+        ConflictError: there are such pictures; all are its culprits.
     """
-    splits = images.groupby("sha256")["split"].nunique()
-    across = images[images["sha256"].isin(splits.index[splits > 1])].sort_values(["sha256", "path"])
-    if len(across):
-        named = across.assign(name=across["path"] + " (" + across["split"] + ")")
-        groups = [" = ".join(names) for _, names in named.groupby("sha256")["name"]]
-        raise DataError(
-            f"identical images in two given splits, {len(groups)} times: {few(groups)}. "
-            "Remove one of each, or leave the split to murace (a manifest without the column split)"
-        )
-
-
-def describe(images: pd.DataFrame) -> list[str]:
-    """Notes, without any id, about byte-identical images and about those of them with different labels."""
-    again = images[images["sha256"].duplicated(keep=False)]
-    if again.empty:
-        return []
-    labels = again.groupby("sha256")["label"].nunique()
-    notes = [f"{len(again)} files are byte-identical to another one ({len(labels)} different pictures)"]
-    if (labels > 1).any():
-        notes.append(f"{(labels > 1).sum()} of these pictures have both labels (rows of index.csv with one sha256)")
-    return notes
+    splits = images.groupby("pixels")["split"].nunique()
+    across = images[images["pixels"].isin(splits.index[splits > 1])].sort_values(["pixels", "path"])
+    if across.empty:
+        return
+    shown, culprits, files = [], [], 0
+    for _, group in across.groupby("pixels"):
+        is_file = bool(group.groupby("sha256")["split"].nunique().max() > 1)
+        names = [f"{path} ({split})" for path, split in zip(group["path"], group["split"], strict=True)]
+        kind = f"identical {'files' if is_file else 'pixels'} in two given splits"
+        culprits += [(path, f"{kind}: {few(names)}") for path in group["path"]]
+        shown.append(" = ".join(names[:2]))
+        files += is_file
+    raise ConflictError(
+        f"identical images in two given splits, {len(shown)} times ({files} the same file, {len(shown) - files} only "
+        f"the same pixels): {few(shown)}. "
+        "Remove one of each, or leave the split to murace (a manifest without the column split)",
+        culprits,
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from murace.data.conflict import ConflictError
 from murace.data.table import few
 from murace.errors import DataError
 from murace.files import digest_of
@@ -13,6 +14,7 @@ from murace.vocabulary import Split
 
 SYNTHETIC = "SYNTHETIC.txt"  # `murace sample` leaves it beside what it draws
 COLUMNS = ["path", "label", "group", "patient", "study", "split"]
+NO_IMAGE = "without any image"  # how the reason of an empty study ends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +56,8 @@ def settle(images: pd.DataFrame, notes: list[str], *, source: Path) -> pd.DataFr
     """Sort by path, drop rows that say the same twice, and stop at contradictions.
 
     Raises:
-        DataError: nothing is listed; an image or a study has two labels, or two of anything else; a patient is in two
-            splits.
+        DataError: nothing is listed.
+        ConflictError: an image or a study has two labels, or two of anything else; a patient is in two splits.
     """
     if images.empty:
         raise DataError(f"{source} lists no image")
@@ -74,7 +76,12 @@ def _agree(images: pd.DataFrame, key: str, value: str | None) -> None:
     if twice:
         thing = "image" if key == "path" else key
         story = {"label": "label conflict: both labels for", "split": "in two splits:", None: "two different rows for"}
-        raise DataError(f"{story[value]} {len(twice)} {_plural(thing, len(twice))}: {few(twice)}")
+        kind = {"label": "label conflict", "split": f"{thing} in two splits", None: "two different rows"}[value]
+        culprits = [
+            (row["path"], f"{kind}: {thing} {row[key]}" + (f", {value} {row[value]}" if value else ""))
+            for row in images[images[key].isin(twice)].to_dict("records")
+        ]
+        raise ConflictError(f"{story[value]} {len(twice)} {_plural(thing, len(twice))}: {few(twice)}", culprits)
 
 
 def _plural(thing: str, count: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from murace.config import VALIDATION_FRACTION
-from murace.data.listing import COLUMNS, Listing, settle
+from murace.data.listing import COLUMNS, NO_IMAGE, Listing, settle
 from murace.data.paths import fault_of_path, is_sidecar
 from murace.data.table import Table, few, read_table, refuse
 from murace.errors import DataError
@@ -108,7 +108,7 @@ def _sort_out(
             number = f"patient{int(patient):05d}"  # one person, whatever the zeros and the region
             rows.append([path, label, region.lower(), number, study, PARTS[part].value])
     empty = sorted(labels.keys() - {match[1] for match in matches})
-    rejected.extend((study, f"a study in {csv_name} without any image") for study in empty)
+    rejected.extend((study, f"a study in {csv_name} {NO_IMAGE}") for study in empty)
 
 
 def _look(folder: Path, listed: set[str]) -> tuple[int, int]:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import murace
-from murace.data.chunks import Chunk, Job, Outcome, chunk_length, run_chunk
+from murace.data.chunks import chunk_length, run_chunk
+from murace.data.job import Chunk, Job, Outcome
 from murace.errors import MachineError
 from murace.watch import Watch
 

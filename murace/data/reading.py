@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from murace.data import pixelfile
-from murace.data.chunks import Chunk, Job, Outcome, cut, finished
+from murace.data.chunknotes import finished
+from murace.data.chunks import cut
+from murace.data.job import Chunk, Job, Outcome
 from murace.data.pool import run_chunks
 from murace.disk import disk_error
 from murace.disk import require_space as require_free
@@ -73,13 +75,11 @@ def read_all(request: Request, scratch: Scratch, *, jobs: int, watch: Watch) -> 
         MachineError: the disk is too small or fails, or a process dies.
     """
     chunks = request.chunks()
-    job = Job(str(request.root), str(scratch.pixels), str(scratch.folder), 0, request.size, request.fit)
-    done = _found(job, scratch, chunks, len(request.paths))
+    done = _found(request, scratch, chunks)
     if not done:
         _clear(request, scratch)
     remaining = [chunk for chunk in chunks if chunk.number not in done]
-    if remaining:
-        job = Job(**{**vars(job), "offset": pixelfile.offset_of(scratch.pixels)})
+    job = _job(request, scratch, scratch.pixels)
     start = sum(map(len, done.values()))
     if start:
         watch.say(f"{start} of {len(request.paths)} radiographs had been read before")
@@ -100,17 +100,25 @@ def place(scratch: Scratch, kept: Sequence[int]) -> None:
         pixelfile.place(scratch.pixels, scratch.target, kept)
 
 
-def _found(job: Job, scratch: Scratch, chunks: Sequence[Chunk], count: int) -> Done:
+def _job(request: Request, scratch: Scratch, pixels: Path) -> Job:
+    """What all chunks share; where the array has gone already, nothing is left to do."""
+    offset = pixelfile.offset_of(pixels) if pixels.exists() else 0
+    return Job(str(request.root), str(pixels), str(scratch.folder), offset, request.size, request.fit)
+
+
+def _found(request: Request, scratch: Scratch, chunks: Sequence[Chunk]) -> Done:
     """The chunks that need not be read again."""
-    about = scratch.folder / ABOUT
-    if _told(about) != scratch.about:
+    if _told(scratch.folder / ABOUT) != scratch.about:
         return {}
-    done = {chunk.number: outcomes for chunk in chunks if (outcomes := finished(job, chunk)) is not None}
-    shape = (count, job.size, job.size)
-    if pixelfile.shape_of(scratch.pixels) == shape:
-        return done
-    # All chunks are noted and the array has gone: it stands in its place already.
-    return done if len(done) == len(chunks) and pixelfile.shape_of(scratch.target) == shape else {}
+    shape = (len(request.paths), request.size, request.size)
+    for pixels in (scratch.pixels, scratch.target):
+        if pixelfile.shape_of(pixels) != shape:
+            continue
+        job = _job(request, scratch, pixels)
+        done = {chunk.number: outcomes for chunk in chunks if (outcomes := finished(job, chunk)) is not None}
+        # All chunks are noted and the array has gone: it stands in its place already.
+        return done if pixels == scratch.pixels or len(done) == len(chunks) else {}
+    return {}
 
 
 def _told(about: Path) -> dict[str, Any] | None:

@@ -1,22 +1,28 @@
-"""Files that cannot be used, and files that can but look odd."""
+"""Files and studies that cannot be used."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
-from murace.data.chunks import DARK, FLAT, Outcome
-from murace.data.listing import Listing
+from murace.data.conflict import COLUMNS
+from murace.data.job import Outcome
+from murace.data.listing import NO_IMAGE, Listing
 
 
 def tabulate(listing: Listing, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """Every listed file that cannot be used, with its reason, by path: `rejected.csv`."""
     seen = zip(listing.images["path"], outcomes, strict=True)
     unreadable = [(path, outcome.reason) for path, outcome in seen if outcome.reason]
-    return pd.DataFrame(sorted([*listing.rejected, *unreadable]), columns=["path", "reason"])
+    return pd.DataFrame(sorted([*listing.rejected, *unreadable]), columns=COLUMNS)
 
 
-def remarks(outcomes: Sequence[Outcome]) -> list[str]:
-    """Notes, without any id, on pictures that were accepted all the same."""
-    flat, dark = (sum(outcome.remark == remark for outcome in outcomes) for remark in (FLAT, DARK))
-    notes = [f"{flat} images have a single shade"] if flat else []
-    return notes + ([f"{dark} 16-bit images use 12 bits at most and come out almost black"] if dark else [])
+def reasons(rejected: pd.DataFrame) -> dict[str, int]:
+    """How many files could not be used, by the reason without its details."""
+    return dict(sorted(Counter(str(reason).partition(":")[0] for reason in rejected["reason"]).items()))
+
+
+def empty_studies(listing: Listing, usable: Collection[str]) -> int:
+    """How many studies are listed without an image, or without one that can be used; `usable` have one."""
+    lost = set(listing.images["study"]) - set(usable)
+    return len(lost) + sum(reason.endswith(NO_IMAGE) for _, reason in listing.rejected)

@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 
-from murace.data.chunks import Chunk, Job, Outcome, array, read_chunk, settle
+from murace.data.chunknotes import settle
+from murace.data.chunks import array, read_chunk
+from murace.data.job import Chunk, Job, Portion
 from murace.errors import MachineError
 
-_Done = SimpleQueue[tuple[Chunk, list[Outcome]] | None]
+_Done = SimpleQueue[tuple[Chunk, Portion] | None]
 
 
 def main() -> None:
@@ -45,9 +47,9 @@ def _settle_all(job: Job, descriptor: int, done: _Done) -> None:
     """Settle chunks and answer, until None comes; none after an error, which may have been about their pixels too."""
     with _reported():
         while (finished := done.get()) is not None:
-            chunk, outcomes = finished
-            settle(job, chunk, descriptor, outcomes)
-            _say({"outcomes": [vars(outcome) for outcome in outcomes]})
+            chunk, portion = finished
+            settle(job, chunk, descriptor, portion)
+            _say({"outcomes": [vars(outcome) for outcome in portion.outcomes]})
 
 
 @contextmanager

@@ -86,7 +86,7 @@ def compose(panels: Mapping[str, Bytes], *, caption: str, scale: Bytes, limit: f
     pen = ImageDraw.Draw(sheet)
     text, font = _fit(pen, caption, size=size, width=sheet.width - 2 * gap)
     pen.text((gap, size), text, font=font, fill=INK, anchor="lm")
-    small = _font(round(size * 0.74))
+    small = letters(round(size * 0.74))
     for place, (title, panel) in enumerate(panels.items()):
         x = layout.left(place)
         sheet.paste(Image.fromarray(panel), (x, top))
@@ -127,7 +127,7 @@ def _fit(pen: ImageDraw.ImageDraw, text: str, *, size: int, width: int) -> tuple
     """The text in a font that lets it fit: down to two thirds of the size, then cut with an ellipsis."""
     line = " ".join(text.split()) if "\n" in text else text
     for smaller in range(size, size * 2 // 3, -1):
-        font = _font(smaller)
+        font = letters(smaller)
         if pen.textlength(line, font=font) <= width:
             return line, font
     while line and pen.textlength(f"{line}…", font=font) > width:
@@ -135,6 +135,6 @@ def _fit(pen: ImageDraw.ImageDraw, text: str, *, size: int, width: int) -> tuple
     return f"{line}…", font
 
 
-def _font(size: int) -> Font:
+def letters(size: int) -> Font:
     """DejaVu Sans, which comes with matplotlib."""
     return ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 
 from murace.config import MAX_REJECTED_FRACTION, PrepareConfig, params
-from murace.data import changes, counts, duplicates, reading, rejects, split, store
-from murace.data.chunks import Outcome
+from murace.data import audit, changes, counts, duplicates, reading, rejects, split, store
+from murace.data.conflict import ConflictError
 from murace.data.decode import RESIZER
+from murace.data.job import Outcome
 from murace.data.listing import COLUMNS, Listing
 from murace.data.pool import cores
 from murace.data.source import read_source
@@ -77,7 +78,10 @@ def run(
     """
     place = workspace.prepare
     with writing(place.folder):
-        listing = read_source(source)
+        try:
+            listing = read_source(source)
+        except ConflictError as conflict:
+            raise _listed(conflict, conflict.table, place) from None
         plan = _plan(place, listing, config, wish)
         if plan.action is not Action.SKIP:
             for reason in plan.reasons:
@@ -117,17 +121,30 @@ def _prepare(
         _refuse(len(rejected), listing.listed, place, operation.accept_rejects)
         images = _cut(listing, outcomes, config.seed)
         table = counts.tabulate(images)
-        notes = [*listing.notes, *rejects.remarks(outcomes), *duplicates.describe(images), *counts.check(table)]
-    except DataError:
+        classes = counts.check(table)
+    except DataError as error:
         # What was read stays for the next try, but no continuation is asked for: the mended source is another one.
         forget(place.folder)
+        if isinstance(error, ConflictError):
+            raise _listed(error, pd.concat([error.table, rejected]), place) from None
         raise
     reading.place(scratch, images["position"].tolist())
+    found = audit.find(images, images[audit.PRINTS], store.open_pixels(place.pixels), fit=config.fit, watch=watch)
+    findings = audit.count(found, rejects.empty_studies(listing, set(images["study"])))
     store.write_frame(place.index, _index(images, listing), private=True)
+    store.write_frame(place.fingerprints, images[audit.PRINTS])
     store.write_frame(place.counts, table)
     store.write_frame(place.sources, changes.table(request.paths, outcomes), private=True)
-    made = [path.name for path in (place.index, place.pixels, place.counts, place.sources)]
-    commit(place.folder, made, info=_info(listing, images, len(rejected), config, notes))
+    made = [path.name for path in (place.index, place.pixels, place.fingerprints, place.counts, place.sources)]
+    notes = [*listing.notes, *audit.notes(findings), *classes]
+    about = {"findings": findings, "unusable": rejects.reasons(rejected), "notes": notes}
+    commit(place.folder, made, info=_info(listing, images, len(rejected), config) | about)
+
+
+def _listed(conflict: ConflictError, rejected: pd.DataFrame, place: PrepareFolder) -> DataError:
+    """Write down all culprits, and say where."""
+    store.write_frame(place.rejected, rejected, private=True)
+    return DataError(f"{conflict}. {place.rejected} lists all {len(conflict.culprits)} images")
 
 
 def _refuse(rejected: int, listed: int, place: PrepareFolder, accepted: int | None) -> None:
@@ -140,32 +157,29 @@ def _refuse(rejected: int, listed: int, place: PrepareFolder, accepted: int | No
 
 
 def _cut(listing: Listing, outcomes: list[Outcome], seed: int) -> pd.DataFrame:
-    """The usable images with their sizes, digests and final splits; `position` is their row in the array as read."""
-    seen = pd.DataFrame([(o.reason, o.width, o.height, o.sha256) for o in outcomes], columns=_SEEN)
-    images = listing.images[COLUMNS].join(
-        seen
-    )  # the manifest's own columns may have any name: they come back in `_index`
+    """The usable images by row, with what was seen of them and final splits; `position`: their row as read."""
+    seen = pd.DataFrame([[getattr(outcome, name) for name in _SEEN] for outcome in outcomes], columns=_SEEN)
+    images = listing.images[COLUMNS].join(seen)  # the manifest's own columns may have any name: `_index` adds them
     images["position"] = range(len(images))
     images = images[images["reason"] == ""].reset_index(drop=True)
-    duplicates.refuse_across(images)  # after the cuts below there are none: their sides never part identical images
+    images["row"] = range(len(images))
+    duplicates.refuse_across(images)  # after the cuts below there are none: their sides never part identical pictures
     whole = images[images["split"] == Split.TRAIN]
-    united = duplicates.unite(whole["patient"], whole["sha256"])
+    united = duplicates.unite(whole["patient"], whole["pixels"])
     images["unit"] = images["patient"].map(united).fillna(images["patient"])
     images["split"] = split.assign(images, listing.cuts, seed=seed)
     return images
 
 
-_SEEN = ["reason", "width", "height", "sha256"]
+_SEEN = ["reason", "width", "height", "sha256", "pixels", "phash", "colour", "remark"]
 
 
 def _index(images: pd.DataFrame, listing: Listing) -> pd.DataFrame:
     extra = listing.images.drop(columns=COLUMNS).iloc[images["position"]].reset_index(drop=True)
-    return images.assign(row=range(len(images)))[store.COLUMNS].join(extra)
+    return images[store.COLUMNS].join(extra)
 
 
-def _info(
-    listing: Listing, images: pd.DataFrame, rejected: int, config: PrepareConfig, notes: list[str]
-) -> dict[str, Any]:
+def _info(listing: Listing, images: pd.DataFrame, rejected: int, config: PrepareConfig) -> dict[str, Any]:
     return {
         "images": len(images),
         "studies": int(images["study"].nunique()),
@@ -177,7 +191,6 @@ def _info(
         "synthetic": listing.is_synthetic,
         "size": config.size,
         "resize": RESIZER,
-        "notes": notes,
     }
 
 

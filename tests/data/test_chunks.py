@@ -4,9 +4,12 @@ from queue import SimpleQueue
 
 import pytest
 
-from murace.data import chunks, pixelfile, pool, worker
-from murace.data.chunks import Chunk, Job, Outcome, array, cut, note_path, read_chunk, run_chunk, settle
+from murace.data import pixelfile, pool, worker
+from murace.data.chunknotes import finished, note_path, settle
+from murace.data.chunks import array, cut, read_chunk, run_chunk
+from murace.data.job import Chunk, Job, Outcome
 from murace.errors import MachineError
+from murace.seal import read_sealed, write_sealed
 from tests.data.files import picture, png
 
 NAMES = [f"image{number}.png" for number in range(6)]
@@ -50,10 +53,38 @@ def test_a_chunk_is_noted_after_its_pixels_are_durable(job, monkeypatch):
 def test_what_was_read_is_not_noted_before_it_is_settled(job):
     chunk = Chunk(0, 0, tuple(NAMES))
     with array(job) as descriptor:
-        outcomes = read_chunk(job, chunk, descriptor)
-        assert chunks.finished(job, chunk) is None
-        settle(job, chunk, descriptor, outcomes)
-    assert chunks.finished(job, chunk) == outcomes
+        portion = read_chunk(job, chunk, descriptor)
+        assert finished(job, chunk) is None
+        settle(job, chunk, descriptor, portion)
+    assert finished(job, chunk) == portion.outcomes
+
+
+@pytest.mark.parametrize("bit", [0, 64 * 8 * 2 + 5, 64 * 8 * len(NAMES) - 1])
+def test_a_chunk_whose_rows_are_not_those_written_is_not_finished(job, bit):
+    chunk = Chunk(0, 0, tuple(NAMES))
+    run_chunk(job, chunk)
+    data = bytearray(Path(job.pixels).read_bytes())
+    data[job.offset + bit // 8] ^= 1 << bit % 8
+    Path(job.pixels).write_bytes(data)
+    assert finished(job, chunk) is None
+
+
+def test_rows_of_files_that_cannot_be_used_do_not_count(job):
+    (Path(job.root) / NAMES[2]).write_bytes(b"")
+    chunk = Chunk(0, 0, tuple(NAMES))
+    outcomes = run_chunk(job, chunk)
+    with Path(job.pixels).open("r+b") as file:
+        file.seek(job.offset + 2 * 64)
+        file.write(b"x" * 64)
+    assert finished(job, chunk) == outcomes
+
+
+def test_a_note_of_an_older_murace_is_read_again(job):
+    chunk = Chunk(0, 0, tuple(NAMES))
+    run_chunk(job, chunk)
+    path = note_path(Path(job.notes), chunk)
+    write_sealed(path, {"outcomes": read_sealed(path)["outcomes"]})
+    assert finished(job, chunk) is None
 
 
 def test_a_note_is_of_its_own_images_alone(job):
@@ -61,9 +92,9 @@ def test_a_note_is_of_its_own_images_alone(job):
         (Path(job.root) / name).write_bytes(png(picture(1)))
         os.utime(Path(job.root) / name, (1, 1))
     run_chunk(job, Chunk(1, 3, tuple(NAMES[3:])))
-    assert chunks.finished(job, Chunk(1, 2, tuple(NAMES[2:5]))) is None
-    assert chunks.finished(job, Chunk(1, 3, tuple(NAMES[3:5]))) is None
-    assert chunks.finished(job, Chunk(7, 3, tuple(NAMES[3:]))) is not None
+    assert finished(job, Chunk(1, 2, tuple(NAMES[2:5]))) is None
+    assert finished(job, Chunk(1, 3, tuple(NAMES[3:5]))) is None
+    assert finished(job, Chunk(7, 3, tuple(NAMES[3:]))) is not None
 
 
 def test_after_pixels_could_not_be_written_no_chunk_is_noted(job, monkeypatch, capsys):

@@ -1,8 +1,13 @@
 import pandas as pd
 import pytest
 
-from murace.data.duplicates import describe, refuse_across, unite
-from murace.errors import DataError
+from murace.data.conflict import ConflictError
+from murace.data.duplicates import refuse_across, unite
+
+
+def images(splits: list[str], files: str, pixels: str) -> pd.DataFrame:
+    names = [chr(ord("a") + place) for place in range(len(splits))]
+    return pd.DataFrame({"path": names, "split": splits, "sha256": list(files), "pixels": list(pixels)})
 
 
 def test_patients_are_united_through_chains_of_identical_images():
@@ -10,17 +15,24 @@ def test_patients_are_united_through_chains_of_identical_images():
     assert united == {"a": "a", "b": "a", "c": "a", "d": "d"}
 
 
-def test_identical_images_on_both_sides_of_a_given_cut_are_listed_and_elsewhere_are_not():
-    images = pd.DataFrame({"path": list("abcd"), "split": ["train", "test", "train", "train"], "sha256": list("1122")})
-    with pytest.raises(DataError, match=r"1 times: a \(train\) = b \(test\)"):
-        refuse_across(images)
-    refuse_across(images[2:])
+def test_identical_pictures_on_both_sides_of_a_given_cut_stop_and_elsewhere_do_not():
+    table = images(["train", "test", "train", "train", "test", "train"], "112345", "112244")
+    with pytest.raises(
+        ConflictError, match=r"2 times \(1 the same file, 1 only the same pixels\): a \(train\) = b"
+    ) as stop:
+        refuse_across(table)
+    assert sorted(stop.value.culprits) == [
+        ("a", "identical files in two given splits: a (train), b (test)"),
+        ("b", "identical files in two given splits: a (train), b (test)"),
+        ("e", "identical pixels in two given splits: e (test), f (train)"),
+        ("f", "identical pixels in two given splits: e (test), f (train)"),
+    ]
+    refuse_across(table[2:4])
 
 
-def test_notes_count_files_pictures_and_contradictions_without_naming_them():
-    images = pd.DataFrame({"path": ["x.png"] * 5, "sha256": list("11223"), "label": [0, 1, 1, 1, 0]})
-    notes = describe(images)
-    assert notes[0].startswith("4 files are byte-identical")
-    assert notes[1].startswith("1 of these pictures have both labels")
-    assert "x.png" not in " ".join(notes)
-    assert describe(images[4:]) == []
+def test_the_message_names_a_few_and_the_culprits_are_all():
+    table = images(["train", "test"] * 10, "a" * 20, "".join(letter * 2 for letter in "abcdefghij"))
+    with pytest.raises(ConflictError, match=r"10 times.* and 5 more") as stop:
+        refuse_across(table)
+    assert [path for path, _ in sorted(stop.value.culprits)] == sorted(table["path"])
+    assert list(stop.value.table.columns) == ["path", "reason"]

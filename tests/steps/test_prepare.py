@@ -53,7 +53,7 @@ def prepare(source: Path, root: Path, watch: Watch | None = None, **settings) ->
 
 def content(root: Path) -> dict[str, bytes]:
     """The results of a run."""
-    names = ("index.csv", "pixels.npy", "counts.csv", "rejected.csv")
+    names = ("index.csv", "pixels.npy", "fingerprints.csv", "counts.csv", "rejected.csv")
     return {name: (root / "prepare" / name).read_bytes() for name in names}
 
 
@@ -245,7 +245,7 @@ def test_patients_with_identical_files_stay_together_when_murace_cuts(tmp_path, 
     index = store.read_index(root / "prepare/index.csv")
     assert (index.groupby("sha256")["split"].nunique() == 1).all()
     assert index["patient"].nunique() == 40
-    assert any("20 of these pictures have both labels" in note for note in result.notes)
+    assert any("20 pictures have both labels" in note for note in result.notes)
 
 
 @pytest.mark.parametrize(
@@ -362,6 +362,38 @@ def test_a_file_that_changed_since_the_interruption_is_read_again(mura, root, tm
     prepare(mura, root, watch)
     assert watch.said == ["14 of 64 radiographs had been read before"]
     prepare(mura, tmp_path / "undisturbed")
+    assert content(root) == content(tmp_path / "undisturbed")
+
+
+def flip_a_bit(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 4
+    path.write_bytes(data)
+
+
+def test_rows_that_rotted_since_the_interruption_are_read_again(mura, root, tmp_path, monkeypatch):
+    prepare(mura, tmp_path / "undisturbed")
+    monkeypatch.setattr(chunks, "CHUNK_IMAGES", 7)
+    with pytest.raises(Interrupted):
+        prepare(mura, root, Listener(stop_after=30))
+    flip_a_bit(root / "prepare/partial/pixels.npy", 128 + 8 * SIZE**2 + 3)  # in row 8, of the second chunk
+    watch = Listener()
+    prepare(mura, root, watch)
+    assert watch.said == ["14 of 64 radiographs had been read before"]
+    assert content(root) == content(tmp_path / "undisturbed")
+
+
+def test_an_array_that_rotted_after_it_was_placed_is_read_again(mura, root, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise MachineError("disk full")
+
+    prepare(mura, tmp_path / "undisturbed")
+    with monkeypatch.context() as patch:
+        patch.setattr("murace.steps.prepare.commit", full)
+        with pytest.raises(MachineError):
+            prepare(mura, root)
+    flip_a_bit(root / "prepare/pixels.npy", -1)
+    prepare(mura, root)
     assert content(root) == content(tmp_path / "undisturbed")
 
 

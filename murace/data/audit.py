@@ -1,0 +1,131 @@
+"""What a reader of results should know of the images: copies, contradictions, and pictures unlike the others.
+
+What would surely make results wrong has stopped `prepare`: a patient, or identical pictures, in two given splits. What
+is found here is listed for a person to judge, by row of the index and without ids.
+"""
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+
+import numpy as np
+import pandas as pd
+
+from murace.data.decode import unpadded
+from murace.data.job import DARK, FLAT
+from murace.data.near import near_duplicates
+from murace.data.store import Pixels
+from murace.vocabulary import Split
+from murace.watch import Watch
+
+PRINTS = ["row", "pixels", "phash", "colour", "remark"]
+INDEX = ["row", "split", "label", "width", "height", "sha256"]
+COLUMNS = ["kind", "rows", "distance", "correlation", "detail", "splits", "labels"]
+COLOURED = 8  # the largest difference between two channels that is still called grey
+LEAST_SIDE, MOST_ASPECT = 64, 4.0  # pixels; longer side over shorter
+
+
+class Kind(StrEnum):
+    """What may be found."""
+
+    NEAR = "near-duplicate"
+    LABELS = "both labels"
+    FILE = "same file"
+    PIXELS = "same pixels"
+    EMPTY = "empty study"
+    FLAT = "one shade"
+    DARK = "dark"
+    SIZE = "odd size"
+    COLOUR = "colour"
+
+
+def find(index: pd.DataFrame, prints: pd.DataFrame, pixels: Pixels, *, fit: str, watch: Watch) -> pd.DataFrame:
+    """Everything that is to be listed, in COLUMNS; the kinds in their order, near-duplicates by likeness.
+
+    Args:
+        index: columns INDEX.
+        prints: PRINTS, row by row of the index.
+        pixels: uint8 [N, S, S].
+        fit: how pictures were brought to squares.
+        watch: asked now and then whether to stop.
+
+    Raises:
+        Interrupted: the watch says so.
+    """
+    images = index[INDEX].join(prints.drop(columns="row"))
+    found = pd.DataFrame([*_near(images, pixels, fit, watch), *_copies(images), *_oddities(images)], columns=COLUMNS)
+    found = found.astype({"distance": "Int64", "correlation": "float64"})
+    rows = [[int(row) for row in text.split()] for text in found["rows"]]
+    split, label = images["split"].to_numpy(), images["label"].astype(str).to_numpy()
+    found["splits"] = [" ".join(each for each in Split if each in split[own]) for own in rows]
+    found["labels"] = [" ".join(sorted(set(label[own]))) for own in rows]
+    return found
+
+
+def count(found: pd.DataFrame, empty_studies: int) -> dict[str, int]:
+    """How many of each kind: pairs, pictures that are there more than once, or images; a zero has been looked for."""
+    return {str(kind): int((found["kind"] == kind).sum()) for kind in Kind} | {str(Kind.EMPTY): empty_studies}
+
+
+def notes(counts: Mapping[str, int]) -> list[str]:
+    """What was found in sentences, without any id; nothing about what was not."""
+    return [text.format(counts[kind]) for kind, text in _SENTENCES.items() if counts.get(kind)]
+
+
+_SENTENCES = {
+    Kind.NEAR: "{} pairs of images in different splits show the same radiograph (resized, recompressed, turned or "
+    "inverted): results may be too good",
+    Kind.LABELS: "{} pictures have both labels (pixel-identical images)",
+    Kind.FILE: "{} pictures are there as several byte-identical files, all in one split",
+    Kind.PIXELS: "{} pictures are there as several files with identical pixels, all in one split",
+    Kind.EMPTY: "{} studies have no image that can be used",
+    Kind.FLAT: "{} images have a single shade",
+    Kind.DARK: "{} 16-bit images use 12 bits at most and come out almost black",
+    Kind.SIZE: f"{{}} images have an odd size (a side under {LEAST_SIDE} pixels, or {MOST_ASPECT:g} times the other)",
+    Kind.COLOUR: "{} images have colour, burned-in marks perhaps; they were turned into grey",
+}
+Row = tuple[str, str, int | None, float | None, str, str, str]
+
+
+def _row(kind: Kind, rows: str, detail: str = "", distance: int | None = None, value: float | None = None) -> Row:
+    return (str(kind), rows, distance, value, detail, "", "")
+
+
+def _near(images: pd.DataFrame, pixels: Pixels, fit: str, watch: Watch) -> list[Row]:
+    """Identical pictures are not among them: these never stand in different splits."""
+    shaded = images["remark"] != FLAT
+    hashes = np.array([int(text, 16) for text in images["phash"]], np.uint64)
+    parts = [np.flatnonzero(shaded & (images["split"] == split)) for split in Split]
+    widths, heights = images["width"].tolist(), images["height"].tolist()
+
+    def picture(row: int) -> Pixels:
+        return unpadded(pixels[row], width=widths[row], height=heights[row], fit=fit)
+
+    pairs = sorted(near_duplicates(hashes, parts, picture, watch), key=lambda pair: -pair.correlation)
+    return [
+        _row(Kind.NEAR, f"{pair.row} {pair.other}", pair.view, pair.distance, round(pair.correlation, 4))
+        for pair in pairs
+    ]
+
+
+def _copies(images: pd.DataFrame) -> Iterator[Row]:
+    pictures = [group for _, group in images.groupby("pixels", sort=False) if len(group) > 1]
+    files = [group for picture in pictures for _, group in picture.groupby("sha256", sort=False) if len(group) > 1]
+    for kind, groups in (
+        (Kind.LABELS, [group for group in pictures if group["label"].nunique() > 1]),
+        (Kind.FILE, files),
+        (Kind.PIXELS, [group for group in pictures if group["sha256"].nunique() > 1]),
+    ):
+        yield from (_row(kind, " ".join(map(str, group.index))) for group in groups)
+
+
+def _oddities(images: pd.DataFrame) -> Iterator[Row]:
+    short, long = images[["width", "height"]].min(axis=1), images[["width", "height"]].max(axis=1)
+    sizes = images["width"].astype(str) + " x " + images["height"].astype(str)
+    colours = "channels differ by " + images["colour"].astype(str)
+    for kind, mask, details in (
+        (Kind.FLAT, images["remark"] == FLAT, None),
+        (Kind.DARK, images["remark"] == DARK, None),
+        (Kind.SIZE, (short < LEAST_SIDE) | (long > MOST_ASPECT * short), sizes),
+        (Kind.COLOUR, images["colour"] > COLOURED, colours),
+    ):
+        yield from (_row(kind, str(row), "" if details is None else details[row]) for row in images.index[mask])

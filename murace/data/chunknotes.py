@@ -1,0 +1,74 @@
+"""The note of a chunk that has been read: a chunk with a note is finished whatever happened next.
+
+It is written after the chunk's pixels are durable, and holds their digest: where they are not those any more, or a file
+is not the one that was read, the chunk is read again.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from murace.data.job import Chunk, Job, Outcome, Portion
+from murace.disk import disk_error
+from murace.errors import WorkspaceError
+from murace.files import PRIVATE
+from murace.seal import read_sealed, write_sealed
+
+
+def settle(job: Job, chunk: Chunk, descriptor: int, portion: Portion) -> None:
+    """Make a chunk's pixels durable, then note its outcome.
+
+    The descriptor must be the one through which the pixels were written: it is told of a failure to write them.
+
+    Raises:
+        MachineError: the pixels or the note cannot be written.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise disk_error(error, Path(job.pixels)) from error
+    note = {"outcomes": [vars(outcome) for outcome in portion.outcomes], "sha256": portion.sha256}
+    write_sealed(note_path(Path(job.notes), chunk), note, mode=PRIVATE)
+
+
+def note_path(folder: Path, chunk: Chunk) -> Path:
+    """Where a chunk's outcome is noted; its name says of which images, however they are cut another time."""
+    return folder / f"chunk-{chunk.first:06d}-{len(chunk.paths)}.json"
+
+
+def finished(job: Job, chunk: Chunk) -> list[Outcome] | None:
+    """The noted outcome of a chunk whose files are still those that were read and whose rows are, else None."""
+    path = note_path(Path(job.notes), chunk)
+    if not path.is_file():
+        return None
+    try:
+        note = read_sealed(path)
+        outcomes, written = [Outcome(**values) for values in note["outcomes"]], note["sha256"]
+    except (WorkspaceError, KeyError):  # a note without the digest is of an older murace
+        return None
+    now = [file_state(Path(job.root), name) for name in chunk.paths]
+    if now != [(outcome.length, outcome.modified) for outcome in outcomes]:
+        return None
+    return outcomes if _digest_of_rows(job, chunk, outcomes) == written else None
+
+
+def _digest_of_rows(job: Job, chunk: Chunk, outcomes: Sequence[Outcome]) -> str:
+    """The SHA-256 of what stands in the array now in the rows of a chunk's usable files."""
+    digest, length = hashlib.sha256(), job.size**2
+    with Path(job.pixels).open("rb") as file:
+        file.seek(job.offset + chunk.first * length)
+        for outcome in outcomes:
+            row = file.read(length)
+            if not outcome.reason:
+                digest.update(row)
+    return digest.hexdigest()
+
+
+def file_state(root: Path, name: str) -> tuple[int, int]:
+    """A file's length and time of change (ns); (-1, 0) where there is none."""
+    try:
+        status = os.stat(f"{root}/{name}")  # noqa: PTH116 - for 40,000 names a Path takes longer than the question
+    except OSError:
+        return -1, 0
+    return status.st_size, status.st_mtime_ns

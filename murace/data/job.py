@@ -1,0 +1,54 @@
+"""The words of reading: what all chunks share, a chunk, what came of a file, and what came of a chunk."""
+
+from dataclasses import dataclass
+
+FLAT, DARK = "flat", "dark"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all chunks share: where files are read, and the array (past its header) they go to."""
+
+    root: str
+    pixels: str
+    notes: str
+    offset: int
+    size: int
+    fit: str
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some consecutive images of the listing; `first` is the position of the first one."""
+
+    number: int
+    first: int
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One file: decoded (no reason) or rejected; `modified` in ns, with `length` -1 where there is no file.
+
+    `remark` is `flat` for a picture of one shade and `dark` for 16-bit data that use at most 12 bits. `pixels` and
+    `phash` (16 hexadecimal digits) are its fingerprint; `colour` as in `decode.Radiograph`.
+    """
+
+    reason: str = ""
+    width: int = 0
+    height: int = 0
+    sha256: str = ""
+    length: int = -1
+    modified: int = 0
+    remark: str = ""
+    pixels: str = ""
+    phash: str = ""
+    colour: int = 0
+
+
+@dataclass(frozen=True)
+class Portion:
+    """A chunk that has been read: an outcome per file, and the SHA-256 of the rows that went into the array."""
+
+    outcomes: list[Outcome]
+    sha256: str

@@ -1,0 +1,131 @@
+"""A contact sheet of what an audit found: copies side by side, odd pictures one by one; rows of the index, no ids."""
+
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from PIL import Image, ImageDraw
+
+from murace.data.audit import Kind
+from murace.data.store import Pixels
+from murace.opencv import cv2
+from murace.report.sheet import BACKGROUND, FAINT, INK, letters
+
+Bytes = npt.NDArray[np.uint8]
+TITLES = {
+    Kind.NEAR: "The same radiograph in two splits, by likeness",
+    Kind.LABELS: "One picture with both labels",
+    Kind.FILE: "Several identical files",
+    Kind.PIXELS: "Several files with identical pixels",
+    Kind.FLAT: "One shade",
+    Kind.DARK: "16 bits of which 12 are used",
+    Kind.SIZE: "Odd size",
+    Kind.COLOUR: "Colour",
+}
+PAIRED = (Kind.NEAR, Kind.LABELS, Kind.FILE, Kind.PIXELS)
+PER_LINE = {True: 4, False: 8}  # pairs; single pictures
+LINES = {Kind.NEAR: 6}  # of pictures at most, else two
+TILE, GAP, MARGIN, CAPTION, HEAD = 184, 16, 28, 46, 54  # pixels
+SEAM = 4  # between the two of a pair
+WIDTH = 2 * MARGIN + 8 * TILE + 7 * GAP
+
+
+@dataclass(frozen=True)
+class _Section:
+    """One kind's findings: how many there are, and those that are shown."""
+
+    kind: Kind
+    count: int
+    shown: pd.DataFrame
+
+    @property
+    def is_paired(self) -> bool:
+        return self.kind in PAIRED
+
+    @property
+    def height(self) -> int:
+        lines = -(-len(self.shown) // PER_LINE[self.is_paired])
+        return HEAD + lines * (TILE + CAPTION)
+
+
+def draw_sheet(findings: pd.DataFrame, index: pd.DataFrame, pixels: Pixels, *, synthetic: bool) -> bytes:
+    """Draw the findings as a PNG file; of each kind a few, and how many more there are.
+
+    Args:
+        findings: as `murace.data.audit.find` gives them.
+        index: columns `split` and `label`.
+        pixels: uint8 [N, S, S].
+        synthetic: whether to say that no patient was involved.
+    """
+    sections = list(_sections(findings))
+    top = 2 * MARGIN + 48
+    sheet = Image.new("RGB", (WIDTH, top + sum(each.height for each in sections) + MARGIN), BACKGROUND)
+    pen = ImageDraw.Draw(sheet)
+    said = " Synthetic: drawings, not radiographs." if synthetic else ""
+    found = "Numbers are rows of prepare/index.csv." if sections else "Nothing was found that could be shown."
+    pen.text((MARGIN, MARGIN), f"Audit of {len(pixels):,} images", font=letters(26), fill=INK, anchor="lt")
+    pen.text((MARGIN, MARGIN + 38), f"{found}{said}", font=letters(15), fill=FAINT, anchor="lt")
+    for section in sections:
+        _draw(sheet, pen, section, top, index, pixels)
+        top += section.height
+    return cv2.imencode(".png", np.asarray(sheet)[:, :, ::-1])[1].tobytes()
+
+
+def _sections(findings: pd.DataFrame) -> Iterator[_Section]:
+    for kind in TITLES:
+        own = findings[findings["kind"] == kind]
+        if len(own):
+            room = LINES.get(kind, 2) * PER_LINE[kind in PAIRED]
+            yield _Section(kind, len(own), own.head(room))
+
+
+def _draw(
+    sheet: Image.Image, pen: ImageDraw.ImageDraw, section: _Section, top: int, index: pd.DataFrame, pixels: Pixels
+) -> None:
+    """A heading, and the pictures below it."""
+    more = section.count - len(section.shown)
+    pen.line([(MARGIN, top + 4), (WIDTH - MARGIN, top + 4)], fill=(52, 54, 60))
+    pen.text((MARGIN, top + 18), TITLES[section.kind], font=letters(18), fill=INK, anchor="lt")
+    text = f"{section.count:,}" + (f", {more:,} more in findings.csv" if more else "")
+    pen.text((WIDTH - MARGIN, top + 20), text, font=letters(15), fill=FAINT, anchor="rt")
+    per_line = PER_LINE[section.is_paired]
+    for place, finding in enumerate(section.shown.to_dict("records")):
+        line, column = divmod(place, per_line)
+        left = MARGIN + column * (TILE + GAP) * (8 // per_line)
+        _tile(sheet, pen, (left, top + HEAD + line * (TILE + CAPTION)), finding, index, pixels)
+
+
+def _tile(
+    sheet: Image.Image,
+    pen: ImageDraw.ImageDraw,
+    corner: tuple[int, int],
+    finding: Mapping[Hashable, Any],
+    index: pd.DataFrame,
+    pixels: Pixels,
+) -> None:
+    """One or two pictures with their rows, and what was found in a line below."""
+    left, top = corner
+    rows = [int(row) for row in str(finding["rows"]).split()]
+    labels = index["label"]
+    unlike = [row for row in rows if labels[row] != labels[rows[0]]]  # of a conflict both sides are shown
+    for place, row in enumerate([rows[0], *unlike, *rows[1:]][:2]):
+        picture = np.array(pixels[row])
+        method = cv2.INTER_AREA if len(picture) > TILE else cv2.INTER_LINEAR
+        at = left + place * (TILE + SEAM)
+        sheet.paste(Image.fromarray(cv2.resize(picture, (TILE, TILE), interpolation=method)), (at, top))
+        caption = f"{row} {index['split'][row]}, {'abnormal' if labels[row] else 'normal'}"
+        pen.text((at, top + TILE + 17), caption, font=letters(12), fill=INK, anchor="ls")
+    pen.text((left, top + TILE + 34), _words(finding, len(rows)), font=letters(12), fill=FAINT, anchor="ls")
+
+
+def _words(finding: Mapping[Hashable, Any], count: int) -> str:
+    """What is known of a finding in a few words."""
+    found = [str(finding["detail"])] if finding["detail"] else []
+    if finding["kind"] == Kind.NEAR:
+        found += [f"{finding['distance']} bits apart", f"r {finding['correlation']:.3f}"]
+    if count > 2:
+        found.append(f"{count} files in all")
+    return ", ".join(found)

@@ -1,0 +1,91 @@
+"""audit: the prepared radiographs are searched for copies, contradictions and odd pictures, for a person to look at."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from murace.chain import PREPARE
+from murace.data import audit
+from murace.data.store import open_pixels, read_frame, read_index, write_frame
+from murace.errors import WorkspaceError
+from murace.files import PRIVATE, write_bytes
+from murace.record import Action, Record, Wish, commit, read, require, take_up, writing
+from murace.report.contact import draw_sheet
+from murace.watch import Watch
+from murace.workspace import Workspace
+
+CONSUMED = ("index.csv", "fingerprints.csv", "pixels.npy")
+TEXTS = ("rows", "detail", "splits", "labels")
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What was found: `findings` as in `findings.csv`, `counts` by kind with its zeros, and the sheet of pictures."""
+
+    skipped: bool
+    findings: pd.DataFrame
+    counts: dict[str, int]
+    sheet: Path
+    synthetic: bool
+    patient_level: bool
+
+
+def run(workspace: Workspace, *, wish: Wish, watch: Watch) -> Audited:
+    """Look for everything that `murace.data.audit` knows, unless that has been done.
+
+    An interrupted run starts over: it is short. Nothing that is found is an error; what must stop has stopped
+    `prepare`.
+
+    Raises:
+        WorkspaceError, MachineError, Interrupted: see their classes.
+    """
+    prepared = _prepared(workspace)
+    folder = workspace.audit
+    with writing(folder.folder):
+        consumed = {f"prepare/{name}": prepared.produced[name]["sha256"] for name in CONSUMED}
+        plan = take_up(folder.folder, "audit", {}, consumed, wish=wish, watch=watch)
+        if plan.action is not Action.SKIP:
+            require(workspace.prepare.folder, PREPARE, ("pixels.npy",))
+            info = _search(workspace, prepared, watch)
+            commit(folder.folder, [folder.findings.name, folder.sheet.name], info=info)
+        findings, record = read_frame(folder.findings, texts=TEXTS).astype({"distance": "Int64"}), read(folder.folder)
+        assert record is not None
+    return Audited(
+        skipped=plan.action is Action.SKIP,
+        findings=findings,
+        counts=record.info["counts"],
+        sheet=folder.sheet,
+        synthetic=bool(prepared.info["synthetic"]),
+        patient_level=bool(prepared.info["patient_level"]),
+    )
+
+
+def _prepared(workspace: Workspace) -> Record:
+    """The record of `prepare`, its tables checked.
+
+    Raises:
+        WorkspaceError: it is missing, unfinished, damaged, or of a murace that kept no fingerprints.
+    """
+    folder = workspace.prepare
+    record = require(folder.folder, PREPARE, ("index.csv",))
+    if folder.fingerprints.name not in record.produced:
+        raise WorkspaceError(
+            f"prepare in {workspace.root} is of an older murace, which kept no fingerprints of the images. "
+            f"Run: {PREPARE} --force"
+        )
+    return require(folder.folder, PREPARE, (folder.fingerprints.name,))
+
+
+def _search(workspace: Workspace, prepared: Record, watch: Watch) -> dict[str, Any]:
+    """Write the findings and their pictures; returns what the record says of them."""
+    folder = workspace.prepare
+    index, pixels = read_index(folder.index), open_pixels(folder.pixels)
+    prints = read_frame(folder.fingerprints, texts=("pixels", "phash", "remark")).fillna({"remark": ""})
+    findings = audit.find(index, prints, pixels, fit=str(prepared.params["fit"]), watch=watch)
+    write_frame(workspace.audit.findings, findings)
+    sheet = draw_sheet(findings, index, pixels, synthetic=bool(prepared.info["synthetic"]))
+    write_bytes(workspace.audit.sheet, sheet, mode=PRIVATE)  # a picture may have a name burned in
+    counts = audit.count(findings, int(prepared.info["findings"][audit.Kind.EMPTY]))
+    return {"images": len(index), "counts": counts}
