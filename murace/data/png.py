@@ -65,6 +65,8 @@ def _size(kind: bytes, body: bytes) -> tuple[int, int]:
     width, height, depth, colour = struct.unpack_from(">IIBB", body)
     if colour not in _SAMPLES or depth not in (1, 2, 4, 8, 16):
         raise ImageError(f"corrupt PNG: colour type {colour} with {depth} bits")
+    if depth == 1:
+        raise ImageError("1 bit per pixel: black and white is no radiograph; save it with its shades")
     samples = _SAMPLES[colour] if colour != _GREY_ALPHA else _SAMPLES[_RGB_ALPHA]  # OpenCV widens grey with alpha
     check_size(width, height, samples * max(1, depth // 8))
     return width, height

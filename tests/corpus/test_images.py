@@ -1,0 +1,76 @@
+"""Cases 1 to 22: a bad file stops `prepare` where it is more than 1 % of all, and never becomes a picture."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.corpus.case import CARRIED, MADE, REFUSED, SIDE, Case, carrier, prepare, rejected, verify
+from tests.corpus.images import CALM, PICTURES, Picture
+from tests.data.files import picture, png
+
+ODD = "odd.png"
+PLAIN = ("no patient column",)  # how the remarks begin that the carrier itself gives rise to
+
+
+def case_of(item: Picture) -> Case:
+    """The carrier with that file."""
+
+    def build(folder: Path) -> Sequence[object]:
+        manifest = carrier(folder, f"{ODD},1,train")
+        (folder / "source" / ODD).write_bytes(item.data())
+        return prepare(manifest)
+
+    def refused(folder: Path, answer: dict[str, Any]) -> None:
+        ((path, reason),) = rejected(folder)
+        assert path == ODD
+        assert re.search(item.reason, reason), reason
+
+    def accepted(folder: Path, answer: dict[str, Any]) -> None:
+        pixels = np.load(folder / "workspace/prepare/pixels.npy")
+        notes = [note for note in answer["notes"] if not note.startswith(PLAIN)]
+        assert (answer["rejected"], len(pixels)) == (0, CARRIED + 1)
+        assert notes == [] if item.note == CALM else re.search(item.note, *notes), notes
+        line = (folder / "workspace/prepare/index.csv").read_text().splitlines()[-1].split(",")
+        assert (line[1], line[7], line[8]) == (ODD, *map(str, item.size))
+        if item.pixels is not None:
+            assert np.abs(pixels[-1].astype(int) - item.pixels()).max() <= item.off
+
+    if item.reason:
+        says = f"1 of {CARRIED + 1} radiographs cannot be used, more than 1%.*--accept-rejects 1"
+        return Case(number=item.number, name=item.name, build=build, says=says, leaves=REFUSED, check=refused)
+    return Case(number=item.number, name=item.name, build=build, exit_code=0, leaves=MADE, check=accepted)
+
+
+CASES = [case_of(item) for item in PICTURES]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_file_is_read_as_it_is_meant_or_refused_with_its_reason(case: Case, here: Path) -> None:
+    verify(case, here)
+
+
+def test_a_few_bad_files_in_many_cost_only_themselves(here: Path) -> None:
+    bad = {f"bad-{item.number}.png": item for item in PICTURES if item.number in ("2", "5", "7a", "9a", "17", "20d")}
+    many = {f"more{number:03d}.png": picture(1000 + number, SIDE, SIDE) for number in range(100 * len(bad))}
+    rows = [f"{name},{number % 2},train" for number, name in enumerate(many)]
+    manifest = carrier(here, *rows, *(f"{name},1,train" for name in bad))
+    for name, data in {**{name: png(image) for name, image in many.items()}, **{n: i.data() for n, i in bad.items()}}.items():
+        (here / "source" / name).write_bytes(data)
+    verify(Case(number="0", name="few", build=lambda folder: prepare(manifest), exit_code=0, leaves=MADE), here)
+    assert [path for path, _ in rejected(here)] == sorted(bad)
+
+
+def test_no_file_starts_another_program(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostScript makes some image libraries look for Ghostscript."""
+    (here / "bin").mkdir()
+    for name in ("gs", "gswin64c", "convert", "magick"):
+        (here / "bin" / name).write_text(f"#!/bin/sh\ntouch {here}/started\n")
+        (here / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{here / 'bin'}:{os.environ['PATH']}")
+    verify(next(case for case in CASES if case.number == "9d"), here)
+    assert not (here / "started").exists()
