@@ -1,9 +1,12 @@
 """One case of the bad-input corpus: what is laid out, what is typed, and how murace must answer."""
 
+import csv
 import json
 import os
+import re
 import stat
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import cache
@@ -30,6 +33,7 @@ MADE = ("workspace", "workspace/prepare", *(f"workspace/prepare/{name}" for name
 )))  # fmt: skip
 UNTOUCHED = ()
 
+Fault = Callable[[], AbstractContextManager[object]]
 KINDS = {0: "", 2: "UsageError", 3: "DataError", 4: "WorkspaceError", 5: "MachineError"}
 
 
@@ -38,8 +42,8 @@ class Case:
     """What is laid out in an empty folder by `build`, which returns the words to type there, and the answer.
 
     `says` is a regular expression: of the error's message, or of all that is said where nothing is refused. `leaves`
-    are patterns of what may stand there afterwards that did not before; nothing else, and nothing may change. `check`
-    looks closer, at the folder and the object that `--json` prints.
+    are patterns of what may stand there afterwards that did not before; nothing else, and nothing may change but what
+    the case itself `moves`. `check` looks closer, at the folder and the object that `--json` prints.
     """
 
     number: str
@@ -48,6 +52,7 @@ class Case:
     exit_code: int = 3
     says: str = ""
     leaves: Sequence[str] = UNTOUCHED
+    moves: Sequence[str] = ()
     check: Callable[[Path, dict[str, Any]], None] = field(default=lambda folder, answer: None)
 
     @property
@@ -69,22 +74,21 @@ class Outcome:
     changed: set[str]
 
 
-def carry_out(case: Case, folder: Path) -> Outcome:
-    """Lay the case out in `folder`, which is the current one, and type it."""
+def carry_out(case: Case, folder: Path, during: Fault = nullcontext) -> Outcome:
+    """Lay the case out in `folder`, which is the current one, and type it; things go wrong `during` it."""
     words = case.build(folder)
     before = tree(folder)
-    result = typed(*words, "--json")
+    with during():
+        result = typed(*words, "--json")
     after = tree(folder)
     changed = {name for name, state in before.items() if after.get(name) != state}
     # A usage error found before any command has begun prints its object too.
     return Outcome(result, json.loads(result.stdout), set(after) - set(before), changed)
 
 
-def verify(case: Case, folder: Path) -> None:
+def verify(case: Case, folder: Path, during: Fault = nullcontext) -> None:
     """The exit code, the kind of error, one line that says why, no traceback, and nothing left behind."""
-    import re
-
-    done = carry_out(case, folder)
+    done = carry_out(case, folder, during)
     error = done.answer.get("error", {"kind": "", "message": "", "exit_code": 0})
     assert (done.result.exit_code, error["exit_code"], error["kind"]) == (
         case.exit_code, case.exit_code, KINDS[case.exit_code]
@@ -96,7 +100,7 @@ def verify(case: Case, folder: Path) -> None:
     assert all(letter.isprintable() for letter in error["message"])
     assert all(letter.isprintable() or letter == "\n" for letter in done.result.stderr)
     assert {name for name in done.added if not any(fnmatch(name, each) for each in case.leaves)} == set()
-    assert done.changed == set()
+    assert done.changed - {*case.moves} == set()
     case.check(folder, done.answer)
 
 
@@ -145,7 +149,5 @@ def prepare(source: object, *more: object) -> list[object]:
 
 def rejected(folder: Path) -> list[tuple[str, str]]:
     """The rows of `rejected.csv`."""
-    import csv
-
     with (folder / REJECTED).open(newline="") as file:
         return [(path, reason) for path, reason in csv.reader(file)][1:]

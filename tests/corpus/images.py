@@ -190,7 +190,9 @@ PICTURES = [
         data=lambda: png(np.ascontiguousarray(np.rot90(HERE[:, :8])), chunk(b"eXIf", exif(6))),
     ),
     Picture(number="17", name="animated", data=animated, reason="^animated PNG$"),
-    Picture(number="18a", name="a bomb of 12000", data=lambda: bomb(12_000, 12_000), reason="^too large: 12000 x 12000"),
+    Picture(
+        number="18a", name="a bomb of 12000", data=lambda: bomb(12_000, 12_000), reason="^too large: 12000 x 12000",
+    ),
     Picture(number="18b", name="a bomb of 100000", data=lambda: bomb(100_000, 100_000), reason="^too large: 100000 x"),
     Picture(number="18c", name="deep and wide", data=lambda: bomb(7000, 7000, 16, 6), reason="^too large: 7000 x 7000"),
     Picture(
@@ -204,7 +206,9 @@ PICTURES = [
     Picture(number="20d", name="a speck", data=sized(7, 7), reason="^too small: 7 x 7 pixels"),
     Picture(number="20e", name="the smallest", data=sized(8, 80), size=(80, 8)),
     Picture(number="21a", name="black", data=constant(0), pixels=lambda: np.zeros_like(HERE), note="single shade"),
-    Picture(number="21b", name="white", data=constant(255), pixels=lambda: np.full_like(HERE, 255), note="single shade"),
+    Picture(
+        number="21b", name="white", data=constant(255), pixels=lambda: np.full_like(HERE, 255), note="single shade",
+    ),
     Picture(number="21c", name="seven", data=constant(7), pixels=lambda: np.full_like(HERE, 7), note="single shade"),
     Picture(number="22", name="a zip behind it", data=lambda: whole() + b"PK\3\4" + bytes(64), pixels=lambda: HERE),
     Picture(number="22b", name="only a signature", data=lambda: SIGNATURE, reason="^truncated PNG$"),

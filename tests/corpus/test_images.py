@@ -59,7 +59,10 @@ def test_a_few_bad_files_in_many_cost_only_themselves(here: Path) -> None:
     many = {f"more{number:03d}.png": picture(1000 + number, SIDE, SIDE) for number in range(100 * len(bad))}
     rows = [f"{name},{number % 2},train" for number, name in enumerate(many)]
     manifest = carrier(here, *rows, *(f"{name},1,train" for name in bad))
-    for name, data in {**{name: png(image) for name, image in many.items()}, **{n: i.data() for n, i in bad.items()}}.items():
+    for name, data in {
+        **{name: png(image) for name, image in many.items()},
+        **{n: i.data() for n, i in bad.items()},
+    }.items():
         (here / "source" / name).write_bytes(data)
     verify(Case(number="0", name="few", build=lambda folder: prepare(manifest), exit_code=0, leaves=MADE), here)
     assert [path for path, _ in rejected(here)] == sorted(bad)
