@@ -100,7 +100,7 @@ def same_bytes(folder: Path) -> Sequence[object]:
 
 def label(value: str) -> Any:
     """A row with that label."""
-    return lambda folder: listed(folder, "odd.png", whole(), row="{},%s,train" % value)  # noqa: UP031 - braces are the row's
+    return lambda folder: listed(folder, "odd.png", whole(), row=f"{{}},{value},train")
 
 
 def patient(value: str) -> Any:
@@ -189,7 +189,8 @@ MANIFESTS = [
         says=rf"{NOT_INSIDE}'\.\.' in it",
     ),
     Case(
-        number="28d", name="NUL", build=lambda folder: listed(folder, "a\0.png"), says="not a UTF-8 csv file: it has NUL",
+        number="28d", name="NUL", build=lambda folder: listed(folder, "a\0.png"),
+        says="not a UTF-8 csv file: it has NUL",
     ),
     Case(
         number="28e", name="a drive", build=lambda folder: listed(folder, "C:/x.png"), says=f"{NOT_INSIDE}an absolute",
@@ -242,7 +243,8 @@ MANIFESTS = [
         leaves=REFUSED, check=reasons(WRONG, WRONG),
     ),
     Case(
-        number="34a", name="an empty study", says="1 of 33 radiographs cannot be used", leaves=REFUSED, check=reasons(EMPTY),
+        number="34a", name="an empty study",
+        says="1 of 33 radiographs cannot be used", leaves=REFUSED, check=reasons(EMPTY),
         build=mura(appended(("train_labeled_studies.csv", f"MURA-v1.1/{ANOTHER}/,0"))),
     ),
     Case(
@@ -265,7 +267,8 @@ MANIFESTS = [
     ),
     *(
         Case(
-            number=f"37{letter}", name=f"formula {letter}", build=patient(value), says=r"column patient \(line 14: begins with",
+            number=f"37{letter}", name=f"formula {letter}", build=patient(value),
+            says=r"column patient \(line 14: begins with",
         )
         for letter, value in zip("abc", ("=HYPERLINK(1)", "+1", "@x"), strict=True)
     ),
@@ -276,7 +279,8 @@ MANIFESTS = [
     Case(number="37e", name="an id with markup", build=patient("<img src=x onerror=alert1>"), exit_code=0, leaves=MADE),
     Case(number="37f", name="an id with braces", build=patient("{{7*7}}"), exit_code=0, leaves=MADE),
     Case(
-        number="38a", name="no positive in training", build=one_class("train"), says=f"{CLASSES}.*all train: 0 p", leaves=REFUSED,
+        number="38a", name="no positive in training", build=one_class("train"),
+        says=f"{CLASSES}.*all train: 0 p", leaves=REFUSED,
     ),
     Case(
         number="38b", name="no positive in validation", build=one_class("validation"), leaves=REFUSED,

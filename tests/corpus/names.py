@@ -164,10 +164,12 @@ NAMES = [
         exit_code=0, leaves=MADE, check=kept,
     ),
     Case(
-        number="23i", name="twin paths", build=twins("path"), says="one name in two Unicode spellings, as path: b.b.\\.png",
+        number="23i", name="twin paths", build=twins("path"),
+        says="one name in two Unicode spellings, as path: b.b.\\.png",
     ),
     Case(
-        number="23j", name="twin patients", build=twins("patient"), says="two Unicode spellings, as patient: b.b.\\.png",
+        number="23j", name="twin patients", build=twins("patient"),
+        says="two Unicode spellings, as patient: b.b.\\.png",
     ),
     Case(
         number="24a", name="a link to passwd", build=linked("/etc/passwd"),
