@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.corpus.case import CARRIED, MADE, REFUSED, SIDE, Case, carrier, prepare, rejected, verify
+from tests.corpus.case import CARRIED, MADE, REFUSED, SIDE, Case, carrier, parameters, prepare, rejected, verify
 from tests.corpus.images import CALM, PICTURES, Picture
 from tests.data.files import picture, png
 
@@ -49,7 +49,7 @@ def case_of(item: Picture) -> Case:
 CASES = [case_of(item) for item in PICTURES]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", parameters(CASES))
 def test_a_file_is_read_as_it_is_meant_or_refused_with_its_reason(case: Case, here: Path) -> None:
     verify(case, here)
 

@@ -5,8 +5,8 @@ The tests may run as root, whom no mode keeps out; so the system's calls are mad
 
 import errno
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,22 @@ from tests.data.files import make_mura
 ODD = "odd.png"
 
 
-@dataclass(frozen=True)
-class Unsteady:
-    """A case, and what happens while it is carried out."""
-
-    case: Case
-    fault: Callable[[pytest.MonkeyPatch], None]
+Patch = Callable[[pytest.MonkeyPatch], None]
 
 
-def denied(name: str) -> Callable[[pytest.MonkeyPatch], None]:
+def meanwhile(patch: Patch) -> Callable[[], AbstractContextManager[None]]:
+    """The system answers otherwise for as long as a case is carried out."""
+
+    @contextmanager
+    def patched() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            patch(monkeypatch)
+            yield
+
+    return patched
+
+
+def denied(name: str) -> Patch:
     """A file or folder of that name may not be opened, and what is in the folder not even looked at."""
     open_file, open_folder, look = Path.open, os.scandir, os.stat
 
@@ -58,7 +65,7 @@ def denied(name: str) -> Callable[[pytest.MonkeyPatch], None]:
     return fault
 
 
-def meanwhile(change: Callable[[Path], object]) -> Callable[[pytest.MonkeyPatch], None]:
+def once_open(change: Callable[[Path], object]) -> Patch:
     """Something happens to the odd file once it is open."""
     look = os.fstat
 
@@ -83,7 +90,7 @@ def touch(path: Path) -> None:
     os.utime(path, ns=(1, path.stat().st_mtime_ns + 10**9))
 
 
-def listing_first(change: Callable[[], object]) -> Callable[[pytest.MonkeyPatch], None]:
+def once_listed(change: Callable[[], object]) -> Patch:
     """Something happens after the source has been listed and before its files are read."""
     from murace.data import reading
 
@@ -107,46 +114,38 @@ def mura(folder: Path) -> Any:
     return prepare("source")
 
 
-def refused(number: str, name: str, reason: str) -> Case:
-    """The odd file is refused for that reason; what becomes of it is not murace's doing."""
-    return Case(
-        number=number,
-        name=name,
-        build=odd,
-        says=COUNT,
-        leaves=REFUSED,
-        check=says(reason, ODD),
-        moves=(f"source/{ODD}",),
-    )
-
-
 def exchange() -> None:
     """A folder of the same name."""
     Path("source", ODD).unlink()
     Path("source", ODD).mkdir()
 
 
-CHANGED = "changed while it was read"
+def refused(number: str, name: str, reason: str, patch: Patch) -> Case:
+    """The odd file is refused for that reason; what becomes of it is not murace's doing."""
+    return Case(
+        number=number, name=name, build=odd, during=meanwhile(patch), says=COUNT,
+        leaves=REFUSED, check=says(reason, ODD), moves=(f"source/{ODD}",),
+    )  # fmt: skip
+
+
+def closed(number: str, name: str, build: Callable[[Path], Any], file: str) -> Case:
+    """A csv file that may not be read."""
+    words = f"{file} cannot be read: Permission denied"
+    return Case(number=number, name=name, build=build, during=meanwhile(denied(file)), says=words)
+
+
+CHANGED, DENIED = "changed while it was read", "cannot be read: Permission denied"
 UNSTEADY = [
-    Unsteady(refused("25a", "an unreadable file", "cannot be read: Permission denied"), denied(ODD)),
-    Unsteady(
-        Case(number="25b", name="an unreadable manifest", build=odd, says="csv cannot be read: Permission denied"),
-        denied("manifest.csv"),
+    refused("25a", "an unreadable file", DENIED, denied(ODD)),
+    closed("25b", "an unreadable manifest", odd, "manifest.csv"),
+    closed("25c", "an unreadable csv of MURA", mura, "train_image_paths.csv"),
+    Case(
+        number="25d", name="an unreadable folder", build=mura, during=meanwhile(denied("patient00001")),
+        says="2 of 32 radiographs cannot be used", leaves=REFUSED, check=reasons(DENIED, DENIED),
     ),
-    Unsteady(
-        Case(number="25c", name="an unreadable csv of MURA", build=mura, says="csv cannot be read: Permission denied"),
-        denied("train_image_paths.csv"),
-    ),
-    Unsteady(
-        Case(
-            number="25d", name="an unreadable folder", build=mura, says="2 of 32 radiographs cannot be used",
-            leaves=REFUSED, check=reasons(*["cannot be read: Permission denied"] * 2),
-        ),
-        denied("patient00001"),
-    ),
-    Unsteady(refused("26a", "it grows", CHANGED), meanwhile(grow)),
-    Unsteady(refused("26b", "it is written anew", CHANGED), meanwhile(touch)),
-    Unsteady(refused("26c", "it shrinks", CHANGED), meanwhile(lambda path: os.truncate(path, 40))),
-    Unsteady(refused("26d", "it goes", "missing"), listing_first(lambda: Path("source", ODD).unlink())),
-    Unsteady(refused("26e", "a folder takes its place", "not a regular file"), listing_first(exchange)),
+    refused("26a", "it grows", CHANGED, once_open(grow)),
+    refused("26b", "it is written anew", CHANGED, once_open(touch)),
+    refused("26c", "it shrinks", CHANGED, once_open(lambda path: os.truncate(path, 40))),
+    refused("26d", "it goes", "missing", once_listed(lambda: Path("source", ODD).unlink())),
+    refused("26e", "a folder takes its place", "not a regular file", once_listed(exchange)),
 ]  # fmt: skip
