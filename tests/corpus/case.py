@@ -71,6 +71,7 @@ class Case:
 class Outcome:
     """What came of a case: the process's answer, and the differences in its folder."""
 
+    words: Sequence[object]
     result: Result
     answer: dict[str, Any]
     added: set[str]
@@ -82,11 +83,11 @@ def carry_out(case: Case, folder: Path) -> Outcome:
     words = case.build(folder)
     before = tree(folder)
     with case.during():
-        result = typed(*words, "--json")
+        result = typed(*words[:1], "--json", *words[1:])
     after = tree(folder)
     changed = {name for name, state in before.items() if after.get(name) != state}
     # A usage error found before any command has begun prints its object too.
-    return Outcome(result, json.loads(result.stdout), set(after) - set(before), changed)
+    return Outcome(words, result, json.loads(result.stdout), set(after) - set(before), changed)
 
 
 def verify(case: Case, folder: Path) -> None:
@@ -99,7 +100,7 @@ def verify(case: Case, folder: Path) -> None:
     assert "Traceback" not in done.result.output
     said = error["message"] if case.exit_code else done.result.stderr + json.dumps(done.answer)
     assert re.search(case.says, said), said
-    assert len(error["message"]) < 2000
+    assert len(error["message"]) < 2000 + sum(len(str(word)) for word in done.words)
     assert all(letter.isprintable() for letter in error["message"])
     assert all(letter.isprintable() or letter == "\n" for letter in done.result.stderr)
     assert {name for name in done.added if not any(fnmatch(name, each) for each in case.leaves)} == set()
