@@ -22,7 +22,7 @@ WRONG = [
     ("no batch", "train --batch-size 0", "--batch-size must be at least 2, not 0"),
     ("too large a seed", f"train --seed {2**64}", r"--seed must be between 0 and 2\^63 - 1, not 18446744073709551616"),
     ("a seed below zero", "prepare . --seed -1", "--seed must be between 0 and"),
-    ("no number of digits", "train --epochs ०१x", "Input should be a valid integer"),
+    ("no number of digits", "train --epochs \u0967x", "Input should be a valid integer"),
     ("a nan width", "train --width nan", "--width must be a positive number"),
     ("a width without end", "train --width 1e999", "--width must be a positive number"),
     ("a misspelt option", "train --epoch 3", "No such option: --epoch .*--epochs"),
@@ -51,18 +51,10 @@ ARGUMENTS = [
     for place, (name, words, says) in enumerate(WRONG)
 ]
 
-NAMES = {
-    "blanks": "a b  c.png",
-    "a command": "$(touch x).png",
-    "a semicolon": ";touch x;.png",
-    "a pipe": "a|touch x.png",
-    "quotes": "a'b\"c.png",
-    "a dash": "-rf",
-    "an option": "--out=y.png",
-    "markup": "<img src=x onerror=alert(1)>.png",
-    "braces": "{{7*7}}.png",
-    "a star": "*.png",
-}
+NAMES = (
+    "a b  c.png", "$(touch x).png", ";touch x;.png", "a|touch x.png", "a'b\"c.png", "-rf", "--out=y.png",
+    "<img src=x onerror=alert(1)>.png", "{{7*7}}.png", "*.png", "\x1b[31mred.png", "a\nb.png",
+)  # fmt: skip
 DRAWN = ("overlays", "overlays/*")
 
 
@@ -72,9 +64,9 @@ def view(folder: Path, name: str = "a.png") -> str:
     return name
 
 
-def cam(name: str, *more: object) -> Callable[[Path], Sequence[object]]:
-    """Draw the view of that name."""
-    return lambda folder: ("cam", "--group", "elbow", *CPU, *more, "--", view(folder, name))
+def hostile(folder: Path) -> Sequence[object]:
+    """Views of such names, each a study of its own."""
+    return ("cam", "--group", "elbow", *CPU, "--", *(view(folder, name) for name in NAMES))
 
 
 class Reader(HTMLParser):
@@ -92,10 +84,13 @@ class Reader(HTMLParser):
 def harmless(folder: Path, answer: dict[str, Any]) -> None:
     """The page holds no script, no handler, nothing from outside; nothing was started; no patient is named."""
     page = (folder / "overlays/index.html").read_text()
+    assert len(answer["studies"]) == len(NAMES)
     for tag, attributes in Reader(page).elements:
         assert tag not in ("script", "iframe", "object", "embed")
         assert not any(name.startswith("on") for name in attributes)
-        assert not any((attributes.get(name) or "").startswith(("http", "//", "javascript")) for name in ("src", "href"))
+        assert not any(
+            (attributes.get(name) or "").startswith(("http", "//", "javascript")) for name in ("src", "href")
+        )
     assert not (folder / "x").exists()
     assert "patient" not in page.replace("patients", "")
 
@@ -150,16 +145,22 @@ def only(*words: object) -> Callable[[Path], Sequence[object]]:
 
 STUDY = "elbow-patient00001-study1"
 OVERLAYS = [
-    *(
-        Case(number=f"48{chr(97 + place)}", name=name, build=cam(text), exit_code=0, leaves=DRAWN, check=harmless)
-        for place, (name, text) in enumerate(NAMES.items())
-    ),
+    Case(number="48a", name="hostile names", build=hostile, exit_code=0, leaves=DRAWN, check=harmless),
     Case(number="48k", name="a name above", build=patient, exit_code=0, leaves=DRAWN, check=unnamed),
     Case(number="48l", name="a dash without --", build=only("cam", "-rf"), exit_code=2, says="No such option: -r"),
-    Case(number="48m", name="a URL", build=only("cam", "https://example.org/a.png", *CPU), says="no such file or folder"),
-    Case(number="48n", name="another layer", build=asked("--method", "layer4"), exit_code=2, says="unknown method 'layer4'"),
+    Case(
+        number="48m", name="a URL", build=only("cam", "https://example.org/a.png", *CPU),
+        says="no such file or folder",
+    ),
+    Case(
+        number="48n", name="another layer", build=asked("--method", "layer4"),
+        exit_code=2, says="unknown method 'layer4'",
+    ),
     Case(number="48o", name="no group", build=asked("--group", "knee"), exit_code=2, says="elbow, wrist"),
-    Case(number="48p", name="a page that is mine", build=foreign("index.html"), exit_code=2, says="index.html was not written"),
+    Case(
+        number="48p", name="a page that is mine", build=foreign("index.html"),
+        exit_code=2, says="index.html was not written",
+    ),
     Case(
         number="48q", name="a picture that is mine", build=foreign(f"{STUDY}/image1.png"),
         exit_code=2, says="image1.png was not written by murace cam",
@@ -169,6 +170,12 @@ OVERLAYS = [
         exit_code=2, says="study.json was not written by murace cam",
     ),
     Case(number="48s", name="a file as folder", build=out("file"), exit_code=5, says="cannot write file/.lock"),
-    Case(number="48t", name="a folder nowhere", build=out("/proc/nowhere"), exit_code=5, says="cannot write /proc/nowhere"),
-    Case(number="48u", name="a file at home", build=out("elsewhere/deep"), exit_code=0, leaves=("elsewhere", "elsewhere/*")),
+    Case(
+        number="48t", name="a folder nowhere", build=out("/proc/nowhere"),
+        exit_code=5, says="cannot write /proc/nowhere",
+    ),
+    Case(
+        number="48u", name="a file at home", build=out("elsewhere/deep"),
+        exit_code=0, leaves=("elsewhere", "elsewhere/*"),
+    ),
 ]  # fmt: skip

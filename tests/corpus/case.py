@@ -5,6 +5,7 @@ import json
 import os
 import re
 import stat
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -69,9 +70,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a case: the process's answer, and the differences in its folder."""
+    """What came of a case: the answer, after how many seconds of this process, and the differences in its folder."""
 
     words: Sequence[object]
+    seconds: float
     result: Result
     answer: dict[str, Any]
     added: set[str]
@@ -82,15 +84,17 @@ def carry_out(case: Case, folder: Path) -> Outcome:
     """Lay the case out in `folder`, which is the current one, and type it."""
     words = case.build(folder)
     before = tree(folder)
+    start = time.process_time()
     with case.during():
         result = typed(*words[:1], "--json", *words[1:])
+    seconds = time.process_time() - start
     after = tree(folder)
     changed = {name for name, state in before.items() if after.get(name) != state}
     # A usage error found before any command has begun prints its object too.
-    return Outcome(words, result, json.loads(result.stdout), set(after) - set(before), changed)
+    return Outcome(words, seconds, result, json.loads(result.stdout), set(after) - set(before), changed)
 
 
-def verify(case: Case, folder: Path) -> None:
+def verify(case: Case, folder: Path) -> Outcome:
     """The exit code, the kind of error, one line that says why, no traceback, and nothing left behind."""
     done = carry_out(case, folder)
     error = done.answer.get("error", {"kind": "", "message": "", "exit_code": 0})
@@ -106,6 +110,7 @@ def verify(case: Case, folder: Path) -> None:
     assert {name for name in done.added if not any(fnmatch(name, each) for each in case.leaves)} == set()
     assert {name for name in done.changed if not any(fnmatch(name, each) for each in case.moves)} == set()
     case.check(folder, done.answer)
+    return done
 
 
 def tree(folder: Path) -> dict[str, tuple[object, ...]]:

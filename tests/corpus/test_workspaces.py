@@ -5,23 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from murace.errors import Interrupted
-from murace.record import Wish
-from murace.steps import train
 from murace.workspace import Workspace
 from tests.corpus.case import Case, parameters, verify
 from tests.corpus.workspaces import FINISHED, PLACES, UNFINISHED
-from tests.steps.test_train import StopAfter
-from tests.workshop import CPU, tiny_config, tiny_workspace
-
-
-@pytest.fixture(scope="session")
-def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace whose training was stopped after the first epoch and a step."""
-    workspace = tiny_workspace(tmp_path_factory.mktemp("unfinished") / "workspace")
-    with pytest.raises(Interrupted):
-        train.run(workspace, tiny_config(), machine=CPU, wish=Wish(), watch=StopAfter(9))
-    return workspace.root
 
 
 @pytest.mark.parametrize("case", parameters(UNFINISHED))
