@@ -52,7 +52,8 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         if end > len(data):
             raise ImageError("truncated PNG")
         if zlib.crc32(view[start + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
-            raise ImageError(f"corrupt PNG: wrong checksum in chunk {kind.decode('ascii', 'backslashreplace')}")
+            # Four letters, as the format has it; any other bytes could steer a terminal.
+            raise ImageError(f"corrupt PNG: wrong checksum in a chunk{f' {kind.decode()}' if kind.isalpha() else ''}")
         yield kind, start, end
         if kind == b"IEND":
             return
