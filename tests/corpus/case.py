@@ -30,8 +30,8 @@ LOCK = "workspace/prepare/.lock"
 REJECTED = "workspace/prepare/rejected.csv"
 # A refused prepare leaves the list of what it cannot use and, for its next try, what it has read; no result.
 REFUSED = (LOCK, REJECTED, "workspace", "workspace/prepare", "workspace/prepare/partial", "workspace/prepare/partial/*")
-MADE = ("workspace", "workspace/prepare", *(f"workspace/prepare/{name}" for name in (
-    ".lock", "index.csv", "pixels.npy", "counts.csv", "rejected.csv", "sources.csv", "step.json"
+MADE = (LOCK, "workspace", *(f"workspace/{name}" for name in (
+    "prepare", "prepare/*.csv", "prepare/pixels.npy", "prepare/step.json"
 )))  # fmt: skip
 UNTOUCHED = ()
 

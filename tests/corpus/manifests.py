@@ -228,10 +228,11 @@ MANIFESTS = [
     ),
     Case(
         number="32b", name="an image with both labels", build=rows("odd0.png,1,train", "odd0.png,0,train"),
-        says=r"label conflict: both labels for 1 image: odd0\.png",
+        says=r"label conflict: both labels for 1 image: odd0\.png", leaves=REFUSED,
     ),
     Case(
-        number="32c", name="a study with both labels", says=r"label conflict: both labels for 1 study: all/s",
+        number="32c", name="a study with both labels",
+        says=r"label conflict: both labels for 1 study: all/s", leaves=REFUSED,
         build=rows(
             "odd0.png,1,train,s", "odd1.png,0,train,s",
             header="path,label,split,study", row="{path},{label},{split},s{number}",
@@ -256,14 +257,20 @@ MANIFESTS = [
         )),
     ),
     Case(
-        number="35a", name="a patient in two splits", says=f"{IN_TWO}p0$",
+        number="35a", name="a patient in two splits", says=rf"{IN_TWO}p0\b", leaves=REFUSED,
         build=rows("odd0.png,1,test,p0", header="path,label,split,patient", row="{path},{label},{split},p{number}"),
     ),
-    Case(number="35b", name="across regions", build=both_parts("patient00001", "HAND"), says=f"{IN_TWO}patient00001$"),
-    Case(number="35c", name="across zeros", build=both_parts("patient1", "ELBOW"), says=f"{IN_TWO}patient00001$"),
+    Case(
+        number="35b", name="across regions", build=both_parts("patient00001", "HAND"),
+        says=rf"{IN_TWO}patient00001\b", leaves=REFUSED,
+    ),
+    Case(
+        number="35c", name="across zeros", build=both_parts("patient1", "ELBOW"),
+        says=rf"{IN_TWO}patient00001\b", leaves=REFUSED,
+    ),
     Case(
         number="36", name="identical bytes across splits", build=same_bytes, leaves=REFUSED,
-        says=r"identical images in two given splits, 1 times?: a/odd\.png \(train\) = b/odd\.png \(test\)",
+        says=r"identical images in two given splits, 1 times?.*: a/odd\.png \(train\) = b/odd\.png \(test\)",
     ),
     *(
         Case(

@@ -266,8 +266,8 @@ def state(number: str, name: str, change: Change, **more: Any) -> Case:
 
 UNFINISHED = [
     state("39a", "a pickle as state", as_it_is(evil), says=DIFFERS),
-    state("39b", "a pickle with its digest", in_state(evil), says="damaged", awaits=GATE),
-    state("39c", "torch.save with its digest", in_state(evil_zip), says="damaged", awaits=GATE),
+    state("39b", "a pickle with its digest", in_state(evil), says="checkpoint", awaits=GATE),
+    state("39c", "torch.save with its digest", in_state(evil_zip), says="checkpoint", awaits=GATE),
     state("40a", "cut", as_it_is(lambda: newest().read_bytes()[:1000]), says=f"{DIFFERS}.*delete .*000001-000001.json"),
     state("40b", "no byte", as_it_is(lambda: b""), says=DIFFERS),
     state("40c", "HTML", as_it_is(lambda: b"<!DOCTYPE html><p>404"), says=DIFFERS),
@@ -290,7 +290,7 @@ UNFINISHED = [
           says="the loss is not finite"),
     state("44a", "a tensor less", in_state(lambda: tensors(newest(), lose)), says="does not fit this run"),
     state("44b", "a tensor more", in_state(lambda: tensors(newest(), gain)), says="does not fit this run"),
-    state("44c", "a state's long header", in_state(long_header), says="damaged", awaits=GATE),
+    state("44c", "a state's long header", in_state(long_header), says="checkpoint", awaits=GATE),
     state("46a", "a second writer", nothing, during=held,
           says=r"convnet is in use by process \d+ on \S+ since 20\d\d-\d\d-\d\dT\S+: wait for it, or end that process"),
     state("46b", "the first one was killed", killed, **GONE_ON, says="resuming after epoch 1"),
