@@ -1,5 +1,6 @@
 """Gates of `prepare`: csv files, paths and pictures."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def enter_path(data: bytes) -> None:
     root = _tree()
     place = locate(root, data.decode(errors="replace"))
     assert place.is_relative_to(root)
-    if place.is_file():
+    if os.path.isfile(place):  # noqa: PTH113 - a Path would complain of a name that is too long
         assert place.read_bytes() == b"inside"
 
 
