@@ -8,6 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.fuzz.targets import PLACES, gate_of
+
 
 def main() -> None:
     """Hand the gate over to atheris, which ends the process."""
@@ -15,14 +17,13 @@ def main() -> None:
         import atheris
     except ImportError:
         sys.exit('fuzzing needs atheris: pip install "murace[fuzz]"')
-    with atheris.instrument_imports(include=["murace"]):
-        from tests.fuzz.targets import TARGETS
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
-    parser.add_argument("target", choices=sorted(TARGETS))
+    parser.add_argument("target", choices=sorted(PLACES))
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--corpus", type=Path)
     given = parser.parse_args()
-    gate = TARGETS[given.target]
+    with atheris.instrument_imports(include=["murace"]):
+        gate = gate_of(given.target)
     corpus = given.corpus or Path(tempfile.mkdtemp(prefix=f"murace-{gate.name}-"))
     corpus.mkdir(parents=True, exist_ok=True)
     for number, data in enumerate(gate.seeds()):

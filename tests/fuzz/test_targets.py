@@ -3,7 +3,7 @@
 import pytest
 
 from tests.fuzz.mutation import mutated
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import PLACES, gate_of
 
 BLIND = {"words": 30, "state": 100, "mura": 150}
 NIGHTLY = 20_000
@@ -12,12 +12,12 @@ OPEN = pytest.mark.xfail(reason="seal and checkpoint.latest_state let other erro
 
 def names() -> list[object]:
     """The gates; two of them wait for a mend."""
-    return [pytest.param(name, marks=OPEN if name in ("record", "state") else ()) for name in TARGETS]
+    return [pytest.param(name, marks=OPEN if name in ("record", "state") else ()) for name in PLACES]
 
 
 @pytest.mark.parametrize("name", names())
 def test_only_a_gates_own_errors_come_out_of_it(name: str) -> None:
-    gate = TARGETS[name]
+    gate = gate_of(name)
     seeds = gate.seeds()
     lets_in = [gate.try_(seed) for seed in seeds]
     assert any(lets_in)  # else nothing behind the gate is ever reached
@@ -28,7 +28,7 @@ def test_only_a_gates_own_errors_come_out_of_it(name: str) -> None:
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", names())
 def test_nor_after_thousands_of_changes(name: str) -> None:
-    gate = TARGETS[name]
+    gate = gate_of(name)
     for data in mutated(gate.seeds(), NIGHTLY, seed=1):
         gate.try_(data)
 
@@ -41,7 +41,7 @@ def test_a_finding_is_not_swallowed() -> None:
         raise KeyError(data)
 
     with pytest.raises(KeyError):
-        replace(TARGETS["path"], enter=broken).try_(b"a")
+        replace(gate_of("path"), enter=broken).try_(b"a")
 
 
 def test_the_changes_are_the_same_every_time() -> None:
