@@ -193,7 +193,10 @@ PICTURES = [
     Picture(
         number="18a", name="a bomb of 12000", data=lambda: bomb(12_000, 12_000), reason="^too large: 12000 x 12000",
     ),
-    Picture(number="18b", name="a bomb of 100000", data=lambda: bomb(100_000, 100_000), reason="100000 pixels, a side may"),
+    Picture(
+        number="18b", name="a bomb of 100000", data=lambda: bomb(100_000, 100_000),
+        reason="100000 pixels, a side may",
+    ),
     Picture(number="18c", name="deep and wide", data=lambda: bomb(7000, 7000, 16, 6), reason="^too large: 7000 x 7000"),
     Picture(
         number="19a", name="zTXt", data=lambda: inflated(b"zTXt", b"Comment\0\0"), pixels=lambda: HERE
