@@ -81,7 +81,7 @@ def test_what_the_gate_lets_through_has_no_way_up_in_it(examples: int) -> None:
         if fault_of_path(name) is None:
             tidy = os.path.normpath(name)
             assert not tidy.startswith("/")
-            assert ".." not in tidy.split("/")
+            assert ".." not in name.split("/")
             assert "\\" not in name
             assert all(letter >= " " for letter in name)
             assert normal(normal(name)) == normal(name)

@@ -15,13 +15,13 @@ from tests.properties.size import holds, sizes
 CUTS = {Split.TEST: 0.15, Split.VALIDATION: 0.127}
 images = st.lists(
     st.tuples(
-        st.integers(0, 12).map("p{}".format),  # patient
+        st.integers(0, 15).map("p{}".format),  # patient
         st.sampled_from("abc"),  # group
         st.integers(0, 1),  # label
-        st.integers(0, 30).map(str),  # digest of its bytes: some are shared
-        st.sampled_from(["train", "train", "train", "test"]),
+        st.integers(0, 200).map(str),  # digest of its bytes: some are shared
+        st.sampled_from([*["train"] * 9, "test"]),
     ),
-    min_size=1,
+    min_size=4,
     max_size=50,
 )
 seeds = st.integers(0, 2**63 - 1)
