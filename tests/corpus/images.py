@@ -52,6 +52,11 @@ def flipped(place: int) -> bytes:
     return bytes(data)
 
 
+def steering() -> bytes:
+    """A chunk whose name a terminal would obey, with a wrong checksum."""
+    return png(HERE, chunk(b"\x1b[3m", b"")[:-1] + b"?")
+
+
 def rows_of(image: npt.NDArray[np.generic]) -> bytes:
     """The scan lines of a PNG, unfiltered."""
     return b"".join(b"\0" + row.tobytes() for row in image)
@@ -155,6 +160,7 @@ PICTURES = [
     Picture(number="4", name="without IEND", data=lambda: whole()[:-12], reason="^truncated PNG$"),
     Picture(number="5", name="a bit of IDAT", data=lambda: flipped(80), reason="wrong checksum in a chunk IDAT"),
     Picture(number="6", name="IHDR's checksum", data=lambda: flipped(30), reason="wrong checksum in a chunk IHDR"),
+    Picture(number="6b", name="a chunk called ESC", data=steering, reason="^corrupt PNG: wrong checksum in a chunk$"),
     Picture(number="7a", name="HTML", data=lambda: b"<!DOCTYPE html><p>CANARY 404", reason=f"{NO_PICTURE}$"),
     Picture(number="7b", name="JSON", data=lambda: b'{"error": "CANARY"}', reason=f"{NO_PICTURE}$"),
     Picture(number="8", name="a JPEG", data=lambda: jpeg(HERE), pixels=lambda: HERE, off=16),
