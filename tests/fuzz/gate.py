@@ -1,5 +1,7 @@
 """What a target is, and where it may write."""
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +34,9 @@ class Gate:
 def scratch() -> Path:
     """A folder in memory, where there is one: a disk would be most of the time."""
     memory = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(prefix="murace-fuzz-", dir=memory if memory.is_dir() else None)).resolve()
+    place = Path(tempfile.mkdtemp(prefix="murace-fuzz-", dir=memory if memory.is_dir() else None)).resolve()
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return place
 
 
 def written(name: str, data: bytes) -> Path:
