@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
@@ -147,6 +148,12 @@ def sweep(folder: Path, *, deep: bool = False) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def sweep_beside(path: Path) -> None:
+    """Remove what a killed process left half written of `path` itself; its folder may be anybody's."""
+    for left in path.parent.glob(f".{escape(path.name)}{TEMPORARY}*"):
+        left.unlink(missing_ok=True)
 
 
 def discard(folder: Path) -> None:

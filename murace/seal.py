@@ -36,9 +36,11 @@ def read_sealed(path: Path) -> dict[str, Any]:
     head = data[: -len(_tail(b""))]
     if len(data) > LARGEST or data != head + _tail(head):
         raise WorkspaceError(f"{path} is damaged, or of an older murace (its seal does not fit)")
-    values: dict[str, Any] = json.loads(data)
-    del values[SEAL]
-    return values
+    try:
+        values = json.loads(data)
+    except (ValueError, RecursionError) as error:  # sealed, but by somebody else
+        raise WorkspaceError(f"{path} is damaged ({error})") from error
+    return {key: value for key, value in values.items() if key != SEAL}
 
 
 def _tail(head: bytes) -> bytes:

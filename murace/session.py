@@ -19,6 +19,8 @@ from murace.saving import Facts, Saver, restore
 from murace.watch import Bar
 from murace.world import current
 
+FACTS = ("threads", "precision", "processes", "compiled", "about", "consumed", "progress")  # of a state
+
 
 @dataclass(frozen=True)
 class Job:
@@ -105,7 +107,9 @@ def _announce(epochs: Bar, moment: Moment) -> None:
 def _require_same(saved: Saved, job: Job) -> None:
     """A state that was copied from another run, or another workspace, must not go on here."""
     now = {"about": dict(job.about), "consumed": dict(job.consumed)}
-    before = {key: saved.facts.get(key, {}) for key in now}
+    before: dict[str, Any] = {key: saved.facts.get(key) for key in now}
+    if not set(FACTS) <= set(saved.facts) or not all(isinstance(value, dict) for value in before.values()):
+        raise WorkspaceError(f"the checkpoint in {job.folder} is of an older murace. Start over with --fresh")
     if before != now:
         old = Record(step="", params=before["about"], consumed=before["consumed"])
         changes = "; ".join(differences(old, job.about, job.consumed))

@@ -3,7 +3,10 @@
 import struct
 from dataclasses import dataclass
 
-MAX_SIDE = 20_000  # pixels; the largest digital radiographs have about 5,000
+MIN_SIDE = 8  # pixels, as of the smallest `prepare --size`: no radiograph has fewer
+MAX_SIDE = 20_000  # the largest digital radiographs have about 5,000; those of a spine or a leg, put together, 15,000
+MAX_ASPECT = 10
+MAX_PIXELS = 64_000_000  # twice what the largest of those have
 MAX_DECODED = 256 * 2**20  # bytes of memory that one decoded file may take
 UPRIGHT = 1
 _ORIENTATION = 0x0112
@@ -25,17 +28,24 @@ class Header:
 
 
 def check_size(width: int, height: int, bytes_per_pixel: int) -> None:
-    """Refuse what would not fit before memory is asked for.
+    """Refuse what no radiograph has, and what would not fit, before memory is asked for.
 
     Raises:
-        ImageError: no pixels at all, a side too long, or too many bytes.
+        ImageError: no pixels at all, a side too short or too long, a strip, or too many pixels or bytes.
     """
-    if width < 1 or height < 1:
-        raise ImageError(f"empty: {width} x {height} pixels")
-    if max(width, height) > MAX_SIDE:
-        raise ImageError(f"too large: {width} x {height} pixels, a side may have {MAX_SIDE}")
+    size, (short, long) = f"{width} x {height} pixels", sorted((width, height))
+    if short < 1:
+        raise ImageError(f"empty: {size}")
+    if long > MAX_SIDE:
+        raise ImageError(f"too large: {size}, a side may have {MAX_SIDE}")
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"too large: {size}, together they may be {MAX_PIXELS // 10**6} million")
     if width * height * bytes_per_pixel > MAX_DECODED:
-        raise ImageError(f"too large: {width} x {height} pixels take more than {MAX_DECODED >> 20} MiB decoded")
+        raise ImageError(f"too large: {size} take more than {MAX_DECODED >> 20} MiB decoded")
+    if short < MIN_SIDE:
+        raise ImageError(f"too small: {size}, a side must have {MIN_SIDE}")
+    if long > MAX_ASPECT * short:
+        raise ImageError(f"too narrow: {size}, a side may be {MAX_ASPECT} times as long as the other")
 
 
 def orientation_of(exif: bytes) -> int:

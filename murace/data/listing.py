@@ -1,5 +1,7 @@
 """What a source says it holds: one row per image, before any image is opened."""
 
+import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,11 +58,13 @@ def settle(images: pd.DataFrame, notes: list[str], *, source: Path) -> pd.DataFr
     """Sort by path, drop rows that say the same twice, and stop at contradictions.
 
     Raises:
-        DataError: nothing is listed.
+        DataError: nothing is listed; a name comes in two spellings that look the same.
         ConflictError: an image or a study has two labels, or two of anything else; a patient is in two splits.
     """
     if images.empty:
         raise DataError(f"{source} lists no image")
+    for key in ("path", "patient", "study"):
+        _spelled_once(images[key])
     unique = images.drop_duplicates()
     if len(unique) < len(images):
         notes.append(f"{len(images) - len(unique)} rows list an image twice and were counted once")
@@ -68,6 +72,18 @@ def settle(images: pd.DataFrame, notes: list[str], *, source: Path) -> pd.DataFr
         _agree(unique, key, value)
     # Python's order of strings is by code point, the same on every machine.
     return unique.sort_values("path", kind="stable", ignore_index=True)
+
+
+def _spelled_once(names: "pd.Series[str]") -> None:
+    """Stop at an accent that is a part of its letter in one row and a character of its own in another.
+
+    Nobody can tell the two names apart, and on some systems they are one file; a patient of both would be two.
+    """
+    known = sorted(name for name in set(names) if not name.isascii())
+    spelled = Counter(unicodedata.normalize("NFC", name) for name in known)
+    twins = [name for name, count in spelled.items() if count > 1]
+    if twins:
+        raise DataError(f"one name in two Unicode spellings, as {names.name}: {few(twins)}; write it in one (NFC)")
 
 
 def _agree(images: pd.DataFrame, key: str, value: str | None) -> None:

@@ -52,7 +52,8 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         if end > len(data):
             raise ImageError("truncated PNG")
         if zlib.crc32(view[start + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
-            raise ImageError(f"corrupt PNG: wrong checksum in chunk {kind.decode('ascii', 'backslashreplace')}")
+            # Four letters, as the format has it; any other bytes could steer a terminal.
+            raise ImageError(f"corrupt PNG: wrong checksum in a chunk{f' {kind.decode()}' if kind.isalpha() else ''}")
         yield kind, start, end
         if kind == b"IEND":
             return
@@ -65,6 +66,8 @@ def _size(kind: bytes, body: bytes) -> tuple[int, int]:
     width, height, depth, colour = struct.unpack_from(">IIBB", body)
     if colour not in _SAMPLES or depth not in (1, 2, 4, 8, 16):
         raise ImageError(f"corrupt PNG: colour type {colour} with {depth} bits")
+    if depth == 1:
+        raise ImageError("1 bit per pixel: black and white is no radiograph; save it with its shades")
     samples = _SAMPLES[colour] if colour != _GREY_ALPHA else _SAMPLES[_RGB_ALPHA]  # OpenCV widens grey with alpha
     check_size(width, height, samples * max(1, depth // 8))
     return width, height

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,8 @@ def _pairs(table: Table) -> list[tuple[list[str], int]]:
 
 def _text(path: Path) -> str:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe might never answer, a device never end
+            raise DataError(f"{path} is not a regular file")
         with path.open("rb") as file:
             data = file.read(MAX_FILE + 1)
     except OSError as error:

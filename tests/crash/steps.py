@@ -137,7 +137,10 @@ def results(base: Path, step: str) -> dict[str, bytes]:
     """Name -> content, without clocks, of what the step has produced."""
     folder = space(base).root / PLACES[step]
     names = OWN.get(step) or [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    return {name: _without_clock(folder / name) for name in sorted(names) if not ASIDE.fullmatch(name)}
+    here = f"{base.parent}/".encode()  # predictions name the studies as they were typed
+    return {
+        name: _without_clock(folder / name).replace(here, b"") for name in sorted(names) if not ASIDE.fullmatch(name)
+    }
 
 
 def _without_clock(path: Path) -> bytes:
