@@ -3,7 +3,7 @@
 MuraceError
   UsageError       2  the command line asks for something impossible
   DataError        3  the radiographs or their csv files are not fit for use
-  WorkspaceError   4  a previous step is missing, stale, unfinished, damaged or locked
+  WorkspaceError   4  a previous step is missing, stale, unfinished, damaged or locked; DamagedError: a record is
   MachineError     5  no such GPU, out of memory, disk full; PeerLostError, DismissedError: of several processes
   Interrupted  130/143  Ctrl-C or SIGTERM; the state is saved
 
@@ -35,6 +35,10 @@ class WorkspaceError(MuraceError):
     """The workspace is not in the state that this step needs."""
 
     exit_code = 4
+
+
+class DamagedError(WorkspaceError):
+    """A small record is not, to the byte, what was written."""
 
 
 class MachineError(MuraceError):

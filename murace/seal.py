@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from murace.errors import WorkspaceError
+from murace.errors import DamagedError
 from murace.files import PUBLIC, write_bytes
 
 SEAL = "seal"
@@ -29,17 +29,17 @@ def read_sealed(path: Path) -> dict[str, Any]:
     """Read a sealed object, without its seal.
 
     Raises:
-        WorkspaceError: the file is not, to the byte, what `write_sealed` wrote.
+        DamagedError: the file is not, to the byte, what `write_sealed` wrote.
     """
     with path.open("rb") as file:
         data = file.read(LARGEST + 1)
     head = data[: -len(_tail(b""))]
     if len(data) > LARGEST or data != head + _tail(head):
-        raise WorkspaceError(f"{path} is damaged, or of an older murace (its seal does not fit)")
+        raise DamagedError(f"{path} is damaged, or of an older murace (its seal does not fit)")
     try:
         values = json.loads(data)
     except (ValueError, RecursionError) as error:  # sealed, but by somebody else
-        raise WorkspaceError(f"{path} is damaged ({error})") from error
+        raise DamagedError(f"{path} is damaged ({error})") from error
     return {key: value for key, value in values.items() if key != SEAL}
 
 

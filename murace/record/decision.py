@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from murace.errors import WorkspaceError
+from murace.errors import DamagedError, WorkspaceError
 from murace.record.note import Record, begin, begun, damaged, forget, read
 from murace.watch import Watch
 from murace.workspace import BEGUN
@@ -86,7 +86,7 @@ def decide(
 def _known(record: Callable[[Path], Record | None], folder: Path, faults: list[str]) -> Record | None:
     try:
         return record(folder)
-    except WorkspaceError as error:
+    except DamagedError as error:
         faults.append(str(error))
         return None
 

@@ -42,13 +42,9 @@ def writing(folder: Path) -> Iterator[None]:
 def _acquire(path: Path) -> int:
     """The open and locked file. One that its last holder removed meanwhile protects nothing: then once more."""
     for _ in range(TRIES):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        except FileNotFoundError:  # the folder has gone since
+        descriptor = _open(path)
+        if descriptor is None:
             continue
-        except OSError as error:
-            raise disk_error(error, path) from error
         try:
             _lock(descriptor, path)
             if _stands_at(descriptor, path):
@@ -58,6 +54,20 @@ def _acquire(path: Path) -> int:
             raise
         os.close(descriptor)
     raise WorkspaceError(f"{path.parent} is in use by other processes, one after the other: try again")
+
+
+def _open(path: Path) -> int | None:
+    """The file, made where there is none; None where its folder, which is made too, has gone since."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise disk_error(error, path) from error
 
 
 def _lock(descriptor: int, path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from murace import __version__
-from murace.errors import WorkspaceError
+from murace.errors import DamagedError, WorkspaceError
 from murace.files import discard, sha256, sweep
 from murace.seal import read_sealed, write_sealed
 from murace.workspace import BEGUN, RECORD
@@ -62,17 +62,17 @@ def _load(path: Path) -> Record | None:
         return None
     try:
         values = read_sealed(path)
-    except WorkspaceError as error:
-        raise WorkspaceError(f"{error}; run its step again") from error
+    except DamagedError as error:
+        raise DamagedError(f"{error}; run its step again") from error
     if values.get("schema") != SCHEMA:
         raise WorkspaceError(f"{path} was not written by this version of murace; run its step again")
     try:
         record = Record(**values)
     except TypeError as error:
-        raise WorkspaceError(f"{path} is damaged ({error}); run its step again") from error
+        raise DamagedError(f"{path} is damaged ({error}); run its step again") from error
     tables = (record.params, record.consumed, record.produced, record.parts, record.versions, record.info)
     if not all(isinstance(table, dict) for table in tables):
-        raise WorkspaceError(f"{path} is damaged; run its step again")
+        raise DamagedError(f"{path} is damaged; run its step again")
     return record
 
 
@@ -81,7 +81,7 @@ def begin(folder: Path, step: str, params: Mapping[str, Any], consumed: Mapping[
     sweep(folder, deep=True)
     try:
         unfinished = begun(folder)
-    except WorkspaceError:  # `decide` has said so
+    except DamagedError:  # `decide` has said so
         unfinished = None
     started = unfinished.started if unfinished else _now()
     record = Record(step=step, params=dict(params), consumed=dict(consumed), started=started)
