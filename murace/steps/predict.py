@@ -13,7 +13,7 @@ from murace.config import Machine, PredictConfig, params
 from murace.data.finding import Found, find_studies
 from murace.data.store import read_frame, write_frame
 from murace.errors import UsageError
-from murace.files import digest_of
+from murace.files import digest_of, sweep_beside
 from murace.panel import FilePanel, Panel, WorkspacePanel
 from murace.readings import TEXTS, Wanted, journal, kept, read_studies, require_group, rows_of, tables, wanted
 from murace.record import Action, Wish, begun, commit, read, take_up, writing
@@ -87,6 +87,8 @@ def run(
         return _found(places, panel, skipped=not world.hear()["written"])
     consumed = {"model": model, "input": _digest([one.found for one in asked])}
     with writing(places.record):
+        for path in (places.studies, places.views):
+            sweep_beside(path)
         plan = take_up(
             places.record, "predict", params(config), consumed, wish=wish, watch=watch, scratch=places.partial
         )
