@@ -80,6 +80,21 @@ def read_grey(path: Path) -> npt.NDArray[np.uint8]:
     return to_eight_bits(read(path).grey)
 
 
+def read_drawn(path: Path) -> npt.NDArray[np.uint8]:
+    """Read a picture that murace has drawn, or that lies where it had: a PNG in colour, uint8 [H, W, 3], RGB.
+
+    Raises:
+        ImageError: the file is no such picture.
+    """
+    data, _ = _bytes(path)
+    if not data.startswith(png.SIGNATURE):
+        raise ImageError("not a PNG")
+    image = _decoded(png.inspect(data))
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ImageError("not a PNG in colour with eight bits")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
 def read(path: Path) -> Radiograph:
     """Read a radiograph at its own resolution and depth.
 
@@ -160,8 +175,8 @@ def _inspect(data: bytes) -> Header:
     raise ImageError("not a PNG, JPEG or DICOM")  # its bytes are not quoted: they may be a patient's name
 
 
-def _pixels(header: Header) -> Grey:
-    """Decode to one grey channel as stored, uint8 or uint16 [H, W]."""
+def _decoded(header: Header) -> Grey:
+    """Decode as stored, uint8 or uint16: [H, W], or [H, W, 3 or 4] in OpenCV's order of colours."""
     try:
         # Unchanged: 16 bits and alpha stay, and orientation is left to us, whatever OpenCV's version.
         image = cv2.imdecode(np.frombuffer(header.data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -169,11 +184,17 @@ def _pixels(header: Header) -> Grey:
         image = None
     if image is None or image.dtype not in (np.uint8, np.uint16) or image.shape[:2] != (header.height, header.width):
         raise ImageError("corrupt: the pixels cannot be decoded")
+    return cast(Grey, image)
+
+
+def _pixels(header: Header) -> Grey:
+    """Decode to one grey channel, uint8 or uint16 [H, W]."""
+    image = _decoded(header)
     if image.ndim == 2:
-        return cast(Grey, image)
+        return image
     if image.shape[2] == 3:
         return cast(Grey, cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
-    return _over_black(cast(Grey, cv2.cvtColor(image, cv2.COLOR_BGRA2GRAY)), cast(Grey, image[:, :, 3]))
+    return _over_black(cast(Grey, cv2.cvtColor(image, cv2.COLOR_BGRA2GRAY)), image[:, :, 3])
 
 
 def _over_black(grey: Grey, alpha: Grey) -> Grey:

@@ -1,6 +1,5 @@
 """The folder of ONNX files: all members or none, and `ensemble.json`, written last, which says how to use them."""
 
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from murace import __version__
 from murace.device import Place
 from murace.disk import disk_error
 from murace.errors import MachineError, UsageError
-from murace.files import digest_of, sha256, write_bytes, write_json
+from murace.files import digest_of, parse_json, sha256, write_bytes, write_json
 from murace.member import Bytes, Member
 from murace.openformat.conversion import INPUT, OPSET, PACKAGES, answer, open_session, probabilities, to_onnx
 from murace.record import writing
@@ -173,7 +172,7 @@ def _about(ensemble: Ensemble) -> dict[str, Any]:
 def _recorded(folder: Path) -> dict[str, Any] | None:
     """The folder's `ensemble.json`, where it is ours."""
     try:
-        values = json.loads((folder / RECORD).read_bytes())
+        values = parse_json((folder / RECORD).read_bytes())
     except (OSError, ValueError):
         return None
     return values if isinstance(values, dict) and values.get("format") == FORMAT else None
