@@ -25,7 +25,6 @@ FOREIGN = {
     "tiff": encoded(".tiff"),
     "webp": encoded(".webp"),
     "bmp": encoded(".bmp"),
-    "jpeg 2000": encoded(".jp2"),
     "grey": png(picture()),
     "transparent": png(np.dstack([COLOUR, picture(3)])),
     "deep": png(COLOUR.astype(np.uint16)),
