@@ -66,7 +66,7 @@ def kinds_of(page: str) -> set[tuple[str, tuple[str, ...]]]:
 
 
 def with_words(words: Sequence[str]) -> Contents:
-    """A report that has the words wherever a name may stand."""
+    """A report that has the words wherever a name may stand; without drawings, which take the time."""
     first, *_, last = words
     contents = made_up.whole((first, "elbow", last))
     slices = contents.slices.copy()
@@ -75,6 +75,8 @@ def with_words(words: Sequence[str]) -> Contents:
     return dataclasses.replace(
         contents,
         slices=slices,
+        histories={},
+        **{name: getattr(contents, name).iloc[:0] for name in ("roc", "reliability", "benefit")},
         maps=[Picture(caption=first, png=made_up.png())],
         errors=[Picture(caption=last, png=made_up.png())],
         augmentation=Picture(caption=first, png=made_up.png()),
@@ -84,20 +86,26 @@ def with_words(words: Sequence[str]) -> Contents:
     )
 
 
+def report_of(words: Sequence[str]) -> str:
+    contents = with_words(words)
+    return render(contents, figures(contents))
+
+
 @pytest.fixture(scope="module")
 def harmless() -> set[tuple[str, tuple[str, ...]]]:
-    contents = with_words(["ankle", "toe", "wrist"])
-    return kinds_of(render(contents, figures(contents)))
+    return kinds_of(report_of(["ankle", "toe", "wrist"]))
 
 
 @pytest.mark.parametrize("words", [HOSTILE[:3], HOSTILE[3:6], HOSTILE[5:8], HOSTILE[7:]])
 def test_the_report_shows_hostile_names_as_text(
     words: Sequence[str], harmless: set[tuple[str, tuple[str, ...]]]
 ) -> None:
-    contents = with_words(words)
-    page = render(contents, figures(contents))
-    assert kinds_of(page) <= harmless
-    assert "49" not in page or "{{7*7}}" in page or "{{7*7}}" not in "".join(words)
+    assert kinds_of(report_of(words)) <= harmless
+
+
+def test_nothing_that_a_name_says_is_computed() -> None:
+    page = report_of(HOSTILE[:2] + HOSTILE[4:5])
+    assert page.count("{{7*7}}{% raw %}{# #}") > 10
 
 
 def gallery_of(words: Sequence[str]) -> str:
@@ -112,13 +120,15 @@ def gallery_of(words: Sequence[str]) -> str:
     return "".join(gallery_page(entries, [[small, None]] * 2, notes=list(words)))
 
 
+PLAIN = kinds_of(gallery_of(["ankle", "toe", "wrist"]))
+
+
 @given(st.lists(WORDS, min_size=2, max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_the_gallery_shows_hostile_names_as_text(words: list[str]) -> None:
-    harmless = kinds_of(gallery_of(["ankle", "toe", "wrist"]))
-    assert kinds_of(gallery_of(words)) <= harmless
+    assert kinds_of(gallery_of(words)) <= PLAIN
 
 
 @pytest.mark.parametrize("word", HOSTILE)
 def test_each_hostile_word_alone(word: str) -> None:
-    assert kinds_of(gallery_of([word, word])) <= kinds_of(gallery_of(["ankle", "toe"]))
+    assert kinds_of(gallery_of([word, word])) <= PLAIN
