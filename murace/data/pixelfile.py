@@ -8,7 +8,7 @@ from typing import IO
 import numpy as np
 
 from murace.disk import disk_error
-from murace.files import Pen, atomic, sync_folder
+from murace.files import PUBLIC, Pen, atomic, sync_folder
 
 _BLOCK = 8 * 2**20  # bytes copied at a time
 
@@ -16,11 +16,14 @@ _BLOCK = 8 * 2**20  # bytes copied at a time
 def create(path: Path, count: int, size: int) -> None:
     """Make the array's file, uint8 [count, size, size], at its final length; what is not written yet reads as 0.
 
+    A link in its place is not followed.
+
     Raises:
         MachineError: the file cannot be made.
     """
     try:
-        with path.open("wb") as file:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, PUBLIC)
+        with os.fdopen(descriptor, "wb") as file:
             offset = _write_header(file, count, size)
             file.truncate(offset + count * size * size)
             file.flush()

@@ -92,6 +92,7 @@ def convert_all(folder: Path, ensemble: Ensemble, *, watch: Watch) -> Converted:
             return Converted(folder, True, before)
         shutil.rmtree(unfinished, ignore_errors=True)
         try:
+            unfinished.mkdir()  # not a link to somewhere else, which nothing has removed
             content = {**about, "groups": _write_members(unfinished, ensemble, watch)}
             for group in ensemble.members:
                 (unfinished / f"{group}.onnx").replace(folder / f"{group}.onnx")
