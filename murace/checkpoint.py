@@ -24,7 +24,7 @@ from murace.seal import read_sealed, write_sealed
 KEPT = 2
 MAX_HEADER = 4 * 2**20  # bytes that name the tensors; the longest of ours, densenet's, has 0.2 MiB
 # What a weights file that is none of ours may raise on its way into a net.
-ILL_FORMED = (KeyError, ValueError, TypeError, AttributeError, RuntimeError, RecursionError, OSError, UsageError)
+ILL_FORMED = (LookupError, ValueError, TypeError, AttributeError, RuntimeError, ArithmeticError, OSError, UsageError)
 METADATA = "murace"  # one key only: safetensors writes several in any order, and bytes must not depend on chance
 
 
@@ -50,6 +50,7 @@ def load_model(path: Path) -> Learner:
         WorkspaceError: the file is not what `save_model` writes.
     """
     try:
+        _require_short_header(path)
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
             return _rebuilt(_facts(file.metadata()), tensors)
@@ -81,6 +82,21 @@ def model_from(data: bytes, facts: Mapping[str, Any]) -> Learner:
         return _rebuilt(facts, tensors)
     except (SafetensorError, *ILL_FORMED) as error:
         raise ValueError(f"does not hold the weights of its net ({error})") from error
+
+
+def _require_short_header(path: Path) -> None:
+    """Before anything is read for it: a header may claim any length."""
+    with path.open("rb") as file:
+        if int.from_bytes(file.read(8), "little") > MAX_HEADER:
+            raise ValueError("its header is too long")
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    _require_short_header(path)
+    try:
+        return load_tensors(path.read_bytes())
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
 
 
 def _facts(metadata: Mapping[str, str] | None) -> dict[str, Any]:
@@ -115,8 +131,8 @@ def load_weights(path: Path, net: nn.Module) -> None:
         WorkspaceError: the file is damaged or of another form.
     """
     try:
-        net.load_state_dict(load_tensors(path.read_bytes()))
-    except (SafetensorError, RuntimeError, OSError) as error:
+        net.load_state_dict(_read_tensors(path))
+    except (RuntimeError, OSError, ValueError) as error:
         raise WorkspaceError(f"{path} does not fit ({error}); run its step again with --fresh") from error
 
 
@@ -160,7 +176,10 @@ def latest_state(folder: Path, *, sweeps: bool = True) -> Saved | None:
     for entry in (record["file"], record["best"]):
         if entry and (not (folder / entry["name"]).is_file() or sha256(folder / entry["name"]) != entry["sha256"]):
             raise WorkspaceError(f"{folder / entry['name']} is missing or damaged (SHA-256 differs); {way_out}")
-    tensors = load_tensors((folder / record["file"]["name"]).read_bytes())
+    try:
+        tensors = _read_tensors(folder / record["file"]["name"])
+    except ValueError as error:
+        raise WorkspaceError(f"{folder / record['file']['name']} is no training state ({error}); {way_out}") from error
     return Saved(tensors, record["facts"], folder / record["best"]["name"] if record["best"] else None)
 
 

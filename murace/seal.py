@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from murace.errors import WorkspaceError
-from murace.files import PUBLIC, write_bytes
+from murace.files import PUBLIC, parse_json, write_bytes
 
 SEAL = "seal"
 LARGEST = 64 * 2**20  # bytes; the largest of ours, the note of a chunk of images, has some 20 KiB
@@ -36,7 +36,10 @@ def read_sealed(path: Path) -> dict[str, Any]:
     head = data[: -len(_tail(b""))]
     if len(data) > LARGEST or data != head + _tail(head):
         raise WorkspaceError(f"{path} is damaged, or of an older murace (its seal does not fit)")
-    values: dict[str, Any] = json.loads(data)
+    try:
+        values: dict[str, Any] = parse_json(data)
+    except ValueError as error:  # sealed, and yet not by us
+        raise WorkspaceError(f"{path} is damaged ({error})") from error
     del values[SEAL]
     return values
 

@@ -9,7 +9,7 @@ import typer
 
 from murace.config import COMPILE, FITS, HEADS, PRECISIONS
 from murace.errors import WorkspaceError
-from murace.files import read_json
+from murace.roster import read_roster
 from murace.vocabulary import LEARNERS, METHODS, METRIC_ALIASES, POINTS, Level, Metric
 from murace.workspace import Workspace
 
@@ -35,8 +35,8 @@ def _groups(context: typer.Context, incomplete: str) -> list[str]:
     """The roster's groups, where there is a roster."""
     workspace = context.params.get("workspace") or os.environ.get("MURACE_WORKSPACE") or WORKSPACE
     try:
-        names = sorted(read_json(Workspace(Path(workspace)).calibrate.roster)["groups"])
-    except (WorkspaceError, OSError, KeyError, TypeError):
+        names = sorted(read_roster(Workspace(Path(workspace)).calibrate.roster)["groups"])
+    except (WorkspaceError, OSError):
         return []
     return _last(names, incomplete)
 

@@ -4,6 +4,7 @@ import ast
 import builtins
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 ANY = "*"  # stands for a receiver whose type is not known: `*.extractall`
 WRITING = frozenset("wax+")
@@ -16,12 +17,19 @@ class Use:
     name: str
     line: int
 
+    @cached_property
+    def path(self) -> tuple[str, ...]:
+        """The name and every one above it: `torch.load` and `torch`."""
+        parts = self.name.split(".")
+        return tuple(".".join(parts[:count]) for count in range(1, len(parts) + 1))
 
-def uses(source: str) -> list[Use]:
+
+@cache
+def uses(source: str) -> tuple[Use, ...]:
     """Everything that a module imports, refers to or calls."""
     tree = ast.parse(source)
     aliases = dict(_aliases(tree))
-    return [Use(name, line) for node in ast.walk(tree) for name, line in _of(node, aliases)]
+    return tuple(Use(name, line) for node in ast.walk(tree) for name, line in _of(node, aliases))
 
 
 def _aliases(tree: ast.Module) -> Iterator[tuple[str, str]]:
