@@ -126,6 +126,12 @@ def _jpeg(picture: np.ndarray) -> bytes:
     return data[:2] + b"".join(mark + struct.pack(">H", len(body) + 2) + body for mark, body in segments) + data[2:]
 
 
+def _change(folder: Path) -> None:
+    """Another picture in a file's place, which the next `prepare` notices."""
+    path = next((folder / SOURCE / words.FOLDER).glob("*/*.png"))
+    path.write_bytes(_file(np.full((SIZE, SIZE + 1), 9, np.uint8), path.name))
+
+
 def run(folder: Path) -> Ward:
     """Build the ward in `folder`, and type every command there; those of `AGAIN` once more, with --json."""
     build(folder)
@@ -137,6 +143,8 @@ def run(folder: Path) -> Ward:
             patch.setenv(name, value)
         patch.setattr(socket, "gethostname", lambda: words.HOST)
         said = {name: typed(*line) for name, line in lines.items()}
+        _change(folder)
+        said["changed"] = typed(*lines["prepare"])
     for name, result in said.items():
         assert result.exit_code == REFUSALS.get(name, 0), f"{name}: {result.output}\n{result.exception!r}"
     return Ward(folder, said, events)
