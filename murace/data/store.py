@@ -69,10 +69,7 @@ def _read_csv(path: Path, **how: Any) -> pd.DataFrame:
     """What is wrong is not quoted: it may be an id."""
     try:
         frame: pd.DataFrame = pd.read_csv(path, **how)
-    except (
-        ValueError,
-        OverflowError,
-    ) as error:  # pandas' own errors are of the former kind, and so is what is not text
+    except (ValueError, OverflowError) as error:  # pandas and what is no text raise the former
         raise WorkspaceError(f"{path} is not a csv file; run the step that writes it with --fresh") from error
     return frame
 

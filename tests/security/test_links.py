@@ -9,10 +9,13 @@ import pytest
 from murace.data import pixelfile
 from murace.data.chunks import Job, array
 from murace.errors import MachineError
+from murace.openformat import folder
 from murace.record import writing
+from murace.watch import Watch
 from murace.workspace import Workspace
 from tests.cli.typed import CPU, MEMBER, NARROW, done, typed
 from tests.data.files import make_manifest, picture, png
+from tests.test_openformat import ensemble
 
 
 def planted(folder: Path, outside: Path, *, names: list[str] | None = None) -> dict[Path, bytes]:
@@ -121,11 +124,9 @@ def test_scratch_that_is_a_link_to_a_folder_is_neither_emptied_nor_filled(
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "kept.txt").write_text("mine")
-    (victim / "elbow.onnx").write_text("mine")
     places = {
         tmp_path / "w" / "prepare" / "partial": ("prepare", manifest, "--size", 16, "-w", tmp_path / "w"),
         tmp_path / "drawn" / ".unfinished": ("sample", tmp_path / "drawn", "--studies", 10),
-        tmp_path / "onnx" / ".unfinished": ("export", "--onnx", tmp_path / "onnx", "-w", finished.root),
         finished.train("convnet").checkpoint: ("train", *NARROW, "--epochs", 1, "--fresh", "-w", finished.root),
         finished.evaluate.partial: ("evaluate", "--fresh", *CPU, "-w", finished.root),
     }
@@ -136,8 +137,17 @@ def test_scratch_that_is_a_link_to_a_folder_is_neither_emptied_nor_filled(
         said = typed(*line)
         assert said.exit_code in (0, 5), said.output
         assert "Traceback" not in said.output
-        assert sorted(path.name for path in victim.iterdir()) == ["elbow.onnx", "kept.txt"], line[0]
-        assert {path.read_text() for path in victim.iterdir()} == {"mine"}
+        assert {path.name: path.read_text() for path in victim.iterdir()} == {"kept.txt": "mine"}, line[0]
+
+
+def test_unfinished_graphs_are_not_put_where_a_link_leads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder, "_write_members", lambda *rest: pytest.fail("they were written"))
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "onnx").mkdir()
+    (tmp_path / "onnx" / ".unfinished").symlink_to(tmp_path / "victim")
+    with pytest.raises(MachineError, match="cannot write"):
+        folder.convert_all(tmp_path / "onnx", ensemble(), watch=Watch())
+    assert list((tmp_path / "victim").iterdir()) == []
 
 
 def test_a_source_does_not_lead_out_of_itself(tmp_path: Path) -> None:

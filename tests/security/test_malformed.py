@@ -94,6 +94,14 @@ def test_tensors_that_lie_are_refused_by_every_gate(case: str, tmp_path: Path) -
     assert state.name in refused(latest_state, tmp_path / "c")
 
 
+@pytest.mark.parametrize("case", ["a header of 100 MB", "a header without end"])
+def test_a_header_is_not_read_where_it_is_too_long(case: str, tmp_path: Path) -> None:
+    path = tmp_path / "file.safetensors"
+    path.write_bytes(TENSORS[case]())
+    for load in (load_model, load_group_model, lambda place: load_weights(place, torch.nn.Linear(1, 1))):
+        assert "its header is too long" in refused(load, path)
+
+
 @pytest.mark.parametrize("case", MODELS)
 def test_a_model_that_is_none_is_refused(case: str, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
