@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from murace.errors import WorkspaceError
-from murace.files import read_json
 from murace.record import Record, State, examine, read, require
+from murace.roster import read_roster
 from murace.vocabulary import LEARNERS
 from murace.workspace import Workspace
 
@@ -73,7 +73,7 @@ def newcomers(workspace: Workspace) -> list[str]:
 def _groups(workspace: Workspace) -> list[str]:
     roster = workspace.calibrate.roster
     try:
-        return sorted(read_json(roster)["groups"]) if roster.is_file() else []
+        return sorted(read_roster(roster)["groups"]) if roster.is_file() else []
     except WorkspaceError:
         return []  # `calibrate` is shown as damaged
 

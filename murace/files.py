@@ -15,6 +15,7 @@ from murace.errors import MachineError, WorkspaceError
 PRIVATE = 0o600
 PUBLIC = 0o644
 TEMPORARY = ".tmp."
+LARGEST_JSON = 64 * 2**20  # bytes
 
 
 class Pen:
@@ -118,9 +119,37 @@ def read_json(path: Path) -> Any:
         WorkspaceError: the file is not JSON.
     """
     try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+        with path.open("rb") as file:
+            return parse_json(file.read(LARGEST_JSON + 1))
+    except ValueError as error:
         raise WorkspaceError(f"{path} is damaged ({error}); run the step that writes it with --fresh") from error
+
+
+def parse_json(data: bytes | str) -> Any:
+    """What JSON text says, and nothing that could be read in two ways: no key twice, no NaN, not too long or deep.
+
+    Raises:
+        ValueError: it is not such a text; the message quotes nothing of it.
+    """
+    if len(data) > LARGEST_JSON:
+        raise ValueError("it is too long")
+    try:
+        return json.loads(data, object_pairs_hook=_without_twins, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8") from None
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 def sha256(path: Path) -> str:

@@ -8,9 +8,9 @@ from murace.chain import PREPARE, finetune_command, finished_learners, require_c
 from murace.data.store import read_frame, read_index
 from murace.ensemble import PAIR, combine, models_of
 from murace.errors import WorkspaceError
-from murace.files import read_json
 from murace.forward import Probabilities
 from murace.record import Record, read, require
+from murace.roster import read_roster
 from murace.vocabulary import CALIBRATED, RESNET_DENSENET, Split
 from murace.workspace import FitFolder, Workspace
 
@@ -73,7 +73,7 @@ def require_lineup(workspace: Workspace) -> Lineup:
     choice = require_choice(workspace)
     members = {
         group: require(workspace.finetune(group).folder, _mend(workspace, group), FITTED)
-        for group in sorted(read_json(workspace.calibrate.roster)["groups"])
+        for group in sorted(read_roster(workspace.calibrate.roster)["groups"])
     }
     return Lineup(prepared, learners, choice, members, notes)
 
@@ -102,7 +102,7 @@ def validation(workspace: Workspace, lineup: Lineup) -> pd.DataFrame:
 
 
 def _column(folder: FitFolder, name: str, images: pd.DataFrame) -> Probabilities:
-    frame = read_frame(folder.predictions)
+    frame = read_frame(folder.predictions, needs=("row", name))
     if frame["row"].tolist() != images["row"].tolist():
         raise WorkspaceError(f"{folder.predictions} is about other images. Run the step that writes it with --fresh")
     return frame[name].to_numpy(dtype="float64")

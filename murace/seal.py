@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from murace.errors import DamagedError
-from murace.files import PUBLIC, write_bytes
+from murace.files import PUBLIC, parse_json, write_bytes
 
 SEAL = "seal"
 LARGEST = 64 * 2**20  # bytes; the largest of ours, the note of a chunk of images, has some 20 KiB
@@ -37,8 +37,8 @@ def read_sealed(path: Path) -> dict[str, Any]:
     if len(data) > LARGEST or data != head + _tail(head):
         raise DamagedError(f"{path} is damaged, or of an older murace (its seal does not fit)")
     try:
-        values = json.loads(data)
-    except (ValueError, RecursionError) as error:  # sealed, but by somebody else
+        values: dict[str, Any] = parse_json(data)
+    except ValueError as error:  # sealed, and yet not by us
         raise DamagedError(f"{path} is damaged ({error})") from error
     return {key: value for key, value in values.items() if key != SEAL}
 

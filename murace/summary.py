@@ -8,9 +8,9 @@ import pandas as pd
 from murace.config import BATCH_SIZES, EvaluateConfig, Recipe, params
 from murace.data import audit
 from murace.data.store import read_frame, read_index
-from murace.files import read_json
 from murace.record import Record, read
 from murace.report.contents import Contents
+from murace.roster import read_roster
 from murace.vocabulary import OVERALL, Split
 from murace.workspace import Workspace
 
@@ -41,7 +41,7 @@ def contents(
         tables: the frames of `Contents` that an evaluation makes, by their names.
         pictures: its pictures, by their names.
     """
-    roster = read_json(workspace.calibrate.roster)
+    roster = read_roster(workspace.calibrate.roster)
     trained = {f"train/{name}": read(workspace.train(name).folder) for name in learners}
     members = {f"finetune/{group}": read(workspace.finetune(group).folder) for group in roster["groups"]}
     records = {name: record for name, record in {**trained, **members}.items() if record is not None}
@@ -50,11 +50,11 @@ def contents(
     assert chosen is not None
     index = read_index(workspace.prepare.index)
     return Contents(
-        counts=read_frame(workspace.prepare.counts),
+        counts=read_frame(workspace.prepare.counts, needs=("group",)),
         learners=pd.DataFrame([_learner_row(name, records[f"train/{name}"]) for name in learners]),
-        validation=read_frame(workspace.calibrate.scores),
+        validation=read_frame(workspace.calibrate.scores, needs=("level", "learner", "group", "metric", "value")),
         roster=roster,
-        histories={name: read_frame(workspace.root / name / "history.csv") for name in records},
+        histories={name: read_frame(workspace.root / name / "history.csv", needs=("epoch",)) for name in records},
         settings={**_settings({"prepare": prepared, "calibrate": chosen, **records}), "evaluate": params(config)},
         notes=notes(prepared, [record for name, record in records.items() if name.startswith("train/")]),
         facts=_facts(prepared, records),

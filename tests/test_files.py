@@ -58,3 +58,33 @@ def test_sweep_removes_what_a_kill_left_and_nothing_else(tmp_path: Path) -> None
 def test_digest_ignores_the_order_of_keys() -> None:
     assert files.digest_of({"a": 1, "b": [1, 2]}) == files.digest_of({"b": [1, 2], "a": 1})
     assert files.digest_of({"a": 1}) != files.digest_of({"a": 2})
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"a": 1, "a": 2}', "a key is there twice"),
+        ('{"b": [{"a": 1, "a": 1}]}', "a key is there twice"),
+        ('{"a": NaN}', "NaN is no number"),
+        ("[Infinity]", "Infinity is no number"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a":' * 100_000, "nested too deeply"),
+        ("9" * 10_000, "digits"),
+        (b'{"a": "\xff"}', "not UTF-8"),
+        (b"\x80\x04K\x01.", "not UTF-8"),
+        ("", "Expecting value"),
+    ],
+)
+def test_json_that_could_be_read_in_two_ways_is_none(text: str | bytes, why: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=why):
+        files.parse_json(text)
+    (tmp_path / "a.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(WorkspaceError, match="damaged"):
+        files.read_json(tmp_path / "a.json")
+
+
+def test_json_without_end_is_not_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "LARGEST_JSON", 10)
+    (tmp_path / "a.json").write_text('["123456789"]')
+    with pytest.raises(WorkspaceError, match="too long"):
+        files.read_json(tmp_path / "a.json")

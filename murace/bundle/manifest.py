@@ -7,6 +7,7 @@ from typing import Any
 
 from murace.bundle.layout import MAX_FILE
 from murace.config import FITS, HEADS
+from murace.files import parse_json
 from murace.vocabulary import DISCLAIMER, LEARNERS, is_group
 
 SCHEMA = 1
@@ -118,7 +119,7 @@ def parse(data: bytes) -> Manifest:
         ValueError: these are not bytes that it writes; the message says why.
     """
     try:
-        values = json.loads(data)
+        values = parse_json(data)
         _require(isinstance(values, dict) and values.get("schema") == SCHEMA, "another version of murace wrote it")
         recogniser = values["recogniser"]
         manifest = Manifest(
@@ -129,7 +130,7 @@ def parse(data: bytes) -> Manifest:
             recogniser=None if recogniser is None else Net(**recogniser),
             files=tuple(File(**file) for file in values["files"]),
         )
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("a part of it is missing or of another kind") from error
     _require(manifest.dump() == data, "it is not in the form that murace writes")
     return manifest

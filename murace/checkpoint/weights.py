@@ -12,12 +12,12 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from murace.errors import UsageError, WorkspaceError
-from murace.files import write_bytes
+from murace.files import parse_json, write_bytes
 from murace.nets import Learner, create
 
 MAX_HEADER = 4 * 2**20  # bytes that name the tensors; the longest of ours, a densenet's state, has 0.2 MiB
 # What a weights file that is none of ours may raise on its way into a net.
-ILL_FORMED = (KeyError, ValueError, TypeError, AttributeError, RuntimeError, RecursionError, OSError, UsageError)
+ILL_FORMED = (LookupError, ValueError, TypeError, AttributeError, RuntimeError, ArithmeticError, OSError, UsageError)
 METADATA = "murace"  # one key only: safetensors writes several in any order, and bytes must not depend on chance
 
 
@@ -99,7 +99,7 @@ def _header(data: bytes) -> bytes:
 
 def _facts(data: bytes) -> dict[str, Any]:
     """What a weights file says of its net."""
-    facts: dict[str, Any] = json.loads(json.loads(_header(data))["__metadata__"][METADATA])
+    facts: dict[str, Any] = parse_json(parse_json(_header(data))["__metadata__"][METADATA])
     return facts
 
 

@@ -1,6 +1,5 @@
 """Every option of the command line, named once; defaults come from `config`. Nothing heavy is imported here."""
 
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Annotated
 import typer
 
 from murace.config import COMPILE, FITS, HEADS, PRECISIONS
+from murace.errors import WorkspaceError
+from murace.roster import read_roster
 from murace.vocabulary import LEARNERS, METHODS, METRIC_ALIASES, POINTS, Level, Metric
 from murace.workspace import Workspace
 
@@ -34,8 +35,8 @@ def _groups(context: typer.Context, incomplete: str) -> list[str]:
     """The roster's groups, where there is a roster."""
     workspace = context.params.get("workspace") or os.environ.get("MURACE_WORKSPACE") or WORKSPACE
     try:
-        names = sorted(json.loads(Workspace(Path(workspace)).calibrate.roster.read_bytes())["groups"])
-    except (OSError, ValueError, KeyError, TypeError):
+        names = sorted(read_roster(Workspace(Path(workspace)).calibrate.roster)["groups"])
+    except (WorkspaceError, OSError):
         return []
     return _last(names, incomplete)
 

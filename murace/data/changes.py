@@ -10,7 +10,7 @@ from murace.data.header import ImageError
 from murace.data.job import Outcome
 from murace.data.listing import Listing
 from murace.data.paths import locate
-from murace.data.table import few
+from murace.data.store import read_frame
 from murace.files import sha256
 
 COLUMNS = ["path", "length", "modified", "sha256"]
@@ -23,11 +23,11 @@ def table(paths: Sequence[str], outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 
 def since(path: Path, listing: Listing) -> str | None:
-    """In words, which files are not those that the table at `path` remembers; None where all are."""
-    seen = pd.read_csv(path, dtype={"path": str, "sha256": str}, keep_default_na=False)
+    """In words, without names, how many files are not those that the table at `path` remembers; None where none is."""
+    seen = read_frame(path, texts=("path", "sha256"), needs=COLUMNS)
     rows: Iterator[tuple[str, int, int, str]] = seen[COLUMNS].itertuples(index=False, name=None)
     changed = [name for name, *state, digest in rows if _has_changed(listing.root, name, tuple(state), digest)]
-    return f"{len(changed)} source files have changed: {few(changed)}" if changed else None
+    return f"{len(changed)} source files have changed" if changed else None
 
 
 def _has_changed(root: Path, name: str, before: tuple[object, ...], digest: str) -> bool:

@@ -55,13 +55,13 @@ def run_chunk(job: Job, chunk: Chunk, check: Callable[[], None] = lambda: None) 
 
 @contextmanager
 def array(job: Job) -> Iterator[int]:
-    """The array's file, open for writing, as a descriptor.
+    """The array's file, open for writing, as a descriptor; a link in its place is not followed.
 
     Raises:
         MachineError: it cannot be opened.
     """
     try:
-        descriptor = os.open(job.pixels, os.O_WRONLY | os.O_CLOEXEC)
+        descriptor = os.open(job.pixels, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
         raise disk_error(error, Path(job.pixels)) from error
     try:

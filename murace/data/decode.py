@@ -84,6 +84,21 @@ def read_grey(path: Path) -> npt.NDArray[np.uint8]:
     return to_eight_bits(read(path).grey)
 
 
+def read_drawn(path: Path) -> npt.NDArray[np.uint8]:
+    """Read a picture that murace has drawn, or that lies where it had: a PNG in colour, uint8 [H, W, 3], RGB.
+
+    Raises:
+        ImageError: the file is no such picture.
+    """
+    data, _ = _bytes(path)
+    if not data.startswith(png.SIGNATURE):
+        raise ImageError("not a PNG")
+    image = _pixels(png.inspect(data))
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ImageError("not a PNG in colour with eight bits")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
 def read(path: Path) -> Radiograph:
     """Read a radiograph at its own resolution and depth.
 

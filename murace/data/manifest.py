@@ -8,7 +8,7 @@ from murace.config import TEST_FRACTION, VALIDATION_FRACTION
 from murace.data import listing, store
 from murace.data.cells import fault_of_group, fault_of_label
 from murace.data.listing import Listing, settle
-from murace.data.paths import fault_of_id, fault_of_path, fault_of_value, is_sidecar, normal
+from murace.data.paths import fault_of_id, fault_of_path, fault_of_text, is_sidecar, normal
 from murace.data.table import Table, ascii_safe, few, read_table, refuse
 from murace.errors import DataError
 from murace.vocabulary import CALIBRATED, LEARNERS, RESCALED, RESNET_DENSENET, Split, closest
@@ -83,7 +83,7 @@ def _check(path: Path, frame: pd.DataFrame) -> None:
     if "patient" in frame:
         refuse(path, faults("patient", _fault_of_patient), "column patient")
     for column in [name for name in frame.columns if name not in (LINE, *REQUIRED, *OPTIONAL)]:
-        refuse(path, faults(column, fault_of_value), f"column {ascii_safe(column)}")
+        refuse(path, faults(column, fault_of_text), f"column {ascii_safe(column)}")
 
 
 def _fault_of_split(split: str) -> str | None:

@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 from murace.data.header import ImageError
 
 MAX_LENGTH = 1024
-_FORMULA = tuple("=+-@")  # a spreadsheet would run them
+_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # a spreadsheet would run them; the last four are full-width
+_NUMBER = re.compile(r"[+-](?:(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?\s?%?)?", re.ASCII)
 _BIDI = {*"\u200e\u200f\u061c", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
 _UNTIDY = re.compile(r"//|(?:^|/)\.(?:/|$)|/$|^$")  # what a Path makes tidy, slowly; most names have none of it
 _SIDECARS = ("._", ".DS_Store", "__MACOSX")
@@ -39,6 +40,16 @@ def fault_of_value(value: str) -> str | None:
         return None
     hidden = any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in _BIDI for letter in value)
     return "a control character" if hidden else None
+
+
+def fault_of_text(value: str) -> str | None:
+    """In words, why `value` may not stand in a column of the user's that goes into our csv files; None where it may.
+
+    Numbers may have a sign, and a sign alone, a common mark for "missing", runs nothing.
+    """
+    if value.startswith(_FORMULA) and not _NUMBER.fullmatch(value):
+        return "begins with one of = + - @ and is no number: a spreadsheet would run it"
+    return fault_of_value(value)
 
 
 def fault_of_path(path: str) -> str | None:

@@ -1,26 +1,37 @@
 """`pixels.npy` while it is made: at full length from the start, filled by processes, without holes in the end."""
 
+import math
 import os
+import re
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+import numpy.typing as npt
 
 from murace.disk import disk_error
-from murace.files import Pen, atomic, sync_folder
+from murace.files import PUBLIC, Pen, atomic, sync_folder
 
+_MARK, _START = b"\x93NUMPY\1\0", struct.Struct("<8sH")
+_HEADER = re.compile(
+    rb"\{'descr': '\|u1', 'fortran_order': False, 'shape': \((\d{1,10}), (\d{1,5}), (\d{1,5})\), \} *\n"
+)
 _BLOCK = 8 * 2**20  # bytes copied at a time
 
 
 def create(path: Path, count: int, size: int) -> None:
     """Make the array's file, uint8 [count, size, size], at its final length; what is not written yet reads as 0.
 
+    A link in its place is not followed.
+
     Raises:
         MachineError: the file cannot be made.
     """
     try:
-        with path.open("wb") as file:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, PUBLIC)
+        with os.fdopen(descriptor, "wb") as file:
             offset = _write_header(file, count, size)
             file.truncate(offset + count * size * size)
             file.flush()
@@ -40,9 +51,22 @@ def shape_of(path: Path) -> tuple[int, ...] | None:
     try:
         with path.open("rb") as file:
             shape, offset = _read_header(file)
-            return shape if path.stat().st_size == offset + int(np.prod(shape)) else None
+            return shape if path.stat().st_size == offset + math.prod(shape) else None
     except (OSError, ValueError):
         return None
+
+
+def open_read_only(path: Path) -> npt.NDArray[np.uint8]:
+    """The finished array, uint8 [N, size, size], by memory map.
+
+    Raises:
+        ValueError: the file is not one that is written here, to the letter of its header.
+        OSError: it cannot be read.
+    """
+    shape = shape_of(path)
+    if shape is None:
+        raise ValueError("it is not a whole array of uint8 [N, size, size]")
+    return np.memmap(path, dtype=np.uint8, mode="r", offset=offset_of(path), shape=shape)
 
 
 def place(source: Path, target: Path, kept: Sequence[int]) -> None:
@@ -76,10 +100,19 @@ def _write_header(file: IO[bytes] | Pen, count: int, size: int) -> int:
 
 
 def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], int]:
-    """The shape, and where the first pixel is."""
-    np.lib.format.read_magic(file)
-    shape, _, _ = np.lib.format.read_array_header_1_0(file)
-    return tuple(shape), file.tell()
+    """The shape, and where the first pixel is.
+
+    numpy reads a header as a Python literal, and takes some files for an archive or a pickle; ours has one form.
+    """
+    start = file.read(_START.size)
+    mark, length = _START.unpack(start) if len(start) == _START.size else (b"", 0)
+    found = _HEADER.fullmatch(file.read(length)) if mark == _MARK else None
+    if found is None:
+        raise ValueError("it has another header")
+    count, height, width = (int(side) for side in found.groups())
+    if height != width:
+        raise ValueError("its pictures are not square")
+    return (count, height, width), file.tell()
 
 
 def _copy(source: IO[bytes], target: Pen, start: int, length: int) -> None:

@@ -1,6 +1,5 @@
 """Folders searched to their depths for radiographs: files by name and, where the name says nothing, by their tags."""
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from murace.data.dicom import Tags, read_tags
 from murace.data.paths import is_sidecar
 from murace.errors import DataError
+from murace.files import parse_json
 from murace.watch import Watch
 
 PICTURES = (".png", ".jpg", ".jpeg")
@@ -82,8 +82,8 @@ def _inside(path: Path, skip: Path | None, watch: Watch) -> Iterator[View | Faul
 def _is_drawn(path: Path) -> bool:
     """Whether it is `cam`'s record of a study."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        content = parse_json(path.read_bytes())
+    except (OSError, ValueError):
         return False
     return isinstance(content, dict) and {"model_sha256", "views"} <= content.keys()
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from murace.data import pixelfile
 from murace.errors import WorkspaceError
 from murace.files import PRIVATE, PUBLIC, write_text
 
@@ -16,6 +17,7 @@ IDS = ["row", "patient", "study", "group", "label"]  # the columns of a table of
 TEXT = ["path", "split", "group", "patient", "study", "sha256"]
 # Before its third version pandas read numbers to the last bit only when asked to; since then it minds being asked.
 EXACT: Any = {"float_precision": "round_trip"} if int(pd.__version__.partition(".")[0]) < 3 else {}
+LEAST_COLUMNS = 2  # of any table of ours
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -25,10 +27,12 @@ def read_index(path: Path) -> pd.DataFrame:
     Raises:
         WorkspaceError: the table is not what `prepare` writes.
     """
-    index = pd.read_csv(path, dtype=str, keep_default_na=False)
+    index = _read_csv(path, dtype=str, keep_default_na=False)
     if list(index.columns[: len(COLUMNS)]) != COLUMNS:
         raise WorkspaceError(f"{path} lacks columns of murace's index; run: murace prepare SOURCE --force")
     for name in ("row", "label", "width", "height"):
+        if not index[name].str.fullmatch("[0-9]{1,9}").all():
+            raise WorkspaceError(f"{path} has a {name} that is no number; run: murace prepare SOURCE --force")
         index[name] = index[name].astype("int64")
     if not np.array_equal(index["row"].to_numpy(), np.arange(len(index))):
         raise WorkspaceError(f"{path}: rows are out of order; run: murace prepare SOURCE --force")
@@ -42,21 +46,31 @@ def open_pixels(path: Path) -> Pixels:
         WorkspaceError: the file is not such an array.
     """
     try:
-        pixels: Pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+        return pixelfile.open_read_only(path)
     except (ValueError, OSError) as error:
         raise WorkspaceError(f"{path} cannot be read ({error}); run: murace prepare SOURCE --force") from error
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2]:
-        raise WorkspaceError(f"{path} is not uint8 [N, size, size]; run: murace prepare SOURCE --force")
-    return pixels
 
 
-def read_frame(path: Path, *, texts: Collection[str] = ()) -> pd.DataFrame:
+def read_frame(path: Path, *, texts: Collection[str] = (), needs: Collection[str] = ()) -> pd.DataFrame:
     """Read a table of ours, numbers to the last bit; only an empty cell is missing: a group may be called `null`.
 
-    Columns in `texts` stay as they are written: 007 is no number there.
+    Columns in `texts` stay as they are written: 007 is no number there. Those in `needs` must be there.
+
+    Raises:
+        WorkspaceError: the file is no table that murace has written.
     """
-    kinds = dict.fromkeys(texts, str)
-    frame: pd.DataFrame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=kinds, **EXACT)
+    frame = _read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(texts, str), **EXACT)
+    if len(frame.columns) < LEAST_COLUMNS or not set(needs) <= set(frame.columns):
+        raise WorkspaceError(f"{path} lacks columns of murace's table; run the step that writes it with --fresh")
+    return frame
+
+
+def _read_csv(path: Path, **how: Any) -> pd.DataFrame:
+    """What is wrong is not quoted: it may be an id."""
+    try:
+        frame: pd.DataFrame = pd.read_csv(path, **how)
+    except (ValueError, OverflowError) as error:  # pandas and what is no text raise the former
+        raise WorkspaceError(f"{path} is not a csv file; run the step that writes it with --fresh") from error
     return frame
 
 

@@ -1,6 +1,5 @@
 """The folder of ONNX files: all members or none, and `ensemble.json`, written last, which says how to use them."""
 
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from murace import __version__
 from murace.device import Place
 from murace.disk import disk_error
 from murace.errors import MachineError, UsageError, WorkspaceError
-from murace.files import digest_of, sha256, write_bytes
+from murace.files import digest_of, parse_json, sha256, write_bytes
 from murace.member import Bytes, Member
 from murace.openformat.conversion import INPUT, OPSET, PACKAGES, answer, open_session, probabilities, to_onnx
 from murace.record import writing
@@ -94,6 +93,7 @@ def convert_all(folder: Path, ensemble: Ensemble, *, watch: Watch) -> Converted:
             return Converted(folder, True, before)
         shutil.rmtree(unfinished, ignore_errors=True)
         try:
+            unfinished.mkdir()  # not a link to somewhere else, which nothing has removed
             content = {**about, "groups": _write_members(unfinished, ensemble, watch)}
             for group in ensemble.members:
                 (unfinished / f"{group}.onnx").replace(folder / f"{group}.onnx")
@@ -174,7 +174,7 @@ def _about(ensemble: Ensemble) -> dict[str, Any]:
 def _recorded(folder: Path) -> dict[str, Any] | None:
     """The folder's `ensemble.json`, where it is ours."""
     try:
-        values = json.loads((folder / RECORD).read_bytes())
+        values = parse_json((folder / RECORD).read_bytes())
     except (OSError, ValueError):
         return None
     return values if isinstance(values, dict) and values.get("format") == FORMAT else None

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import numpy as np
-
 from murace.background import Ahead
 from murace.cam import Way
+from murace.data.decode import read_drawn
+from murace.data.header import ImageError
 from murace.errors import UsageError
 from murace.files import atomic
-from murace.opencv import cv2
 from murace.overlays.folder import BEGUN, METHOD, MODEL, RECORD, SCALES, sealed_record
 from murace.report.gallery import GENERATOR, Entry, View, gallery_page, ranked
 from murace.report.thumbnail import Thumbnail, thumbnail_of
@@ -150,11 +149,9 @@ def _shrink(out: Path, entry: Entry) -> list[Thumbnail | None]:
 
 def _read_small(path: Path) -> Thumbnail | None:
     try:
-        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-    except OSError:
+        return thumbnail_of(read_drawn(path))
+    except ImageError:
         return None
-    sheet = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
-    return None if sheet is None else thumbnail_of(np.asarray(sheet, dtype=np.uint8))
 
 
 def _weight(thumbnails: list[Thumbnail | None]) -> int:

@@ -1,6 +1,5 @@
 """The panel of one file that was handed over: everything in it is checked when it is opened, loaded when asked for."""
 
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from murace.bundle import OPERATING, RECOGNISER, ROSTER, Bundle, Net, open_bundl
 from murace.checkpoint import model_from
 from murace.device import Place
 from murace.errors import WorkspaceError
+from murace.files import parse_json
 from murace.member import Member
 from murace.nets import Learner
 from murace.operating import Readout
@@ -77,16 +77,16 @@ class FilePanel:
         """A small part of the file, understood."""
         try:
             return understand(self.bundle.read(name))
-        except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             why = str(error) if isinstance(error, ValueError) else "is damaged"
             raise WorkspaceError(f"{self.bundle.path} is refused: {name} in it {why}") from error
 
     def _read_readout(self, data: bytes) -> Readout:
         members = {weights_of(group): self._digests[weights_of(group)] for group in self.groups}
-        return operating.parse(json.loads(data), {CALIBRATED: members})[CALIBRATED]
+        return operating.parse(parse_json(data), {CALIBRATED: members})[CALIBRATED]
 
     def _check_roster(self, data: bytes) -> None:
-        learners = {group: choice["learner"] for group, choice in json.loads(data)["groups"].items()}
+        learners = {group: choice["learner"] for group, choice in parse_json(data)["groups"].items()}
         if learners != {group: net.learner for group, net in self.manifest.groups.items()}:
             raise ValueError("names other learners than the manifest")
 

@@ -10,12 +10,13 @@ from murace.chain import CALIBRATE, EVALUATE, PREPARE, finetune_command, train_c
 from murace.checkpoint import load_model
 from murace.device import Place
 from murace.errors import WorkspaceError
-from murace.files import digest_of, read_json
+from murace.files import digest_of
 from murace.member import Member
 from murace.operating import Readout
 from murace.panel.members import caveats
 from murace.recogniser import Recogniser, load_group_model
 from murace.record import Record, require
+from murace.roster import read_roster
 from murace.vocabulary import CALIBRATED
 from murace.workspace import FitFolder, Workspace
 
@@ -35,7 +36,7 @@ class WorkspacePanel:
         self.prepared = require(workspace.prepare.folder, PREPARE, ("index.csv",))
         self.choice = require(workspace.calibrate.folder, CALIBRATE, ("roster.json",))
         self.records: dict[str, Record] = {}
-        self.groups: tuple[str, ...] = tuple(sorted(read_json(workspace.calibrate.roster)["groups"]))
+        self.groups: tuple[str, ...] = tuple(sorted(read_roster(workspace.calibrate.roster)["groups"]))
 
     @cached_property
     def identity(self) -> str:

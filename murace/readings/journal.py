@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from murace.disk import disk_error
-from murace.files import PRIVATE, digest_of
+from murace.files import PRIVATE, digest_of, parse_json
 from murace.readings.rows import Rows
 
 ENDING = ".jsonl"
@@ -33,9 +33,9 @@ def kept(folder: Path, names: Sequence[str]) -> dict[int, Rows]:
 def _parsed(line: str) -> Rows | None:
     digest, _, text = line.partition(" ")
     try:
-        value = json.loads(text)
+        value = parse_json(text)
         rows = Rows(**value) if digest == digest_of(value) else None
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError):
         return None
     return rows if rows is not None and rows.is_sound else None
 

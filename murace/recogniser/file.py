@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from murace.errors import WorkspaceError
-from murace.files import write_bytes
+from murace.files import parse_json, write_bytes
 from murace.recogniser.model import MEND, GroupModel, Support
 from murace.vocabulary import LEARNERS, OVERALL, Level, is_group
 
@@ -62,7 +62,7 @@ def group_model_from(data: bytes) -> GroupModel:
     try:
         length = int.from_bytes(data[:8], "little")
         _require(length <= MAX_HEADER, "its header is too long")
-        facts = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][METADATA])
+        facts = parse_json(parse_json(data[8 : 8 + length])["__metadata__"][METADATA])
         tensors = load(data)
         model = GroupModel(
             groups=tuple(facts["groups"]),

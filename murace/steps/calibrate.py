@@ -16,9 +16,9 @@ from murace import device
 from murace.chain import PREPARE, finished_learners
 from murace.checkpoint import load_model
 from murace.config import CalibrateConfig, Machine, params
-from murace.data.store import open_pixels, read_frame, read_index, write_frame
+from murace.data.store import IDS, open_pixels, read_frame, read_index, write_frame
 from murace.errors import WorkspaceError
-from murace.files import digest_of, read_json, write_json
+from murace.files import digest_of, write_json
 from murace.member import Member
 from murace.metrics.resampling import LEAST_PATIENTS, resamples
 from murace.metrics.scores import measure
@@ -27,11 +27,13 @@ from murace.recogniser import GroupModel, load_group_model, save_group_model
 from murace.recogniser.fit import chosen_learner
 from murace.recogniser.look import fit_recogniser
 from murace.record import Action, Record, Wish, commit, require, take_up, writing
+from murace.roster import read_roster
 from murace.selection import NEAR_TIE, Choice, Grids, choose, stability
 from murace.vocabulary import OVERALL
 from murace.watch import Watch
 from murace.workspace import Workspace
 
+SCORES = ("level", "learner", "group", "metric", "value")
 CONSUMED = ("model.safetensors", "predictions.csv")
 
 
@@ -77,7 +79,7 @@ def run(workspace: Workspace, config: CalibrateConfig, *, machine: Machine, wish
             else:
                 folder.recogniser.unlink(missing_ok=True)
             commit(folder.folder, written, device=place.name, info=info, parts=parts)
-        scores, roster = read_frame(folder.scores), read_json(folder.roster)
+        scores, roster = read_frame(folder.scores, needs=SCORES), read_roster(folder.roster)
         recogniser = load_group_model(folder.recogniser) if is_several else None
     return Calibrated(plan.action is Action.SKIP, scores, roster, recogniser, notes)
 
@@ -180,7 +182,7 @@ def _stabilities(
 
 def _validation(workspace: Workspace, learners: list[str]) -> pd.DataFrame:
     """The validation images with a probability column per learner."""
-    frames = [read_frame(workspace.train(learner).predictions) for learner in learners]
+    frames = [read_frame(workspace.train(learner).predictions, needs=(*IDS, learner)) for learner in learners]
     images = frames[0]
     for learner, frame in zip(learners[1:], frames[1:], strict=True):
         if not frame["row"].equals(images["row"]):

@@ -8,8 +8,8 @@ from murace import device
 from murace.chain import require_choice
 from murace.config import FinetuneConfig, Machine, Recipe, params
 from murace.errors import UsageError
-from murace.files import read_json
 from murace.record import Action, Wish, commit, decide, read, require, take_up, writing
+from murace.roster import read_roster
 from murace.task import FILES, Circumstances, Done, Task, follow, lead, require_equal_shares, require_possible
 from murace.vocabulary import closest
 from murace.watch import Watch
@@ -68,7 +68,7 @@ def run(
     if not world.leads:
         return [Finetuned(**done) for done in follow(workspace, circumstances)]
     require_choice(workspace)
-    entries = read_json(workspace.calibrate.roster)["groups"]
+    entries = read_roster(workspace.calibrate.roster)["groups"]
     for group in groups:
         if group not in entries:
             raise UsageError(f"--groups: unknown group '{group}'{closest(group, entries)}")

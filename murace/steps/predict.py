@@ -174,5 +174,5 @@ def _write(asked: Sequence[Wanted], config: PredictConfig, places: _Places) -> N
 
 def _found(places: _Places, panel: Panel, *, skipped: bool) -> Predicted:
     files = (places.studies, places.views)
-    studies, views = (read_frame(path, texts=TEXTS) for path in files)
+    studies, views = (read_frame(path, texts=TEXTS, needs=("study",)) for path in files)
     return Predicted(skipped, studies, views, files, panel.caveats)

@@ -206,4 +206,4 @@ def _summary(place: PrepareFolder, *, skipped: bool) -> Prepared:
     record = read(place.folder)
     assert record is not None, "a summary of nothing"
     info = {key: record.info[key] for key in ("images", "studies", "patients", "rejected", "ignored", "notes")}
-    return Prepared(skipped=skipped, counts=store.read_frame(place.counts), **info)
+    return Prepared(skipped=skipped, counts=store.read_frame(place.counts, needs=("group",)), **info)

@@ -1,8 +1,9 @@
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from murace.data.header import ImageError
-from murace.data.paths import fault_of_path, is_sidecar, locate
+from murace.data.paths import fault_of_path, fault_of_text, is_sidecar, locate
 
 parts = st.one_of(st.sampled_from(["..", ".", "a", "out", "in", "", "loop"]), st.text(max_size=4))
 
@@ -45,3 +46,27 @@ def test_ordinary_names_pass():
 def test_only_what_macos_leaves_is_a_sidecar():
     assert all(map(is_sidecar, ("a/._b.png", ".DS_Store", "__MACOSX/a.png")))
     assert not any(map(is_sidecar, ("a_.png", "a/b._c.png", ".hidden.png")))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "=1",
+        '=HYPERLINK("http://x","y")',
+        "=cmd|' /C calc'!A0",
+        "+cmd",
+        "-2+3+cmd|' /C calc'!A0",
+        "@SUM(A1)",
+        "-=1",
+        "\uff1d1",
+    ],
+)
+def test_no_value_is_carried_along_that_a_spreadsheet_would_run(value: str) -> None:
+    assert "a spreadsheet would run it" in (fault_of_text(value) or "")
+
+
+@pytest.mark.parametrize(
+    "value", ["", "-", "+", "-1", "+1.5", "-.5", "-1,5", "-1e-3", "-5 %", "a=b", "x@y", "plate", "3-4"]
+)
+def test_numbers_signs_and_words_are_carried_along(value: str) -> None:
+    assert fault_of_text(value) is None

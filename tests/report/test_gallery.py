@@ -72,7 +72,7 @@ def test_the_page_is_self_contained_and_leads_only_to_itself_and_the_folders_bes
     outline = Outline(page_of(THREE))
     assert {image["src"].partition(",")[0] for image in outline.all("img")} == {"data:image/webp;base64"}
     assert {tag for tag, _ in outline.elements} & {"script", "link", "iframe", "object", "base", "form"} == set()
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     assert {"http-equiv": "Content-Security-Policy", "content": policy} in outline.all("meta")
     ids = [attributes["id"] for _, attributes in outline.elements if "id" in attributes]
     assert len(set(ids)) == len(ids)

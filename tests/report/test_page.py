@@ -53,7 +53,7 @@ def test_page_is_self_contained(page: str) -> None:
     assert all(address.startswith("#") for address in re.findall(r"href=\"([^\"]*)", page))
     assert "url(http" not in page
     assert "@import" not in page
-    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in page
+    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'" in page
 
 
 def test_page_says_what_it_is(page: str) -> None:

@@ -515,7 +515,8 @@ def test_a_dead_reading_process_is_an_error_of_the_machine(mura, root, monkeypat
 def test_a_full_disk_is_one_line_and_the_run_can_be_finished(mura, root, jobs, monkeypatch):
     monkeypatch.setattr(chunks, "CHUNK_IMAGES", 7)
     with monkeypatch.context() as patch:
-        patch.setattr("murace.data.pixelfile.create", lambda path, *_: path.symlink_to("/dev/full"))
+        patch.setattr("murace.data.pixelfile.create", lambda *_: None)
+        patch.setattr("murace.data.reading.Scratch.pixels", Path("/dev/full"))
         patch.setattr("murace.data.pixelfile.offset_of", lambda _: 0)
         with pytest.raises(MachineError, match="disk full"):
             prepare(mura, root, jobs=jobs)
