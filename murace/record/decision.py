@@ -11,7 +11,9 @@ from murace.record.note import Record, begin, begun, damaged, forget, read
 from murace.watch import Watch
 
 DERIVED = ("learner",)  # parameters that no option names
+OPTIONS = {"metrics": "val-metrics"}  # whose option is called otherwise
 EXTENDABLE = "epochs"  # more of these continues a finished run instead of starting over
+LARGE = 2**28  # bytes; only `pixels.npy` is, and reading it takes seconds: to skip, its size and time are enough
 
 
 class Action(StrEnum):
@@ -72,14 +74,14 @@ def decide(folder: Path, params: Mapping[str, Any], consumed: Mapping[str, str],
         return Plan(Action.RUN, ("--force",))
     if done.params.get(EXTENDABLE) != params.get(EXTENDABLE):
         return Plan(Action.RESUME, (f"--{EXTENDABLE} {done.params[EXTENDABLE]} -> {params[EXTENDABLE]}",))
-    damage = damaged(folder, done, trusts_times=True)
+    damage = damaged(folder, done, trusts_from=LARGE)
     return Plan(Action.RESUME, tuple(damage)) if damage else Plan(Action.SKIP)
 
 
 def differences(old: Record, params: Mapping[str, Any], consumed: Mapping[str, str]) -> list[str]:
     """In words, how what is asked for now differs from `old`."""
     found = [
-        f"{'' if key in DERIVED else '--'}{key.replace('_', '-')} {old.params.get(key)} -> {params.get(key)}"
+        f"{_option(key)} {_spelled(old.params.get(key))} -> {_spelled(params.get(key))}"
         for key in sorted({*old.params, *params})
         if old.params.get(key) != params.get(key)
     ]
@@ -91,6 +93,15 @@ def differences(old: Record, params: Mapping[str, Any], consumed: Mapping[str, s
         elif old.consumed[name] != consumed[name]:
             found.append(f"{name} has changed")
     return found
+
+
+def _option(key: str) -> str:
+    return key if key in DERIVED else f"--{OPTIONS.get(key, key).replace('_', '-')}"
+
+
+def _spelled(value: Any) -> str:
+    """A setting as it is typed."""
+    return ",".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
 def _extended(old: Record, params: Mapping[str, Any]) -> Record:
@@ -121,15 +132,16 @@ def take_up(
         WorkspaceError: see `decide`; or there is nothing to go on from.
     """
     plan = decide(folder, params, consumed, wish)
-    is_new = begun(folder) is not None and not wish.resume  # killed before its first save, perhaps
-    if plan.action is Action.RESUME and states is not None and not (is_new or _has_files(states)):
-        raise WorkspaceError(f"no saved state in {states} to go on from; start over with --fresh")
+    if plan.action is Action.RESUME and states is not None and not _has_files(states):
+        is_new = begun(folder) is not None and not wish.resume  # killed before its first save, perhaps
+        if not is_new:
+            raise WorkspaceError(f"no saved state in {states} to go on from; start over with --fresh")
     for reason in plan.reasons:
         watch.say(f"{step}: {reason}")
     if plan.action is Action.RUN:
         forget(folder, *(path for path in (scratch, states) if path is not None))
     if plan.action is not Action.SKIP:
-        begin(folder, step.partition("/")[0], params, consumed)
+        begin(folder, step, params, consumed)
     return plan
 
 

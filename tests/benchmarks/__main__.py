@@ -1,6 +1,6 @@
 """The benchmark's one entry point: python -m tests.benchmarks [--only a,b] [--quick] [--json FILE] [--gpu N].
 
-Parts on the CPU, all by default: training, pipeline, prepare, cam, startup, evaluation, threads, predict. With
+Parts on the CPU, all by default: training, pipeline, prepare, cam, startup, evaluation, threads, predict, rerun. With
 `--gpu N` the GPU part instead, in its sections; `--gpu cpu` tries its code with tiny nets.
 """
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from tests.benchmarks import table
 from tests.benchmarks.lines import Line
 
-PARTS = ("training", "pipeline", "prepare", "cam", "startup", "evaluation", "threads", "predict")
-LETTERS = dict(zip("abcdefgh", PARTS, strict=True))
+PARTS = ("training", "pipeline", "prepare", "cam", "startup", "evaluation", "threads", "predict", "rerun")
+LETTERS = dict(zip("abcdefghi", PARTS, strict=True))
 
 
 def main(words: list[str] | None = None) -> None:
@@ -32,7 +32,7 @@ def main(words: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Measure murace against others.")
-    parser.add_argument("--only", help=f"some of {', '.join(PARTS)} (or a to h); with --gpu some of its sections")
+    parser.add_argument("--only", help=f"some of {', '.join(PARTS)} (or a to i); with --gpu some of its sections")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run, not how fast")
     parser.add_argument("--json", type=Path, help="write the lines into this file as they come")
     parser.add_argument("--gpu", help="the number of a GPU, or cpu: the GPU part instead")
