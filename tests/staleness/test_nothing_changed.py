@@ -15,14 +15,15 @@ from murace.config import CalibrateConfig, EvaluateConfig, Machine, PrepareConfi
 from murace.errors import WorkspaceError
 from murace.files import read_json, sha256
 from murace.panel import WorkspacePanel
-from murace.record import State, Wish, begin, begun, commit, examine, read
+from murace.record import FACTS, State, Wish, begin, begun, commit, examine, read
 from murace.steps import calibrate, evaluate, finetune, prepare, train
+from murace.task import EPOCHS
 from murace.vocabulary import LEARNERS
 from murace.watch import Watch
 from murace.workspace import Workspace
 from tests.data.files import make_manifest
-from tests.staleness.machine import DEFAULTS
-from tests.staleness.model import CHAIN
+from tests.staleness.machine import DEFAULTS, flip
+from tests.staleness.model import CHAIN, NET
 from tests.staleness.oracle import run_step
 from tests.staleness.source import Source
 from tests.staleness.standins import instead
@@ -85,22 +86,79 @@ def test_a_touched_picture_is_read_and_found_the_same_and_a_disguised_one_is_not
     assert prepared(manifest, workspace, accept_rejects=1).skipped
 
 
-@pytest.fixture
-def quick(tmp_path: Path) -> Iterator[Workspace]:
+@pytest.fixture(scope="module")
+def _quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole chain of two learners and two members, made by the stand-ins in a second."""
+    root = tmp_path_factory.mktemp("quick")
     with instead():
-        source, workspace = Source(tmp_path / "source"), Workspace(tmp_path / "w")
+        source, workspace = Source(root / "source"), Workspace(root / "w")
         config = PrepareConfig(**DEFAULTS["prepare"])
         given = prepare.Operation(jobs=1)
         prepare.run(source.manifest, workspace, config, operation=given, wish=Wish(), watch=Watch())
         for place in CHAIN[1:]:
             again(workspace, place)
-        yield workspace
+    return workspace.root
+
+
+@pytest.fixture
+def quick(_quick: Path, tmp_path: Path) -> Iterator[Workspace]:
+    """A copy of that chain, and the stand-ins in place."""
+    shutil.copytree(_quick, tmp_path / "w")
+    with instead():
+        yield Workspace(tmp_path / "w")
 
 
 def again(workspace: Workspace, place: str, wish: Wish = Wish(), **changed: Any) -> Any:  # noqa: B008
     args = {**DEFAULTS[place.partition("/")[0]], **changed}
     return run_step(place, args, workspace, wish=wish, watch=Watch(), machine=CPU)
+
+
+DATA = {"prepare/index.csv", "prepare/pixels.npy"}
+CONSUMED = {
+    "train/convnet": DATA,
+    "calibrate": DATA | {f"train/{x}/{y}" for x in LEARNERS[:2] for y in NET},
+    "finetune/elbow": DATA | {"calibrate/roster.json:elbow"},  # and its learner's weights
+    "evaluate": DATA
+    | {f"prepare/{x}" for x in ("counts.csv", FACTS)}
+    | {f"calibrate/{x}" for x in ("roster.json", "scores.csv", FACTS)}
+    | {
+        f"{x}/{y}"
+        for x in ("train/convnet", "train/resnet", "finetune/elbow", "finetune/wrist")
+        for y in (*NET, EPOCHS, FACTS)
+    },
+}
+
+
+@pytest.mark.parametrize("place", CONSUMED)
+def test_a_record_names_all_that_its_step_reads(quick: Workspace, place: str) -> None:
+    record = read(quick.root / place)
+    assert record is not None
+    wanted = CONSUMED[place] | ({f"train/{record.info['learner']}/{NET[0]}"} if place == "finetune/elbow" else set())
+    assert set(record.consumed) == wanted
+
+
+@pytest.mark.parametrize("place", CHAIN[1:])
+def test_where_and_how_a_step_runs_never_makes_it_run_again(quick: Workspace, place: str) -> None:
+    before = files_of(quick.root)
+    for machine in (Machine(), Machine(gpu="cpu", threads=2), Machine(gpu="cpu", threads=1, compile="off")):
+        args = DEFAULTS[place.partition("/")[0]]
+        assert run_step(place, args, quick, wish=Wish(), watch=Watch(), machine=machine).skipped
+    assert files_of(quick.root) == before
+
+
+@pytest.mark.parametrize("keeps_time", [True, False])
+@pytest.mark.parametrize("place", CHAIN[1:])
+def test_a_step_that_skips_has_read_its_files(quick: Workspace, place: str, keeps_time: bool) -> None:
+    """`status` goes by size and time, and so sees what has another time; the step itself finds both, and mends them."""
+    record = read(quick.root / place)
+    assert record is not None
+    path = quick.root / place / next(iter(record.produced))
+    content = path.read_bytes()
+    flip(path, keeps_time=keeps_time)
+    assert states(quick)[place] is (State.DONE if keeps_time else State.DAMAGED)
+    assert not again(quick, place).skipped
+    assert path.read_bytes() == content
+    assert states(quick)[place] is State.DONE
 
 
 def exchange(workspace: Workspace, one: str, other: str) -> None:

@@ -58,7 +58,7 @@ def missed() -> list[tuple[str, str]]:
 
 def test_a_few(machine: type[Staleness]) -> None:
     """The same few each time; the others draw new ones."""
-    few = settings(QUIET, max_examples=15, stateful_step_count=15, derandomize=True)
+    few = settings(QUIET, max_examples=12, stateful_step_count=12, derandomize=True)
     run_state_machine_as_test(machine, settings=few)
     assert len(missed()) < 25, missed()
 
