@@ -77,52 +77,70 @@ class _Counted(Bar):
                 self.watch.signum = signal.SIGTERM
 
 
-def variants(step: str) -> list[dict[str, Any]]:
+def variants(step: str, defaults: dict[str, Any]) -> list[dict[str, Any]]:
     """The defaults, as often as everything else together, and each setting changed alone."""
-    others = [DEFAULTS[step] | {name: value} for name, values in OTHERS[step].items() for value in values]
-    return [DEFAULTS[step]] * len(others) + others
+    others = [defaults | {name: value} for name, values in OTHERS[step].items() for value in values]
+    return [defaults] * len(others) + others
 
 
 WISHES = [Wish()] * 6 + [Wish(force=True), Wish(resume=True), Wish(resume=False), Wish(force=True, resume=False)]
 MACHINES = [Machine(gpu=gpu, threads=threads) for gpu in (None, "cpu") for threads in (None, 1, 2)]
 STOPS = [None] * 5 + [1, 2, 3]
-NUMBERS = list(range(30))
-ASKED = [(place, args) for place in CHAIN[1:] for args in variants(place.partition("/")[0])]
+NUMBERS = list(range(60))
+Args = dict[str, Any]
 PAIRS = [("train/convnet", "train/resnet"), ("finetune/elbow", "finetune/wrist")]
-ACTS: dict[str, dict[str, list[Any]]] = {
-    "prepare": {
-        "args": variants("prepare"),
-        "wish": WISHES,
-        "jobs": [None, 1, 2],
-        "accept": [None, None, 0, 5],
-        "stop": [None] * 4 + [1, 2],
-    },
-    "step": {"asked": ASKED, "wish": WISHES, "machine": MACHINES, "stop": STOPS, "kills": [False] * 9 + [True]},
-    "type_again": {"place": list(CHAIN[1:]), "machine": MACHINES},
-    "edit": {
-        "name": sorted(names()),
-        "spare": list(SPARE),
-        "content": [100, 101, 102],
-        "how": ["seen", "unseen", "touched", "broken", "row", "label", "synthetic"],
-    },
-    "damage": {
-        "place": list(CHAIN),
-        "number": NUMBERS,
-        "what": ["product"] * 3 + ["step.json", "begun.json", "checkpoint"],
-        "how": ["gone", "flipped", "rotten"],
-    },
-    "exchange": {"pair": PAIRS, "number": NUMBERS, "another": NUMBERS, "whole": [True, False]},
-    "shelve": {"place": list(CHAIN), "puts_back": [True, False]},
-    "move": {"keeps_times": [True, False]},
-    "mend": {},
-}
+
+
+def acts_with(defaults: dict[str, dict[str, Any]]) -> dict[str, dict[str, list[Any]]]:
+    """What may be done, and the arguments that each may be given."""
+    asked = [(place, variants(step, defaults[step])) for place in CHAIN[1:] for step in [place.partition("/")[0]]]
+    return {
+        "prepare": {
+            "args": variants("prepare", defaults["prepare"]),
+            "wish": WISHES,
+            "jobs": [None, 1, 2],
+            "accept": [None, None, 0, 5],
+            "stop": [None] * 4 + [1, 2],
+        },
+        "step": {
+            "asked": asked,
+            "number": NUMBERS,
+            "wish": WISHES,
+            "machine": MACHINES,
+            "stop": STOPS,
+            "kills": [False] * 9 + [True],
+        },
+        "type_again": {"place": list(CHAIN[1:]), "machine": MACHINES},
+        "edit": {
+            "name": sorted(names()),
+            "spare": list(SPARE),
+            "content": [0, 1, 2],
+            "how": ["seen", "unseen", "touched", "broken", "row", "label", "synthetic"],
+        },
+        "damage": {
+            "place": list(CHAIN),
+            "number": NUMBERS,
+            "what": ["product"] * 3 + ["step.json", "begun.json", "checkpoint"],
+            "how": ["gone", "flipped", "rotten"],
+        },
+        "exchange": {"pair": PAIRS, "number": NUMBERS, "another": NUMBERS, "whole": [True, False]},
+        "shelve": {"place": list(CHAIN), "puts_back": [True, False]},
+        "move": {"keeps_times": [True, False]},
+        "mend": {},
+    }
+
+
 WEIGHTS = {"prepare": 4, "step": 8, "type_again": 8, "edit": 4, "damage": 4, "exchange": 1, "shelve": 3, "move": 1}
 WEIGHTED = ["mend", *(name for name, weight in WEIGHTS.items() for _ in range(weight))]
+
+
+LARGER = {**DEFAULTS, "prepare": {**DEFAULTS["prepare"], "size": 64}}  # what nets can look at
 
 
 class Staleness(RuleBasedStateMachine):
     """Every answer of the suite is foretold; what it calls done is what recomputing everything gives."""
 
+    defaults, acts, is_real = DEFAULTS, acts_with(DEFAULTS), False
     oracle: Oracle  # one for all examples
     whole: dict[str, Slot]  # the slots of the chain that lies in the oracle's folder `whole`
 
@@ -151,7 +169,7 @@ class Staleness(RuleBasedStateMachine):
         chance = random.Random(f"{self.salt} {seed} {self.acted[seed]}")
         self.acted[seed] += 1
         name = chance.choice(WEIGHTED)
-        given = {key: chance.choice(values) for key, values in ACTS[name].items()}
+        given = {key: chance.choice(values) for key, values in self.acts[name].items()}
         note(f"{name} {given}")
         getattr(self, name)(**given)
 
@@ -211,19 +229,18 @@ class Staleness(RuleBasedStateMachine):
         self.count("prepare", came)
         return message
 
-    def step(
-        self, asked: tuple[str, dict[str, Any]], wish: Wish, machine: Machine, stop: int | None, kills: bool
-    ) -> None:
-        self.run_place(*asked, wish, machine=machine, stop=stop, kills=kills)
+    def step(self, asked: tuple[str, list[Args]], number: int, **given: Any) -> None:
+        place, choices = asked
+        self.run_place(place, choices[number % len(choices)], **given)
 
     def type_again(self, place: str, machine: Machine) -> None:
         """As most are typed: with the defaults, to the end."""
-        self.run_place(place, DEFAULTS[place.partition("/")[0]], Wish(), machine=machine)
+        self.run_place(place, self.defaults[place.partition("/")[0]], Wish(), machine=machine)
 
     def run_place(
         self,
         place: str,
-        args: dict[str, Any],
+        args: Args,
         wish: Wish,
         *,
         machine: Machine | None = None,
@@ -254,7 +271,7 @@ class Staleness(RuleBasedStateMachine):
         else:
             assert came in ("done", "interrupted", "killed"), (foretold, came, message)
             if came == "done":
-                if "epochs" in args:
+                if "epochs" in args and not self.is_real:
                     first = newest if foretold == "resume" else 0
                     assert epochs_run == list(range(first + 1, args["epochs"] + 1))
                 self.model.finished(place, run, args, parents)
@@ -274,7 +291,8 @@ class Staleness(RuleBasedStateMachine):
         return "data" if error.exit_code == 3 else "refuse"
 
     def _newest(self, place: str) -> int:
-        return max((int(path.stem) for path in (self.model.root / place).glob("checkpoint/*.json")), default=0)
+        states = (self.model.root / place).glob("checkpoint/*.json")
+        return max((int(path.stem.partition("-")[0]) for path in states), default=0)
 
     def files(self) -> dict[str, tuple[int, int]]:
         """Every file's size and time, but for the locks."""
@@ -291,7 +309,8 @@ class Staleness(RuleBasedStateMachine):
         """Another picture of the same size, with its old time ("unseen") or not; the same one; or another listing."""
         source = self.source
         if how in ("seen", "unseen"):
-            source.put(name, content, keeps_time=how == "unseen")
+            own = 100 * (1 + sorted(names()).index(name))  # no two files are alike
+            source.put(name, own + content, keeps_time=how == "unseen")
         elif how == "touched":
             source.put(name, source.contents[name])
         elif how == "broken":
@@ -314,6 +333,8 @@ class Staleness(RuleBasedStateMachine):
 
     def damage(self, place: str, number: int, what: str, how: str) -> None:
         """A file is lost or changed, with a new time or in place; in a record, any change is seen."""
+        if what == "begun.json":  # there are few
+            place = next((other for other in CHAIN if self.model.has(other, what)), place)
         path = self.product(place, number) if what == "product" else self.model.root / place / what
         if path is None or not path.exists():
             return
@@ -415,10 +436,10 @@ class Staleness(RuleBasedStateMachine):
     def once(self, place: str, wish: Wish, *, accept: int | None) -> str:
         if place == "prepare":
             return self.prepare_now(wish, accept)
-        return self.run_place(place, DEFAULTS[place.partition("/")[0]], wish)
+        return self.run_place(place, self.defaults[place.partition("/")[0]], wish)
 
     def prepare_now(self, wish: Wish, accept: int | None) -> str:
-        given = {"args": DEFAULTS["prepare"], "wish": wish, "jobs": None, "accept": accept, "stop": None}
+        given = {"args": self.defaults["prepare"], "wish": wish, "jobs": None, "accept": accept, "stop": None}
         return self.run_prepare(**given)
 
 
@@ -431,3 +452,9 @@ def flip(path: Path, *, keeps_time: bool = False) -> None:
     path.write_bytes(content)
     if keeps_time:
         os.utime(path, ns=times)
+
+
+class Unstubbed(Staleness):
+    """The same with the real mathematics, on pictures large enough for the nets."""
+
+    defaults, acts, is_real = LARGER, acts_with(LARGER), True

@@ -1,5 +1,6 @@
 """What must happen, told without the code under test: each step's folder as a slot, and what a command makes of it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -301,8 +302,7 @@ class Model:
     def _completed(self, place: str, note: Note, made: Made) -> None:
         folder, slot = self.root / place, self.slot(place)
         assert make.offers_of(folder) == made.offers, f"{place} is not what recomputing everything gives"
-        names = [name for name in made.offers if name != FACTS and ":" not in name]
-        names += ["sources.csv"] if place == "prepare" else []
+        names = json.loads((folder / "step.json").read_bytes())["produced"]
         slot.stamps = {name: stamp(folder / name) for name in names}
         slot.done = Note(note.owner, note.args, note.inputs, digest_of(folder / "step.json"))
         slot.made, slot.begun = made, None

@@ -83,10 +83,15 @@ def run_step(
     return evaluate.run(workspace, evaluate_config(args), **told)
 
 
+def tells_the_time(name: str) -> bool:
+    """Files in which durations, dates or the source's own times stand, so that no two runs give the same."""
+    return name == "sources.csv" or Path(name).name in ("report.html", "MODEL_CARD.md", "table-2.tex", "table-2.csv")
+
+
 def offers_of(folder: Path) -> dict[str, str]:
     """What a finished folder offers, reckoned from its files."""
     record = folder / "step.json"
-    names = [name for name in json.loads(record.read_bytes())["produced"] if name != "sources.csv"]
+    names = [name for name in json.loads(record.read_bytes())["produced"] if not tells_the_time(name)]
     found = {name: sha256(without_clock(folder / name)).hexdigest() for name in names}
     if (folder / "roster.json").is_file():
         groups = json.loads((folder / "roster.json").read_bytes())["groups"]
@@ -123,6 +128,7 @@ class Oracle:
     def _once(self, key: Any, place: str, run: Callable[[Workspace, Path], None]) -> Made:
         if key not in self.made:
             where = self.root / str(len(self.made))
+            shutil.rmtree(where, ignore_errors=True)
             run(Workspace(where / "w"), where)
             kept = self.root / f"{len(self.made)}-made"
             (where / "w" / place).rename(kept)

@@ -162,8 +162,9 @@ def published(workspace: Workspace, page: Any) -> list[str]:
     clock = {*OPERATIONAL, "hours", "device", "prepared", "last member finished", "devices", *page.facts.keys()}
     clock -= {"split seed", "training seeds"}
     shown = [name for name in page.__slots__ if name != "rejected"]  # from a file that no record answers for
-    write_json(workspace.evaluate.report, {name: _shown(getattr(page, name), clock) for name in shown})
-    return ["report.html"]
+    values = {name: _shown(getattr(page, name), clock) for name in shown}
+    write_json(workspace.evaluate.report.with_name("shown.json"), values)
+    return ["shown.json"]
 
 
 def flowed(index: pd.DataFrame) -> pd.DataFrame:

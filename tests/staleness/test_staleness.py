@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.staleness.machine import Staleness, reached
+from tests.staleness.machine import Staleness, Unstubbed, reached
 from tests.staleness.model import LARGE
 from tests.staleness.oracle import Oracle
 from tests.staleness.standins import instead
@@ -19,19 +19,20 @@ QUIET = settings(
     print_blob=False,
     phases=[Phase.generate, Phase.shrink],
 )
-RAN = [f"{kind}, {end}" for kind in ("run", "resume") for end in ("done", "interrupted")]
-# Everything that may come of a command, so that the machine cannot pass by going round in circles.
-COMMANDS = {
-    "prepare": {*RAN, "run, data", "skip", "refuse"},
-    "train": {*RAN, "run, killed", "resume, killed", "skip", "refuse"},
-    "calibrate": {*RAN, "skip", "refuse"},
-    "finetune": {*RAN, "run, killed", "skip", "refuse"},
-    "evaluate": {*RAN, "skip", "refuse"},
+FIXED = settings(QUIET, derandomize=True)  # the same each time; only at night are new ones drawn
+RAN = {"run, done", "run, interrupted", "resume, done", "skip", "refuse"}
+# What must come of each command, so that the machine cannot pass by going round in circles.
+WANTED = {
+    "prepare": {*RAN, "run, data"},
+    "train": {*RAN, "resume, interrupted", "run, killed"},
+    "calibrate": RAN,
+    "finetune": {*RAN, "run, killed"},
+    "evaluate": RAN,
     "status": {"done", "stale", "partial", "damaged", "missing"},
     "source": {"seen", "unseen", "touched", "broken", "row", "label", "synthetic"},
     "damage to product": {"gone", "flipped", "rotten"},
-    "damage to step.json": {"gone", "flipped", "rotten"},
-    "damage to begun.json": {"gone", "flipped", "rotten"},
+    "damage to step.json": {"gone", "flipped"},
+    "damage to begun.json": {"flipped"},
     "damage to checkpoint": {"gone"},
     "exchanged": {"folders", "files"},
     "shelf": {"kept", "put back"},
@@ -51,23 +52,31 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[St
 
 def missed() -> list[tuple[str, str]]:
     """What may come of something and has not."""
-    return [
-        (what, outcome) for what, outcomes in COMMANDS.items() for outcome in outcomes if not reached[what, outcome]
-    ]
+    return [(what, outcome) for what, outcomes in WANTED.items() for outcome in outcomes if not reached[what, outcome]]
 
 
 def test_a_few(machine: type[Staleness]) -> None:
-    """The same few each time; the others draw new ones."""
-    few = settings(QUIET, max_examples=12, stateful_step_count=12, derandomize=True)
+    few = settings(FIXED, max_examples=12, stateful_step_count=12)
     run_state_machine_as_test(machine, settings=few)
-    assert len(missed()) < 25, missed()
+    assert 2 * len(missed()) < sum(map(len, WANTED.values())), missed()
 
 
 @pytest.mark.crash
 def test_two_hundred(machine: type[Staleness]) -> None:
-    run_state_machine_as_test(machine, settings=settings(QUIET, max_examples=200, stateful_step_count=30))
+    run_state_machine_as_test(machine, settings=settings(FIXED, max_examples=200, stateful_step_count=30))
     assert not missed()
     assert sum(count for (what, _), count in reached.items() if what == "mended") > 20
+
+
+@pytest.mark.crash
+def test_the_stand_ins_lie_about_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same machine and the same model with the real nets, scores and report."""
+    Unstubbed.oracle = Oracle(tmp_path / "oracle")
+    for module in ("decision", "state"):
+        monkeypatch.setattr(f"murace.record.{module}.LARGE", LARGE)
+    reached.clear()
+    run_state_machine_as_test(Unstubbed, settings=settings(FIXED, max_examples=3, stateful_step_count=8))
+    assert reached["status", "done"]
 
 
 @pytest.mark.nightly
