@@ -36,7 +36,9 @@ def known_answers(workspace: Workspace, lineup: Lineup, test: pd.DataFrame) -> A
     """What a finished evaluation of these very nets and images was answered; an unfinished one is resumed instead."""
     folder = workspace.evaluate
     done = read(folder.folder)
-    if begun(folder.folder) or done is None or done.consumed != lineup.consumed:
+    if begun(folder.folder) or done is None or done.info["models"] != lineup.models:
+        return None
+    if any(done.consumed.get(name) != digest for name, digest in lineup.asked.items()):
         return None
     if damaged(folder.folder, done, ("predictions.csv",)):
         return None

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from murace.errors import WorkspaceError
 from murace.record import Record, State, examine, read, require
-from murace.roster import read_roster
 from murace.vocabulary import LEARNERS
 from murace.workspace import Workspace
 
@@ -41,7 +40,7 @@ def links(workspace: Workspace) -> list[Link]:
     found.append(_with_newcomers(workspace, _link("calibrate", workspace.calibrate.folder, CALIBRATE)))
     for group in _groups(workspace):
         found.append(_link(f"finetune/{group}", workspace.finetune(group).folder, finetune_command(group)))
-    found.append(_link("evaluate", workspace.evaluate.folder, EVALUATE))
+    found.append(_with_newcomers(workspace, _link("evaluate", workspace.evaluate.folder, EVALUATE)))
     return found
 
 
@@ -55,27 +54,32 @@ def _link(name: str, folder: Path, command: str) -> Link:
 
 
 def _with_newcomers(workspace: Workspace, link: Link) -> Link:
-    """A finished choice is stale when a learner has been trained since."""
-    late = newcomers(workspace) if link.state is State.DONE else []
+    """A finished choice or evaluation is stale when a learner has been trained since."""
+    late = newcomers(workspace, read(workspace.root / link.name)) if link.state is State.DONE else []
     if not late:
         return link
     return Link(link.name, State.STALE, tuple(f"{name} was trained since" for name in late), link.command)
 
 
-def newcomers(workspace: Workspace) -> list[str]:
-    """Finished learners that the roster has not compared."""
-    record = read(workspace.calibrate.folder)
-    known = record.info["learners"] if record else []
-    links_now = [_link(name, workspace.train(name).folder, train_command(name)) for name in LEARNERS]
-    return [link.name for link in links_now if link.name not in known and link.state is State.DONE]
+def newcomers(workspace: Workspace, record: Record | None) -> list[str]:
+    """Finished learners that the run of this record has not known."""
+    known = record.consumed if record else {}
+    links_now = [_link(f"train/{name}", workspace.train(name).folder, train_command(name)) for name in LEARNERS]
+    return [
+        link.name.removeprefix("train/")
+        for link in links_now
+        if f"{link.name}/model.safetensors" not in known and link.state is State.DONE
+    ]
 
 
 def _groups(workspace: Workspace) -> list[str]:
-    roster = workspace.calibrate.roster
+    """Those of the roster, as the record tells them."""
     try:
-        return sorted(read_roster(roster)["groups"]) if roster.is_file() else []
+        record = read(workspace.calibrate.folder)
     except WorkspaceError:
         return []  # `calibrate` is shown as damaged
+    prefix = f"{workspace.calibrate.roster.name}:"
+    return sorted(name.removeprefix(prefix) for name in record.parts if name.startswith(prefix)) if record else []
 
 
 def next_command(chain: list[Link]) -> str | None:
@@ -102,10 +106,23 @@ def require_choice(workspace: Workspace) -> Record:
     Raises:
         WorkspaceError: it is missing, unfinished, stale or damaged.
     """
-    record = require(workspace.calibrate.folder, CALIBRATE, ("roster.json", "scores.csv"))
-    late = newcomers(workspace)
+    return _require_all_known(workspace, workspace.calibrate.folder, CALIBRATE, ("roster.json", "scores.csv"))
+
+
+def require_evaluation(workspace: Workspace, names: tuple[str, ...]) -> Record:
+    """The record of `evaluate`, with its files `names` checked and every finished learner evaluated.
+
+    Raises:
+        WorkspaceError: it is missing, unfinished, stale or damaged.
+    """
+    return _require_all_known(workspace, workspace.evaluate.folder, EVALUATE, names)
+
+
+def _require_all_known(workspace: Workspace, folder: Path, command: str, names: tuple[str, ...]) -> Record:
+    record = require(folder, command, names)
+    late = newcomers(workspace, record)
     if late:
-        raise WorkspaceError(f"calibrate is stale ({', '.join(late)} trained since). Run: {CALIBRATE}")
+        raise WorkspaceError(f"{folder.name} is stale ({', '.join(late)} trained since). Run: {command}")
     return record
 
 
@@ -118,7 +135,7 @@ def finished_learners(workspace: Workspace, names: tuple[str, ...]) -> tuple[dic
     records, notes = {}, []
     for learner in LEARNERS:
         folder, command = workspace.train(learner).folder, train_command(learner)
-        state, _ = examine(folder)
+        state = _link(learner, folder, command).state
         if state is State.PARTIAL:
             notes.append(f"{learner} is left out: its training is unfinished. To finish it: {command}")
         elif state is not State.MISSING:

@@ -9,13 +9,15 @@ from murace.data.store import read_frame, read_index
 from murace.ensemble import PAIR, combine, models_of
 from murace.errors import WorkspaceError
 from murace.forward import Probabilities
-from murace.record import Record, read, require
+from murace.record import FACTS, Record, read, require
 from murace.roster import read_roster
+from murace.task import EPOCHS
 from murace.vocabulary import CALIBRATED, RESNET_DENSENET, Split
 from murace.workspace import FitFolder, Workspace
 
-PREPARED = ("index.csv", "pixels.npy")
-FITTED = ("model.safetensors", "predictions.csv")
+ASKED = ("index.csv", "pixels.npy"), ("model.safetensors", "predictions.csv")  # what the answers are made of
+PREPARED = (*ASKED[0], "counts.csv")
+FITTED = (*ASKED[1], "history.csv")
 CHOICE = ("roster.json", "scores.csv")
 
 
@@ -42,14 +44,23 @@ class Lineup:
 
     @property
     def consumed(self) -> dict[str, str]:
-        """File in the workspace -> SHA-256."""
+        """File in the workspace, or part of one -> SHA-256: all that the report shows, without clocks."""
+        fitted = (*ASKED[1], EPOCHS)
         parts = {"prepare": (self.prepared, PREPARED), "calibrate": (self.choice, CHOICE)}
-        parts |= {folder: (record, FITTED) for folder, record in self.nets.items()}
+        parts |= {folder: (record, fitted) for folder, record in self.nets.items()}
         return {
-            f"{folder}/{name}": record.produced[name]["sha256"]
+            f"{folder}/{name}": record.digests(folder)[f"{folder}/{name}"]
             for folder, (record, names) in parts.items()
-            for name in names
+            for name in (*names, FACTS)
         }
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """The part of `consumed` that the answers about the test images depend on."""
+        names = [f"prepare/{name}" for name in ASKED[0]]
+        names += [f"{folder}/{name}" for folder in self.nets for name in (*ASKED[1], FACTS)]
+        consumed = self.consumed
+        return {name: consumed[name] for name in names}
 
     @property
     def weights(self) -> dict[str, dict[str, str]]:
@@ -80,7 +91,10 @@ def require_lineup(workspace: Workspace) -> Lineup:
 
 def _mend(workspace: Workspace, group: str) -> str:
     """The command that makes a member whole; one that never kept its validation predictions counts as up to date."""
-    record = read(workspace.finetune(group).folder)
+    try:
+        record = read(workspace.finetune(group).folder)
+    except WorkspaceError:
+        record = None  # `require` says so
     lacks = record is not None and not set(FITTED) <= set(record.produced)
     return finetune_command(group) + (" --force" if lacks else "")
 

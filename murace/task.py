@@ -17,15 +17,18 @@ from murace.config import Machine, Recipe, params, recipe_from
 from murace.data.batches import Images
 from murace.data.store import IDS, open_pixels, read_index, write_frame
 from murace.errors import UsageError
+from murace.files import digest_of
 from murace.fit import Progress, Setting, part_of, require_memory
 from murace.loss import group_weights
 from murace.nets import Learner, count_parameters, create
+from murace.record import OPERATIONAL
 from murace.vocabulary import CALIBRATED, Split
 from murace.watch import Watch
 from murace.workspace import FitFolder, Workspace
 from murace.world import current
 
 FILES = ["model.safetensors", "history.csv", "predictions.csv"]
+EPOCHS = "history.csv:epochs"  # the history without its clock, as a part that a child may consume
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,12 @@ class Done:
     fitted: session.Fitted
     setting: Setting
     facts: dict[str, Any]
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """What a child may consume of the files: the history has other seconds each time, the epochs are the same."""
+        history = self.fitted.progress.history
+        return {EPOCHS: digest_of([{k: v for k, v in row.items() if k not in OPERATIONAL} for row in history])}
 
 
 def build(form: Mapping[str, Any]) -> Learner:

@@ -17,12 +17,15 @@ PARAMS = {"lr": 0.1, "epochs": 4, "seed": 0}
 
 def finish(folder: Path, params: dict[str, object] = PARAMS, consumed: dict[str, str] | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    step = (
-        folder.parent.name if folder.parent.name in ("train", "finetune") and folder.name != "prepare" else folder.name
-    )
-    begin(folder, "calibrate" if folder.name == "calibrate" else step, params, consumed or {})
+    is_nested = folder.parent.name in ("train", "finetune") and folder.name not in ("prepare", "calibrate")
+    begin(folder, "/".join(folder.parts[-1 - is_nested :]), params, consumed or {})
     (folder / "model").write_text(f"{params}{consumed}")
     commit(folder, ["model"], parts={"model:a": "1"})
+
+
+def model_of(folder: Path, place: str) -> dict[str, str]:
+    """The one file of a finished step, as a child consumes it."""
+    return {f"{place}/model": require(folder, "x").digests(place)[f"{place}/model"]}
 
 
 def plan(folder: Path, wish: Wish = Wish(), **change: object) -> Action:  # noqa: B008
@@ -91,9 +94,9 @@ def test_a_new_run_keeps_the_old_files_until_they_are_replaced(tmp_path: Path) -
 def test_staleness_reaches_children_and_names_the_cause(tmp_path: Path) -> None:
     root = tmp_path
     finish(root / "prepare")
-    first = require(root / "prepare", "x").digests("prepare")
+    first = model_of(root / "prepare", "prepare")
     finish(root / "train" / "resnet", consumed=first)
-    second = require(root / "train" / "resnet", "x").digests("train/resnet")
+    second = model_of(root / "train" / "resnet", "train/resnet")
     finish(root / "calibrate", consumed=second)
     assert examine(root / "calibrate") == (State.DONE, [])
     finish(root / "prepare", {**PARAMS, "seed": 1})

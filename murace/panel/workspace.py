@@ -6,7 +6,14 @@ from functools import cached_property, partial
 import torch
 
 from murace import operating
-from murace.chain import CALIBRATE, EVALUATE, PREPARE, finetune_command, train_command
+from murace.chain import (
+    CALIBRATE,
+    PREPARE,
+    finetune_command,
+    require_choice,
+    require_evaluation,
+    train_command,
+)
 from murace.checkpoint import load_model
 from murace.device import Place
 from murace.errors import WorkspaceError
@@ -34,7 +41,7 @@ class WorkspacePanel:
         """
         self.workspace, self.device = workspace, chosen
         self.prepared = require(workspace.prepare.folder, PREPARE, ("index.csv",))
-        self.choice = require(workspace.calibrate.folder, CALIBRATE, ("roster.json",))
+        self.choice = require_choice(workspace)
         self.records: dict[str, Record] = {}
         self.groups: tuple[str, ...] = tuple(sorted(read_roster(workspace.calibrate.roster)["groups"]))
 
@@ -59,7 +66,7 @@ class WorkspacePanel:
 
     def readout(self) -> Readout:
         """What `evaluate` has fitted on validation for these very members."""
-        require(self.workspace.evaluate.folder, EVALUATE, ("operating.json",))
+        require_evaluation(self.workspace, ("operating.json",))
         weights = {
             f"finetune/{group}/model.safetensors": self._record(group).produced["model.safetensors"]["sha256"]
             for group in self.groups

@@ -5,12 +5,15 @@ A step's folder holds two small records. `begun.json` is written when work start
 consumed, so the next invocation can tell done from unfinished from changed, and say why.
 """
 
+from murace.record.closing import commit
 from murace.record.decision import Action, Plan, Wish, decide, differences, take_up
 from murace.record.lock import writing
-from murace.record.note import Record, begin, begun, commit, damaged, forget, read
+from murace.record.note import FACTS, OPERATIONAL, Record, begin, begun, damaged, forget, read
 from murace.record.state import State, examine, require
 
 __all__ = [
+    "FACTS",
+    "OPERATIONAL",
     "Action",
     "Plan",
     "Record",

@@ -12,7 +12,9 @@ from murace.watch import Watch
 from murace.workspace import BEGUN
 
 DERIVED = ("learner", "groups")  # parameters that no option names
+OPTIONS = {"metrics": "val-metrics"}  # whose option is called otherwise
 EXTENDABLE = "epochs"  # more of these continues a finished run instead of starting over
+LARGE = 2**28  # bytes; only `pixels.npy` is, and reading it takes seconds: to skip, its size and time are enough
 
 
 class Action(StrEnum):
@@ -79,7 +81,7 @@ def decide(
         return Plan(Action.RUN, ("--force",))
     if done.params.get(EXTENDABLE) != params.get(EXTENDABLE):
         return Plan(Action.RESUME, (f"--{EXTENDABLE} {done.params[EXTENDABLE]} -> {params[EXTENDABLE]}",))
-    damage = damaged(folder, done, trusts_times=True)
+    damage = damaged(folder, done, trusts_from=LARGE)
     return Plan(Action.RESUME, tuple(damage)) if damage else Plan(Action.SKIP)
 
 
@@ -94,7 +96,7 @@ def _known(record: Callable[[Path], Record | None], folder: Path, faults: list[s
 def differences(old: Record, params: Mapping[str, Any], consumed: Mapping[str, str]) -> list[str]:
     """In words, how what is asked for now differs from `old`."""
     found = [
-        f"{'' if key in DERIVED else '--'}{key.replace('_', '-')} {old.params.get(key)} -> {params.get(key)}"
+        f"{_option(key)} {_spelled(old.params.get(key))} -> {_spelled(params.get(key))}"
         for key in sorted({*old.params, *params})
         if old.params.get(key) != params.get(key)
     ]
@@ -106,6 +108,15 @@ def differences(old: Record, params: Mapping[str, Any], consumed: Mapping[str, s
         elif old.consumed[name] != consumed[name]:
             found.append(f"{name} has changed")
     return found
+
+
+def _option(key: str) -> str:
+    return key if key in DERIVED else f"--{OPTIONS.get(key, key).replace('_', '-')}"
+
+
+def _spelled(value: Any) -> str:
+    """A setting as it is typed."""
+    return ",".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
 def _extended(old: Record, params: Mapping[str, Any]) -> Record:
@@ -144,7 +155,7 @@ def take_up(
     if plan.action is Action.RUN:
         forget(folder, *(path for path in (scratch, states) if path is not None))
     if plan.action is not Action.SKIP:
-        begin(folder, step.partition("/")[0], params, consumed)
+        begin(folder, step, params, consumed)
     return plan
 
 

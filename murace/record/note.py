@@ -11,12 +11,13 @@ from typing import Any
 
 from murace import __version__
 from murace.errors import DamagedError, WorkspaceError
-from murace.files import discard, sha256, sweep
+from murace.files import digest_of, discard, sha256, sweep
 from murace.seal import read_sealed, write_sealed
 from murace.workspace import BEGUN, RECORD
 
 SCHEMA = 2  # 1 had no seal
-LARGE = 2**26  # bytes; smaller files are read in a blink
+FACTS = f"{RECORD}:facts"  # what a record itself tells, as a part that a child may consume
+OPERATIONAL = ("seconds", "images_per_second", "compiled", "processes")  # in `info`: how a run went, not what came out
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "opencv-python", "safetensors")
 
 
@@ -24,8 +25,9 @@ PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "opencv-p
 class Record:
     """The content of `step.json`.
 
-    `produced` maps a file in the folder to its size and SHA-256; `parts` maps what a child may consume of such a file
-    alone (`roster.json:elbow`) to a digest, so that a change elsewhere in it leaves the child current.
+    `step` is its place in the workspace (`train/resnet`). `produced` maps a file in the folder to its size and SHA-256;
+    `parts` maps what a child may consume of such a file alone (`roster.json:elbow`) to a digest, so that a change
+    elsewhere in it leaves the child current.
     """
 
     step: str
@@ -44,7 +46,14 @@ class Record:
     def digests(self, prefix: str) -> dict[str, str]:
         """What there is to consume: name in the workspace -> SHA-256."""
         files = {name: entry["sha256"] for name, entry in self.produced.items()}
-        return {f"{prefix}/{name}": digest for name, digest in {**files, **self.parts}.items()}
+        told = {**files, **self.parts, FACTS: self.facts}
+        return {f"{prefix}/{name}": digest for name, digest in told.items()}
+
+    @property
+    def facts(self) -> str:
+        """A digest of the settings and of what came out, without clock and machine: two equal runs have the same."""
+        info = {key: value for key, value in self.info.items() if key not in OPERATIONAL}
+        return digest_of([self.params, info])
 
 
 def read(folder: Path) -> Record | None:
@@ -134,28 +143,26 @@ def _state(path: Path) -> dict[str, Any]:
 
 
 def damaged(
-    folder: Path, record: Record, names: tuple[str, ...] | None = None, *, trusts_times: bool = False
+    folder: Path, record: Record, names: tuple[str, ...] | None = None, *, trusts_from: int | None = None
 ) -> list[str]:
     """In words, which produced files are missing or not the bytes that were committed.
 
-    `trusts_times`: a large file whose size and time of change are the committed ones is not read. That is enough to say
-    that there is nothing to do; whoever uses a file reads it.
+    `trusts_from`: a file of so many bytes or more whose size and time of change are the committed ones is not read.
+    That is enough to say that there is nothing to do; whoever uses a file reads it.
     """
     found = []
     for name in names or tuple(record.produced):
         entry, path = record.produced.get(name), folder / name
         if entry is None or not path.is_file():
             found.append(f"{name} is missing")
-        elif trusts_times and entry["size"] > LARGE and _looks_untouched(path, entry):
             continue
-        elif path.stat().st_size != entry["size"] or sha256(path) != entry["sha256"]:
+        status = path.stat()
+        is_trusted = trusts_from is not None and status.st_size >= trusts_from
+        if is_trusted and (status.st_size, status.st_mtime_ns) == (entry["size"], entry["modified"]):
+            continue
+        if status.st_size != entry["size"] or sha256(path) != entry["sha256"]:
             found.append(f"{name} is damaged (its SHA-256 is not the recorded one)")
     return found
-
-
-def _looks_untouched(path: Path, entry: Mapping[str, Any]) -> bool:
-    status = path.stat()
-    return (status.st_mtime_ns, status.st_size) == (entry["modified"], entry["size"])
 
 
 def _versions() -> dict[str, str]:

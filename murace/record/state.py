@@ -4,6 +4,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from murace.errors import WorkspaceError
+from murace.record.decision import LARGE
 from murace.record.note import Record, begun, damaged, read
 
 NESTED = ("train", "finetune")  # steps with a folder for each learner or group
@@ -20,40 +21,67 @@ class State(StrEnum):
 
 
 def examine(folder: Path) -> tuple[State, list[str]]:
-    """The state of a step's folder with reasons, without reading its large files."""
+    """The state of a step's folder with reasons; files whose size and time are the recorded ones are not read.
+
+    Raises:
+        WorkspaceError: its own record cannot be read.
+    """
     if begun(folder) is not None:
         return State.PARTIAL, ["a run was interrupted"]
     record = read(folder)
     if record is None:
         return State.MISSING, []
-    reasons = [
-        f"{name} is missing" if not (folder / name).is_file() else f"{name} has another size"
-        for name, entry in record.produced.items()
-        if not (folder / name).is_file() or (folder / name).stat().st_size != entry["size"]
-    ]
-    if reasons:
-        return State.DAMAGED, reasons
-    reasons = _outdated(folder.parents[record.step in NESTED], record)
+    stray = _stray(folder, record)
+    if stray:
+        return State.DAMAGED, [stray]
+    damage = damaged(folder, record, trusts_from=0)
+    if damage:
+        return State.DAMAGED, damage
+    reasons = outdated(_root(folder, record), record)
     return (State.STALE, reasons) if reasons else (State.DONE, [])
 
 
-def _outdated(root: Path, record: Record) -> list[str]:
-    """Which consumed artifacts are no longer what stands in the workspace, parents of parents included."""
+def outdated(root: Path, record: Record) -> list[str]:
+    """Which consumed artifacts are no longer what the workspace's records say, parents of parents included."""
     reasons: list[str] = []
-    parents: dict[Path, tuple[Record | None, tuple[State, list[str]]]] = {}
+    parents: dict[Path, tuple[dict[str, str], list[str]]] = {}
     for name, digest in record.consumed.items():
         if name.count("/") == 0:
             continue  # the source: only `prepare` can look at it
         folder = (root / name).parent
         if folder not in parents:
-            parents[folder] = (read(folder), examine(folder))
-        parent, (state, why) = parents[folder]
-        now = parent.digests(folder.relative_to(root).as_posix()).get(name) if parent else None
+            parents[folder] = _standing(root, folder)
+        digests, why = parents[folder]
+        now = digests.get(name)
         if now != digest:
-            reasons.append(f"{name} has changed" if now else f"{name} is gone")
-        elif state is State.STALE:
+            reasons.append(f"{name} has changed" if now else f"{name} is gone{''.join(f' ({line})' for line in why)}")
+        elif why:
             reasons.append(f"{name} is stale itself: {why[0]}")
     return list(dict.fromkeys(reasons))
+
+
+def _standing(root: Path, folder: Path) -> tuple[dict[str, str], list[str]]:
+    """What a parent's record offers, and why that is itself outdated; nothing where there is no such record."""
+    try:
+        record = read(folder)
+    except WorkspaceError:
+        return {}, ["its record is damaged"]
+    if record is None:
+        return {}, []
+    stray = _stray(folder, record)
+    if stray:
+        return {}, [stray]
+    return record.digests(record.step), outdated(root, record)
+
+
+def _stray(folder: Path, record: Record) -> str:
+    """In words, that a folder was made for another place: two learners' may have been exchanged; else nothing."""
+    place = record.step.split("/")
+    return "" if list(folder.parts[-len(place) :]) == place else f"it holds the files of {record.step}"
+
+
+def _root(folder: Path, record: Record) -> Path:
+    return folder.parents[record.step.count("/")]
 
 
 def require(folder: Path, mend: str, names: tuple[str, ...] | None = None) -> Record:
@@ -62,7 +90,10 @@ def require(folder: Path, mend: str, names: tuple[str, ...] | None = None) -> Re
     Raises:
         WorkspaceError: it is missing, unfinished, stale or damaged; the message ends with `mend`, the command to run.
     """
-    state, reasons = examine(folder)
+    try:
+        state, reasons = examine(folder)
+    except WorkspaceError as error:
+        raise WorkspaceError(f"{_name(folder)} is damaged ({error}). Run: {mend} --fresh") from error
     if state is not State.DONE:
         why = f" ({'; '.join(reasons)})" if reasons else ""
         adjective = "unfinished" if state is State.PARTIAL else state
@@ -71,8 +102,8 @@ def require(folder: Path, mend: str, names: tuple[str, ...] | None = None) -> Re
     assert record is not None
     damage = damaged(folder, record, names)
     if damage:
-        # A file that rotted in place has the size and time that it had: its own step would see nothing to do.
-        force = "" if damaged(folder, record, names, trusts_times=True) else " --force"
+        # A large file that rotted in place has the size and time that it had: its own step would see nothing to do.
+        force = "" if damaged(folder, record, names, trusts_from=LARGE) else " --force"
         raise WorkspaceError(f"{_name(folder)} is damaged: {'; '.join(damage)}. Run: {mend}{force}")
     return record
 

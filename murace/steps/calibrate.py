@@ -26,7 +26,7 @@ from murace.metrics.table import at_level, score_table
 from murace.recogniser import GroupModel, load_group_model, save_group_model
 from murace.recogniser.fit import chosen_learner
 from murace.recogniser.look import fit_recogniser
-from murace.record import Action, Record, Wish, commit, require, take_up, writing
+from murace.record import Action, Record, Wish, commit, decide, require, take_up, writing
 from murace.roster import read_roster
 from murace.selection import NEAR_TIE, Choice, Grids, choose, stability
 from murace.vocabulary import OVERALL
@@ -63,6 +63,8 @@ def run(workspace: Workspace, config: CalibrateConfig, *, machine: Machine, wish
     folder, is_several = workspace.calibrate, index["group"].nunique() > 1
     with writing(folder.folder):
         consumed = _consumed(prepared, trained, looks=is_several)
+        if is_several and decide(folder.folder, params(config), consumed, wish).action is not Action.SKIP:
+            require(workspace.prepare.folder, PREPARE, ("pixels.npy",))  # before anything notes that a run has begun
         plan = take_up(folder.folder, "calibrate", params(config), consumed, wish=wish, watch=watch)
         if plan.action is not Action.SKIP:
             info, parts = _choose(workspace, config, list(trained), index, watch)
@@ -135,8 +137,7 @@ def _reader(workspace: Workspace, record: Record, place: device.Place, *, fit: s
 def _fit_recogniser(
     workspace: Workspace, member: Member, index: pd.DataFrame, config: CalibrateConfig, watch: Watch
 ) -> None:
-    """Look at prepared pictures, which are checked first, and write the group model."""
-    require(workspace.prepare.folder, PREPARE, ("pixels.npy",))
+    """Look at prepared pictures and write the group model."""
     pixels = open_pixels(workspace.prepare.pixels)
     model = fit_recogniser(member, pixels, index, seed=config.bootstrap.seed, watch=watch)
     save_group_model(workspace.calibrate.recogniser, model)

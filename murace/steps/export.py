@@ -12,7 +12,7 @@ import torch
 
 from murace import __version__, bundle, device, openformat, operating
 from murace.bundle import CARD, OPERATING, RECOGNISER, ROSTER, Data, File, Manifest, Net, weights_of, weights_of_learner
-from murace.chain import EVALUATE, PREPARE, finetune_command, require_choice, train_command
+from murace.chain import PREPARE, finetune_command, require_evaluation, train_command
 from murace.config import Machine
 from murace.data.store import open_pixels, read_index
 from murace.errors import UsageError, WorkspaceError
@@ -82,10 +82,9 @@ def _check_names(file: Path | None, onnx: Path | None) -> None:
 def _whole_chain(workspace: Workspace) -> WorkspacePanel:
     """The panel, once every step is complete and current; the first in the chain that is not is named."""
     panel = WorkspacePanel(workspace, torch.device("cpu"))
-    require_choice(workspace)
     for group in panel.groups:
         panel.member(group)
-    require(workspace.evaluate.folder, EVALUATE, ("operating.json", "MODEL_CARD.md"))
+    require_evaluation(workspace, ("operating.json", "MODEL_CARD.md"))
     return panel
 
 

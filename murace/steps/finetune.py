@@ -116,7 +116,8 @@ def _finetune(workspace: Workspace, order: Order, circumstances: Circumstances, 
         take_up(folder.folder, name, order.params, order.consumed, wish=wish, watch=watch, states=states)
         if not is_current:
             done = lead(task, workspace, circumstances)
-            commit(folder.folder, FILES, device=done.setting.place.name, info=_describe(order, done))
+            info = _describe(order, done)
+            commit(folder.folder, FILES, device=done.setting.place.name, info=info, parts=done.parts)
         record = read(folder.folder)
         assert record is not None
     return Finetuned(order.group, order.form["learner"], skipped=is_current, info=record.info)

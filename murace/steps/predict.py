@@ -16,9 +16,9 @@ from murace.errors import UsageError
 from murace.files import digest_of, sweep_beside
 from murace.panel import FilePanel, Panel, WorkspacePanel
 from murace.readings import TEXTS, Wanted, journal, kept, read_studies, require_group, rows_of, tables, wanted
-from murace.record import Action, Wish, begun, commit, read, take_up, writing
+from murace.record import Action, Wish, commit, take_up, writing
 from murace.watch import Watch
-from murace.workspace import Workspace
+from murace.workspace import BEGUN, RECORD, Workspace
 from murace.world import current
 
 TOGETHER = 16  # studies between two moments in which several processes listen to each other
@@ -107,7 +107,7 @@ def run(
 def _check_out(places: _Places) -> None:
     if places.studies.suffix.lower() != ".csv" or places.studies.is_dir():
         raise UsageError(f"--out '{places.studies}': name a csv file, such as predictions.csv")
-    if read(places.record) is None and begun(places.record) is None:
+    if not any((places.record / name).exists() for name in (RECORD, BEGUN)):  # a damaged one is ours, too
         for path in (places.studies, places.views):
             if path.exists():
                 raise UsageError(f"{path} was not written by murace predict: choose another --out")

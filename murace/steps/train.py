@@ -59,7 +59,7 @@ def run(workspace: Workspace, config: TrainConfig, *, machine: Machine, wish: Wi
             done = lead(task, workspace, circumstances)
             total, trainable = count_parameters(done.net)
             info = {"size": form["size"], "parameters": total, "trainable": trainable, **done.facts}
-            commit(folder.folder, FILES, device=done.setting.place.name, info=info)
+            commit(folder.folder, FILES, device=done.setting.place.name, info=info, parts=done.parts)
         record = read(folder.folder)
         assert record is not None
     trained = Trained(config.learner, skipped=is_current, info=record.info)

@@ -1,7 +1,7 @@
 """The benchmark's one entry point: python -m tests.benchmarks [--only a,b] [--quick] [--json FILE] [--gpu N].
 
-Parts on the CPU, all by default: training, pipeline, prepare, cam, startup, evaluation, threads, predict, audit. With
-`--gpu N` the GPU part instead, in its sections; `--gpu cpu` tries its code with tiny nets.
+Parts on the CPU, all by default: training, pipeline, prepare, cam, startup, evaluation, threads, predict, audit, rerun.
+With `--gpu N` the GPU part instead, in its sections; `--gpu cpu` tries its code with tiny nets.
 """
 
 import argparse
@@ -12,8 +12,8 @@ from pathlib import Path
 from tests.benchmarks import table
 from tests.benchmarks.lines import Line
 
-PARTS = ("training", "pipeline", "prepare", "cam", "startup", "evaluation", "threads", "predict", "audit")
-LETTERS = dict(zip("abcdefghi", PARTS, strict=True))
+PARTS = ("training", "pipeline", "prepare", "cam", "startup", "evaluation", "threads", "predict", "audit", "rerun")
+LETTERS = dict(zip("abcdefghij", PARTS, strict=True))
 
 
 def main(words: list[str] | None = None) -> None:

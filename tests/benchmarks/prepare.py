@@ -105,8 +105,8 @@ def _against_bar(share: float) -> Line:
 
 def _again(listed: Path, work: Path, size: int, rounds: int) -> Line:
     words = ["prepare", str(listed), "-w", str(work), "--size", str(size)]
-    _murace(words)
-    seconds = [_murace(words) for _ in range(rounds)]
+    murace(words)
+    seconds = [murace(words) for _ in range(rounds)]
     megabytes = (work / "prepare" / "pixels.npy").stat().st_size / 1e6
     count = len(listed.read_text().splitlines()) - 1
     shutil.rmtree(work)
@@ -116,7 +116,8 @@ def _again(listed: Path, work: Path, size: int, rounds: int) -> Line:
     return Line("prepare", what, "s", median, AGAIN_BAR, AGAIN_BAR / median, 1.0, note=note)
 
 
-def _murace(words: list[str]) -> float:
+def murace(words: list[str]) -> float:
+    """Seconds that a command takes, its start included."""
     began = time.perf_counter()
     command = [sys.executable, "-m", "murace", *words]
     subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=environment({}))

@@ -1,0 +1,63 @@
+"""The end of a run: its record, once what it was made from and what it leaves behind have been looked at again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from murace.errors import WorkspaceError
+from murace.record import note
+from murace.record.note import Record
+
+
+def commit(
+    folder: Path,
+    names: list[str],
+    *,
+    device: str = "cpu",
+    info: Mapping[str, Any] | None = None,
+    parts: Mapping[str, str] | None = None,
+) -> Record:
+    """Write `step.json`, last: the run that `begin` noted is complete and produced `names` (and `parts` of them).
+
+    What an earlier run produced and this one did not is removed: nothing in the folder is older than its record.
+
+    Raises:
+        WorkspaceError: something that was consumed has been replaced while the run used it.
+    """
+    unfinished = note.begun(folder)
+    assert unfinished is not None, "commit without begin"
+    changed = _replaced(folder.parents[unfinished.step.count("/")], unfinished)
+    if changed:
+        story = f"{', '.join(changed)} changed while {unfinished.step} was at work"
+        raise WorkspaceError(f"{story}: what it made is of neither. Run the same command again, with --fresh")
+    for name in _left_over(folder, names):
+        (folder / name).unlink(missing_ok=True)
+    return note.commit(folder, names, device=device, info=info, parts=parts)
+
+
+def _replaced(root: Path, unfinished: Record) -> list[str]:
+    """Which consumed files are no longer those whose digests were taken when the run began."""
+    found = []
+    for name, digest in unfinished.consumed.items():
+        if "/" not in name:
+            continue  # the source, and what has no folder here
+        folder = (root / name).parent
+        record, file = note.read(folder), Path(name).name
+        now = record.digests(record.step).get(name) if record else None
+        if now != digest or (record and file in record.produced and _is_other(folder, record, file)):
+            found.append(name)
+    return found
+
+
+def _is_other(folder: Path, record: Record, file: str) -> bool:
+    return bool(note.damaged(folder, record, (file,), trusts_from=0))
+
+
+def _left_over(folder: Path, names: list[str]) -> list[str]:
+    """What the last finished run produced and this one did not; nothing where its record cannot be read."""
+    try:
+        before = note.read(folder)
+    except WorkspaceError:
+        return []
+    named = before.produced if before else {}
+    return [name for name in named if name not in names and not name.startswith("/") and ".." not in name]

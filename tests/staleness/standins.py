@@ -1,0 +1,223 @@
+"""Cheap, deterministic mathematics in place of the real: every result is a digest of all the bytes that it is made of.
+
+The steps themselves, their records, decisions and files are the real ones. What a stand-in reads, the real one reads;
+what it does not read (threads, jobs, the clock) does not change a bit of what it writes, but for history's clock.
+"""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from murace import device, operating
+from murace.config import params
+from murace.data.store import IDS, read_index, write_frame
+from murace.device import Place
+from murace.files import digest_of, write_bytes, write_json
+from murace.metrics.table import by_study
+from murace.record import OPERATIONAL
+from murace.seal import read_sealed, write_sealed
+from murace.steps import calibrate, evaluate, finetune, train
+from murace.task import EPOCHS, Task
+from murace.vocabulary import CALIBRATED, Split
+from murace.watch import Watch
+from murace.workspace import Workspace
+
+SLOW = ("epochs", "patience")  # settings that need not change the weights: more epochs continue, patience may not bite
+ticks = itertools.count(1)
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after this line happens."""
+
+
+def digest(*parts: bytes) -> bytes:
+    made = hashlib.sha256()
+    for part in parts:
+        made.update(hashlib.sha256(part).digest())
+    return made.digest()
+
+
+def told(value: Any) -> bytes:
+    return digest_of(value).encode()
+
+
+def chances(key: bytes, rows: Any) -> np.ndarray:
+    """A probability for each row, from the key: sure enough that a choice can change."""
+    words = [int.from_bytes(digest(key, str(int(row)).encode())[:4]) for row in rows]
+    return (np.array(words, dtype=np.float64) + 0.5) / 2**32
+
+
+def fitted(task: Task, workspace: Workspace, circumstances: Any) -> Any:
+    """In place of `task.lead`: a chain of digests, an epoch a link, saved and resumed like a training."""
+    folder, watch, prepared = task.folder(workspace), circumstances.watch, workspace.prepare
+    recipe = {name: value for name, value in params(task.recipe).items() if name not in SLOW}
+    start = [prepared.index.read_bytes(), prepared.pixels.read_bytes(), told([recipe, dict(task.form), task.group])]
+    if task.group is not None:
+        start.append(workspace.train(task.form["learner"]).model.read_bytes())
+    if getattr(watch, "kills", False):
+        raise Killed
+    epoch, link = _restored(folder.checkpoint, digest(*start))
+    while epoch < task.recipe.epochs:
+        epoch, link = epoch + 1, digest(link)
+        epochs_run.append(epoch)
+        write_sealed(folder.checkpoint / f"{epoch:06d}.json", {"epoch": epoch, "link": link.hex()})
+        with watch.bar("steps", 1) as bar:
+            bar.advance()
+        watch.check()
+    history = [_epoch(digest(*start), number + 1) for number in range(epoch)]
+    write_bytes(folder.model, b"weights " + link)
+    write_frame(folder.history, pd.DataFrame(history))
+    write_frame(folder.predictions, _validation(task, workspace, link), private=True)
+    facts = {"epochs": epoch, "best_epoch": epoch - 1, "batch_size": task.recipe.batch_size, "precision": "fp32"}
+    timed = {"seconds": next(ticks), "images_per_second": 1.0, "compiled": False, "processes": 1}
+    told_once = {EPOCHS: digest_of([{k: v for k, v in row.items() if k not in OPERATIONAL} for row in history])}
+    return SimpleNamespace(
+        net=torch.nn.Linear(1, 1),
+        facts={**facts, **timed},
+        parts=told_once,
+        setting=SimpleNamespace(place=Place(torch.device("cpu"), "fp32")),
+        fitted=SimpleNamespace(
+            progress=SimpleNamespace(history=[_epoch(digest(*start), 0), *history], best_epoch=epoch - 1)
+        ),
+    )
+
+
+epochs_run: list[int] = []  # of every training since this was emptied: what was not saved before
+
+
+def _restored(states: Path, beginning: bytes) -> tuple[int, bytes]:
+    saved = sorted(states.glob("*.json"))
+    if not saved:
+        return 0, beginning
+    state = read_sealed(saved[-1])
+    return state["epoch"], bytes.fromhex(state["link"])
+
+
+def _epoch(link: bytes, number: int) -> dict[str, Any]:
+    found = dict(zip(("train_loss", "auc", "accuracy", "kappa"), chances(link, range(4)), strict=True))
+    return {"epoch": number, **found, "seconds": next(ticks), "images_per_second": float(next(ticks))}
+
+
+def _validation(task: Task, workspace: Workspace, link: bytes) -> pd.DataFrame:
+    index = read_index(workspace.prepare.index)
+    images = index[index["split"] == Split.VALIDATION]
+    if task.group is not None:
+        images = images[images["group"] == task.group]
+    column = CALIBRATED if task.group else task.form["learner"]
+    return images[IDS].assign(**{column: chances(link, images["row"])})
+
+
+def stabilities(images: pd.DataFrame, config: Any, groups: Any, learners: Any, watch: Watch) -> Any:
+    with watch.bar("resamples", 1) as bar:
+        bar.advance()
+    watch.check()
+    key = digest(images.to_csv().encode(), told(params(config)))
+    return {group: {name: float(chances(digest(key, group.encode()), [0])[0]) for name in learners} for group in groups}
+
+
+def recognise(workspace: Workspace, member: Any, index: pd.DataFrame, config: Any, watch: Watch) -> None:
+    with watch.bar("recogniser", 1) as bar:
+        bar.advance()
+    watch.check()
+    read = [workspace.prepare.pixels, workspace.train(member.learner).model]
+    seed = str(config.bootstrap.seed).encode()
+    write_bytes(
+        workspace.calibrate.recogniser, digest(index.to_csv().encode(), seed, *(path.read_bytes() for path in read))
+    )
+
+
+def answer(question: Any, workspace: Workspace, test: pd.DataFrame, images: Any, watch: Watch) -> np.ndarray:
+    """In place of one net's pass over its test images."""
+    step, _, group = question.net.partition("/")
+    rows = (test if step == "train" else test[test["group"] == group])["row"]
+    weights = (workspace.root / question.net / "model.safetensors").read_bytes()
+    found = chances(digest(weights, workspace.prepare.pixels.read_bytes(), question.precision.encode()), rows)
+    with watch.bar("net", 1) as bar:
+        bar.advance()
+    watch.check()
+    return found
+
+
+def analysed(workspace: Workspace, config: Any, lineup: Any, answers: Any, watch: Watch) -> dict[str, pd.DataFrame]:
+    known = by_study(evaluate.validation(workspace, lineup), lineup.models)
+    key = digest(known.to_csv().encode(), answers.images.to_csv().encode(), told(params(config)))
+    write_json(workspace.evaluate.operating, {"fitted": key.hex(), "weights": lineup.weights})
+    tables = {name: pd.DataFrame({"made": [digest(key, name.encode()).hex()]}) for name in evaluate.TABLES}
+    return tables | {"predictions": answers.images[[*IDS, *lineup.models]]}
+
+
+def published(workspace: Workspace, page: Any) -> list[str]:
+    """In place of the report: all that it is given, without what tells the time and the machine."""
+    clock = {*OPERATIONAL, "hours", "device", "prepared", "last member finished", "devices", *page.facts.keys()}
+    clock -= {"split seed", "training seeds"}
+    shown = [name for name in page.__slots__ if name != "rejected"]  # from a file that no record answers for
+    values = {name: _shown(getattr(page, name), clock) for name in shown}
+    write_json(workspace.evaluate.report.with_name("shown.json"), values)
+    return ["shown.json"]
+
+
+def flowed(index: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"flow": [digest(index.to_csv().encode()).hex()]})
+
+
+def _shown(value: Any, clock: set[str]) -> Any:
+    if isinstance(value, pd.DataFrame):
+        return value.drop(columns=[name for name in clock if name in value]).to_csv(index=False)
+    if isinstance(value, dict):
+        return {str(name): _shown(item, clock) for name, item in value.items() if name not in clock}
+    if is_dataclass(value) and not isinstance(value, type):
+        return _shown(asdict(value), clock)
+    return value if isinstance(value, str | int | float | bool | None) else [_shown(item, clock) for item in value]
+
+
+@contextmanager
+def instead() -> Iterator[None]:
+    """Everything expensive replaced, until the end of the block; and no waiting for the disk."""
+    from murace.record import note
+
+    versions = note._versions()
+    with pytest.MonkeyPatch.context() as patch:
+        for step in (train, finetune):
+            patch.setattr(step, "lead", fitted)
+            patch.setattr(step, "require_possible", lambda *given: None)
+        patch.setattr(train, "build", lambda form: None)
+        patch.setattr(calibrate, "_stabilities", stabilities)
+        patch.setattr(calibrate, "_fit_recogniser", recognise)
+        patch.setattr(calibrate, "load_group_model", lambda path: path.read_bytes())
+        patch.setattr("murace.answers._ask", answer)
+        patch.setattr(evaluate, "_analyse", analysed)
+        patch.setattr(evaluate, "pictures", lambda *given: {"maps": [], "errors": [], "augmentation": None})
+        patch.setattr(evaluate, "_publish", published)
+        for module in ("steps.evaluate", "summary"):
+            patch.setattr(f"murace.{module}.flow", flowed)
+        patch.setattr(operating, "load", None)  # nothing here may need it
+        patch.setattr(device, "set_threads", lambda machine, recorded=None: 1)
+        patch.setattr("os.fsync", lambda descriptor: None)
+        patch.setattr(note, "_versions", lambda: versions)
+        yield
+
+
+def without_clock(path: Path) -> bytes:
+    """A file's bytes, less what no two runs have in common."""
+    if path.name == "history.csv":
+        frame = pd.read_csv(path)
+        return frame.drop(columns=[name for name in OPERATIONAL if name in frame]).to_csv(index=False).encode()
+    return path.read_bytes()
+
+
+def facts_of(record: Path) -> str:
+    """What a record tells of settings and results, reckoned without the code under test."""
+    values = json.loads(record.read_bytes())
+    info = {key: value for key, value in values["info"].items() if key not in OPERATIONAL}
+    return hashlib.sha256(json.dumps([values["params"], info], sort_keys=True).encode()).hexdigest()
