@@ -5,6 +5,7 @@ Only numpy and OpenCV are imported here: a reading process starts in a fraction 
 first DICOM file comes.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -15,15 +16,20 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from murace.breakdown import is_out_of_memory
 from murace.data import dicom, jpeg, png
 from murace.data.dicomfile import HEAD, is_dicom
 from murace.data.display import Grey as Grey  # the type of what is read
 from murace.data.header import Header, ImageError
+from murace.errors import MachineError
 from murace.opencv import cv2
 
 MAX_FILE = 512 * 2**20  # bytes
 RESIZER = "cv2 INTER_AREA"
+NO_MEMORY = "out of memory while a radiograph was decoded: use fewer --threads or --jobs"
 
+_WORKING_ROOM = 4  # bytes of memory that a decoder may want for a pixel
+_TOO_MANY = (errno.EMFILE, errno.ENFILE)  # open files
 _OTHERS = {
     b"GIF8": "a GIF",
     b"BM": "a BMP",
@@ -85,7 +91,7 @@ def read(path: Path) -> Radiograph:
 
     Raises:
         ImageError: the file is no usable radiograph.
-        MachineError: it is DICOM, and pydicom or a decoder is missing.
+        MachineError: too little memory; or it is DICOM, and pydicom or a decoder is missing.
     """
     data, status = _bytes(path)
     if is_dicom(data[:HEAD]):
@@ -140,6 +146,8 @@ def _bytes(path: Path) -> tuple[bytes, os.stat_result]:
     except FileNotFoundError:
         raise ImageError("missing") from None
     except OSError as error:
+        if is_out_of_memory(error) or error.errno in _TOO_MANY:
+            raise  # not this file's fault
         raise ImageError(f"cannot be read: {error.strerror}") from None
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != after.st_size:
         raise ImageError("changed while it was read")
@@ -161,12 +169,21 @@ def _inspect(data: bytes) -> Header:
 
 
 def _pixels(header: Header) -> Grey:
-    """Decode to one grey channel as stored, uint8 or uint16 [H, W]."""
+    """Decode to one grey channel as stored, uint8 or uint16 [H, W].
+
+    Raises:
+        ImageError: the pixels cannot be decoded.
+        MachineError: too little memory, which is not the file's fault: its size has been checked.
+    """
     try:
         # Unchanged: 16 bits and alpha stay, and orientation is left to us, whatever OpenCV's version.
         image = cv2.imdecode(np.frombuffer(header.data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except (cv2.error, MemoryError):
+    except (cv2.error, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise MachineError(NO_MEMORY) from error
         image = None
+    if image is None:
+        _require_room(header)
     if image is None or image.dtype not in (np.uint8, np.uint16) or image.shape[:2] != (header.height, header.width):
         raise ImageError("corrupt: the pixels cannot be decoded")
     if image.ndim == 2:
@@ -174,6 +191,18 @@ def _pixels(header: Header) -> Grey:
     if image.shape[2] == 3:
         return cast(Grey, cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
     return _over_black(cast(Grey, cv2.cvtColor(image, cv2.COLOR_BGRA2GRAY)), cast(Grey, image[:, :, 3]))
+
+
+def _require_room(header: Header) -> None:
+    """Ask for the memory of a picture that was not decoded: OpenCV does not say what its decoders have wanted.
+
+    Raises:
+        MachineError: it is not there, so the file need not be corrupt.
+    """
+    try:
+        np.empty(header.width * header.height * _WORKING_ROOM, np.uint8)
+    except MemoryError as error:
+        raise MachineError(NO_MEMORY) from error
 
 
 def _over_black(grey: Grey, alpha: Grey) -> Grey:
