@@ -37,7 +37,8 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError):
         return error.errno in NO_MEMORY
-    return any(word in str(error) for word in MEMORY)
+    speaks = isinstance(error, RuntimeError) or type(error).__module__.partition(".")[0] in ("cv2", "onnxruntime")
+    return speaks and any(word in str(error) for word in MEMORY)
 
 
 def is_gpu_failure(error: BaseException) -> bool:

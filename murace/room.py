@@ -30,6 +30,6 @@ def training_bytes(shadow: Learner) -> int:
     Those are the states that are kept and the one that is being written, each with the best weights it refers to, and
     the weights that the step leaves. A state holds the weights and, of each that is trained, Adam's two moments.
     """
-    weights = sum(tensor.nbytes for tensor in shadow.state_dict().values())
-    moments = 2 * sum(parameter.nbytes for parameter in shadow.parameters() if parameter.requires_grad)
+    weights: int = sum(tensor.nbytes for tensor in shadow.state_dict().values())
+    moments: int = 2 * sum(parameter.nbytes for parameter in shadow.parameters() if parameter.requires_grad)
     return (KEPT + 1) * (weights + moments + weights) + weights + SMALL

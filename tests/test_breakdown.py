@@ -48,6 +48,7 @@ BUGS = [
     KeyError("auc"),
     RuntimeError("mat1 and mat2 shapes cannot be multiplied (8x3 and 4x2)"),
     ValueError("CUDA error is no word of torch's here"),
+    KeyError("bad_alloc"),  # what a hostile file may be made to say
     FileNotFoundError(errno.ENOENT, "No such file", "x"),
     cv2.error("OpenCV(5.0.0) resize.cpp: error: (-215:Assertion failed) !ssize.empty()"),
 ]
