@@ -169,6 +169,7 @@ def _opening(real: Callable[..., Any]) -> Callable[..., Any]:
     return do
 
 
+_for_ever: list[Any] = []
 VARIABLE = "MURACE_TEST_FAULT"  # root, number of the operation, errno: for a process that is started elsewhere
 
 
@@ -177,4 +178,5 @@ def break_by_environment() -> None:
     told = os.environ.get(VARIABLE)
     if told:
         root, at, number = told.rsplit(":", 2)
-        watched(Disk(Path(root), int(at), int(number))).__enter__()
+        _for_ever.append(watched(Disk(Path(root), int(at), int(number))))
+        _for_ever[-1].__enter__()

@@ -1,3 +1,5 @@
+import errno
+import json
 import os
 from pathlib import Path
 from queue import SimpleQueue
@@ -7,6 +9,7 @@ import pytest
 from murace.data import chunks, pixelfile, pool, worker
 from murace.data.chunks import Chunk, Job, Outcome, array, cut, note_path, read_chunk, run_chunk, settle
 from murace.errors import MachineError
+from murace.opencv import cv2
 from tests.data.files import picture, png
 
 NAMES = [f"image{number}.png" for number in range(6)]
@@ -100,3 +103,20 @@ def test_answers_that_come_in_pieces_or_together_are_all_taken():
     os.close(writing)
     process.answers.close()
     assert taken == [[], [(chunk, [Outcome("missing")]) for chunk in given[:2]], [(given[2], [Outcome("missing")])]]
+
+
+@pytest.mark.parametrize(
+    ("error", "key", "told"),
+    [
+        (MemoryError("Unable to allocate 9 TiB"), "error", "out of memory (Unable to allocate 9 TiB)"),
+        (cv2.error("(-4:Insufficient memory) Failed to allocate 9 bytes"), "error", "out of memory ("),
+        (OSError(errno.EMFILE, "Too many open files", "a.png"), "error", "cannot read or write a.png: Too many open"),
+        (KeyError("ours"), "bug", "Traceback"),
+    ],
+)
+def test_a_reading_process_tells_the_machines_fault_from_a_bug(error, key, told, capsys):
+    with worker._reported():
+        raise error
+    answer = json.loads(capsys.readouterr().out)
+    assert answer.keys() == {key}
+    assert answer[key].startswith(told)
