@@ -48,6 +48,15 @@ def is_gpu_failure(error: BaseException) -> bool:
     return type(error).__name__ == "AcceleratorError" or any(word in str(error) for word in GPU)
 
 
+def refuse_machine_error(error: BaseException) -> None:
+    """Raise again what says nothing about a file that was being read: no memory for it, or a GPU that is gone.
+
+    Called where all else that is raised would mean that the file is damaged: nobody is to start over for that.
+    """
+    if is_out_of_memory(error) or is_gpu_failure(error):
+        raise error
+
+
 def machine_error(error: BaseException, *, saves: bool = True) -> MachineError | None:
     """The one-line story of an exception that the machine is to blame for; None where it is not.
 

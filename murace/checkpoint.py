@@ -16,6 +16,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from murace.breakdown import refuse_machine_error
 from murace.errors import UsageError, WorkspaceError
 from murace.files import sha256, sweep, write_bytes
 from murace.nets import Learner, create
@@ -54,6 +55,7 @@ def load_model(path: Path) -> Learner:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
             return _rebuilt(_facts(file.metadata()), tensors)
     except (SafetensorError, *ILL_FORMED) as error:
+        refuse_machine_error(error)
         raise WorkspaceError(
             f"{path} does not hold a murace model ({error}); run its step again with --fresh"
         ) from error
@@ -80,6 +82,7 @@ def model_from(data: bytes, facts: Mapping[str, Any]) -> Learner:
             raise ValueError("a weight is not finite")
         return _rebuilt(facts, tensors)
     except (SafetensorError, *ILL_FORMED) as error:
+        refuse_machine_error(error)
         raise ValueError(f"does not hold the weights of its net ({error})") from error
 
 
@@ -117,6 +120,7 @@ def load_weights(path: Path, net: nn.Module) -> None:
     try:
         net.load_state_dict(load_tensors(path.read_bytes()))
     except (SafetensorError, RuntimeError, OSError) as error:
+        refuse_machine_error(error)
         raise WorkspaceError(f"{path} does not fit ({error}); run its step again with --fresh") from error
 
 

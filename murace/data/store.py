@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from murace.breakdown import is_out_of_memory
+from murace.breakdown import refuse_machine_error
 from murace.errors import WorkspaceError
 from murace.files import PRIVATE, PUBLIC, write_text
 
@@ -45,8 +45,7 @@ def open_pixels(path: Path) -> Pixels:
     try:
         pixels: Pixels = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError) as error:
-        if is_out_of_memory(error):  # no room for the map, which says nothing about the file
-            raise
+        refuse_machine_error(error)
         raise WorkspaceError(f"{path} cannot be read ({error}); run: murace prepare SOURCE --force") from error
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2]:
         raise WorkspaceError(f"{path} is not uint8 [N, size, size]; run: murace prepare SOURCE --force")
