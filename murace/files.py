@@ -1,5 +1,6 @@
 """Files that are whole or absent: the one place where artifacts are written, and how they are told apart."""
 
+import glob
 import json
 import os
 from collections.abc import Iterator
@@ -140,8 +141,8 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def sweep(folder: Path) -> None:
-    """Remove the temporary files that a killed process left in `folder`."""
+def sweep(folder: Path, name: str | None = None) -> None:
+    """Remove the temporary files that a killed process left in `folder`; of the file `name` alone, if there is one."""
     if folder.is_dir():
-        for path in folder.glob(f".*{TEMPORARY}*"):
+        for path in folder.glob(f".{'*' if name is None else glob.escape(name)}{TEMPORARY}*"):
             path.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from murace.chain import EVALUATE, PREPARE, finetune_command, require_choice, tr
 from murace.config import Machine
 from murace.data.store import open_pixels, read_index
 from murace.errors import UsageError, WorkspaceError
-from murace.files import sha256
+from murace.files import sha256, sweep
 from murace.member import Bytes
 from murace.panel import WorkspacePanel
 from murace.record import Record, require
@@ -93,6 +93,7 @@ def _pack(file: Path, workspace: Workspace, panel: WorkspacePanel) -> Packed:
     manifest, sources = _content(workspace, panel)
     skipped = _is_current(file, manifest)
     if not skipped:
+        sweep(file.parent, file.name)
         bundle.write_bundle(file, manifest, sources)
     return Packed(file, skipped, file.stat().st_size, sha256(file), manifest)
 

@@ -13,7 +13,7 @@ from murace.config import Machine, PredictConfig, params
 from murace.data.finding import Found, find_studies
 from murace.data.store import read_frame, write_frame
 from murace.errors import UsageError
-from murace.files import digest_of
+from murace.files import digest_of, sweep
 from murace.panel import FilePanel, Panel, WorkspacePanel
 from murace.readings import TEXTS, Wanted, journal, kept, read_studies, require_group, rows_of, tables, wanted
 from murace.record import Action, Wish, begun, commit, read, take_up, writing
@@ -166,6 +166,8 @@ def _read(
 
 def _write(asked: Sequence[Wanted], config: PredictConfig, places: _Places) -> None:
     studies, views = tables(kept(places.partial, [one.found.name for one in asked]), show_ids=config.show_ids)
+    for path in (places.studies, places.views):
+        sweep(path.parent, path.name)
     write_frame(places.studies, studies, private=True)
     write_frame(places.views, views, private=True)
 

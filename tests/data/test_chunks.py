@@ -6,7 +6,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from murace.data import chunks, pixelfile, pool, worker
+from murace.data import chunks, pixelfile, pool, reading, worker
 from murace.data.chunks import Chunk, Job, Outcome, array, cut, note_path, read_chunk, run_chunk, settle
 from murace.errors import MachineError
 from murace.opencv import cv2
@@ -120,3 +120,18 @@ def test_a_reading_process_tells_the_machines_fault_from_a_bug(error, key, told,
     answer = json.loads(capsys.readouterr().out)
     assert answer.keys() == {key}
     assert answer[key].startswith(told)
+
+
+def test_the_room_of_an_array_that_is_not_written_yet_is_not_taken(tmp_path, monkeypatch):
+    """Its file is as long as it will be from the start, and empty: a run that goes on asks for the rest."""
+    request = reading.Request(tmp_path, [f"{number}.png" for number in range(100)], 256, "squash")
+    scratch = reading.Scratch(tmp_path / "partial", tmp_path / "pixels.npy", {})
+    scratch.folder.mkdir()
+    pixelfile.create(scratch.pixels, 100, 256)
+    monkeypatch.setattr("murace.disk.free_space", lambda _: 3_000_000)
+    with pytest.raises(MachineError, match=r"the images need 6\.[0-9] MB in \S+ and 3\.0 MB are free"):
+        reading.require_space(request, scratch)
+    with scratch.pixels.open("r+b") as file:
+        file.write(bytes(range(256)) * 16 * 1024)
+        os.fsync(file.fileno())
+    reading.require_space(request, scratch)
