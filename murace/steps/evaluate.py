@@ -11,7 +11,7 @@ from murace.answers import Answers, ask_all, help_asking, known_answers
 from murace.config import EvaluateConfig, Machine, params
 from murace.data.store import COLUMNS, IDS, read_frame, read_index, write_frame
 from murace.errors import UsageError
-from murace.files import write_bytes, write_text
+from murace.files import sweep, write_bytes, write_text
 from murace.lineup import Lineup, require_lineup, validation
 from murace.metrics.analysis import Analysis, analyse
 from murace.metrics.decisions import operating_table
@@ -158,6 +158,8 @@ def _write(workspace: Workspace, config: EvaluateConfig, lineup: Lineup, answers
 def _publish(workspace: Workspace, page: Contents) -> list[str]:
     """The report, its figures, its tables as LaTeX and csv, and the model card; their names in the folder."""
     folder, drawings = workspace.evaluate, figures(page)
+    for place in (folder.figures, folder.tables):
+        sweep(place)
     texts = {folder.report: render(page, drawings), folder.card: model_card(page)}
     for key, table in tables(page).items():
         texts |= {folder.tables / f"{key}.tex": latex(table), folder.tables / f"{key}.csv": table_csv(table)}

@@ -81,7 +81,7 @@ CASES = {
         ("evaluate", *CPU, *HERE, "--fresh", "--resamples", 100),
         own=("workspace/evaluate",),
         same=tuple(f"workspace/evaluate/{name}" for name in ("predictions.csv", "scores.csv", "operating.json")),
-        most=40,
+        most=30,
         standing_in=tuple(PURE),
     ),
     "cam": Case(

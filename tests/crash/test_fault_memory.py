@@ -56,7 +56,7 @@ class Broken:
 
     def forward(self, layer: torch.nn.Conv2d, images: torch.Tensor) -> Any:
         self.count += 1
-        if self.at is not None and self.error is not None and self.count > self.at:
+        if self.at is not None and self.error is not None and self.count > self.at and not images.is_meta:
             raise self.error.with_traceback(None)
         return self.real(layer, images)
 
@@ -89,6 +89,8 @@ def place(_finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_command_whose_machine_gives_up(
     name: str, kind: str, share: float, place: Path, source: Path, undisturbed: dict[str, Any]
 ) -> None:
+    if name == "evaluate" and kind in ("cpu", "python"):
+        pytest.skip("the slowest of them is asked about a GPU alone")
     words, same = COMMANDS[name]
     words = tuple(source / "test" / "elbow" / "p0" if word == "VIEWS" else word for word in words)
     if name not in undisturbed:
@@ -98,6 +100,8 @@ def test_a_command_whose_machine_gives_up(
         shutil.rmtree(place / "workspace")
         shutil.rmtree(place / "maps", ignore_errors=True)
         shutil.rmtree(place / "table.csv.record", ignore_errors=True)
+        for path in place.glob("*.csv"):
+            path.unlink()
         shutil.copytree(source.parent / "workspace", place / "workspace")
     count, wanted = undisturbed[name]
     others = {path: data for path, data in files_in(place / "workspace").items() if not path.startswith(_own(name))}
