@@ -7,17 +7,25 @@ from pathlib import Path
 from murace.errors import MachineError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-MEGA = 1e6
+UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 
-def disk_error(error: OSError, path: Path, *, need: int = 0) -> MachineError:
-    """The one-line story of a failed write to `path`; `need` is how many bytes were to stand there, where known."""
-    if error.errno in FULL:
-        return MachineError(
-            f"disk full while writing {path}: {_needed(need)}{_mb(free_space(path))} are free in {_place(path)}; "
-            "what stood there before is intact. Free some space and run the same command again"
-        )
-    return MachineError(f"cannot write {path}: {error.strerror or error}; what stood there before is intact")
+def disk_error(error: OSError, path: Path, *, need: int = 0, intact: bool = False) -> MachineError:
+    """The one-line story of a failed write to `path`.
+
+    Args:
+        error: what the system said.
+        path: the file or folder that was to be written.
+        need: how many bytes were to stand there, where known.
+        intact: whether what stood there before is as it was.
+    """
+    kept = "; what stood there before is intact" if intact else ""
+    if error.errno not in FULL:
+        return MachineError(f"cannot write {path}: {error.strerror or error}{kept}")
+    told = "disk full" if error.errno == errno.ENOSPC else "disk quota used up"
+    return MachineError(
+        f"{told} while writing {path}: {_room(need, path)}{kept}. Free some space and run the same command again"
+    )
 
 
 def require_space(folder: Path, need: int, what: str, mend: str) -> None:
@@ -28,7 +36,8 @@ def require_space(folder: Path, need: int, what: str, mend: str) -> None:
     """
     free = free_space(folder)
     if need > free:
-        raise MachineError(f"{what} need {_mb(need)} in {folder} and {_mb(free)} are free: {mend}")
+        there = f"{size(free)} are free on {_mount(folder)}"
+        raise MachineError(f"{what} need {size(need)} in {folder} and {there}: {mend}")
 
 
 def free_space(path: Path) -> int:
@@ -36,14 +45,29 @@ def free_space(path: Path) -> int:
     return shutil.disk_usage(_place(path)).free
 
 
+def size(count: int) -> str:
+    """A number of bytes for people: `0.8 MB`, `1.2 GB`."""
+    for unit, length in UNITS:
+        if count >= 0.1 * length:
+            return f"{count / length:,.1f} {unit}"
+    return f"{count} bytes"
+
+
+def _room(need: int, path: Path) -> str:
+    """What is needed, as far as known, and what there is, as far as the disk still answers."""
+    needed = f"{size(need)} are needed and " if need else ""
+    try:
+        return f"{needed}{size(free_space(path))} are free on {_mount(path)}"
+    except OSError:
+        return f"{needed}nothing is known of what is free"
+
+
 def _place(path: Path) -> Path:
     """The nearest folder that is there."""
     return next((folder for folder in (path, *path.absolute().parents) if folder.is_dir()), Path("/"))
 
 
-def _needed(need: int) -> str:
-    return f"{_mb(need)} are needed and " if need else ""
-
-
-def _mb(size: int) -> str:
-    return f"{size / MEGA:,.1f} MB" if size < 100 * MEGA else f"{size / MEGA:,.0f} MB"
+def _mount(path: Path) -> Path:
+    """The folder at which the disk under `path` hangs in the tree."""
+    folder = _place(path).resolve()
+    return next(place for place in (folder, *folder.parents) if place.is_mount() or place == place.parent)

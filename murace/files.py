@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import IO, Any
@@ -28,9 +28,9 @@ class Pen:
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Write all of `data`."""
+        self.length += memoryview(data).nbytes  # first: where it fails, this is what was needed
         self._file.write(data)
         self._digest.update(data)
-        self.length += memoryview(data).nbytes
         return self.length
 
     def tell(self) -> int:
@@ -48,13 +48,14 @@ def atomic(path: Path, *, mode: int = PUBLIC) -> Iterator[Pen]:
     """Open a temporary file beside `path`; on leaving, make it durable and put it in place in one rename.
 
     In this order: write, fsync, read back and compare the SHA-256, rename, fsync of the folder. If the block or one of
-    these fails, `path` is as it was and nothing is left behind.
+    these fails, `path` is as it was and nothing is left behind; only after a failed fsync of the folder the new content
+    stands there, whole, and may be gone after a power cut.
 
     Raises:
         MachineError: the disk is full, the folder cannot be written to, or the disk does not hold what was written.
     """
     temporary = _beside(path)
-    pen = None
+    pen, is_placed = None, False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
@@ -67,12 +68,14 @@ def atomic(path: Path, *, mode: int = PUBLIC) -> Iterator[Pen]:
                 _forget_cached(descriptor)
             _compare(temporary, pen.sha256, path)
             temporary.replace(path)
+            is_placed = True
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # what went wrong first is the story; the next run sweeps
+                temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
     except OSError as error:
-        raise disk_error(error, path, need=pen.length if pen else 0) from error
+        raise disk_error(error, path, need=pen.length if pen else 0, intact=not is_placed) from error
 
 
 def _forget_cached(descriptor: int) -> None:

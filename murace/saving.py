@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from murace.breakdown import refuse_machine_error
 from murace.checkpoint import Saved, flatten_adam, restore_adam, save_model, save_state
 from murace.errors import WorkspaceError
 from murace.fit import Moment, Progress, Setting, Training
@@ -105,6 +106,7 @@ def restore(training: Training, saved: Saved, setting: Setting) -> None:
         training.losses.copy_(tensors["losses"])
         training.best.copy_(tensors["best"])
     except (RuntimeError, KeyError, ValueError) as error:
+        refuse_machine_error(error)
         raise WorkspaceError(f"the checkpoint does not fit this run ({error}); start over with --fresh") from error
     training.progress = Progress(**facts["progress"])
     torch.set_rng_state(tensors["rng"])  # last: nothing may draw between here and the first step

@@ -22,6 +22,7 @@ from murace.fit import Progress, Setting, part_of, require_memory
 from murace.loss import group_weights
 from murace.nets import Learner, count_parameters, create
 from murace.record import OPERATIONAL
+from murace.room import require_room
 from murace.vocabulary import CALIBRATED, Split
 from murace.watch import Watch
 from murace.workspace import FitFolder, Workspace
@@ -97,18 +98,21 @@ def require_possible(task: Task, workspace: Workspace, circumstances: Circumstan
 
     Raises:
         UsageError: more processes than images in a batch, or a net compiled for several processes.
-        MachineError: a batch will not fit into memory.
+        MachineError: its checkpoints will not fit on the disk, or a batch into memory.
     """
     train, _ = _images_of(task, workspace)
     place = _place(task, workspace, circumstances, images=len(train) * task.recipe.epochs)
     size = min(task.recipe.batch_size, len(train))
     if current().size > size:
         raise UsageError(f"{current().size} processes for batches of {size} images: start at most {size}")
+    with torch.device("meta"):
+        shadow = build(task.form)
+    require_room(shadow, task.folder(workspace).checkpoint)
     if place.device.type != "cpu":
         return  # what fits into a GPU is found by trying
     setting, _ = _setting(task, workspace, circumstances)
     with torch.device("meta"):
-        require_memory(build(task.form), setting, device.free_memory())
+        require_memory(shadow, setting, device.free_memory())
 
 
 def lead(task: Task, workspace: Workspace, circumstances: Circumstances) -> Done:

@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from murace.breakdown import is_gpu_failure, is_out_of_memory
 from murace.errors import DismissedError, Interrupted, MachineError, PeerLostError
 from murace.torchrun import Launch, launch
 from murace.watch import Watch
@@ -159,6 +160,8 @@ def _exchange() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        if is_out_of_memory(error) or is_gpu_failure(error):  # of this process's own; a GPU tells it at the next call
+            raise
         if dist.get_rank() and _said_goodbye(0):
             raise DismissedError("process 0 has ended") from error
         raise PeerLostError(LOST) from error

@@ -104,6 +104,30 @@ def test_what_befell_the_leading_process_is_its_own_to_say_in_the_midst_of_an_ex
     assert [answer.kind for answer in answers] == [MachineError, DismissedError]
 
 
+def lose_a_gpu(words: str) -> None:
+    if current().rank == 1:
+
+        def all_reduce(*_: object) -> None:
+            raise RuntimeError(words)
+
+        torch.distributed.all_reduce = all_reduce
+    current().add([torch.ones(1)])
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("CUDA error: unspecified launch failure", RuntimeError),
+        ("[enforce fail] DefaultCPUAllocator: can't allocate memory", RuntimeError),
+        ("Connection closed by peer", PeerLostError),
+    ],
+)
+def test_a_gpu_that_is_lost_is_not_called_a_lost_peer(words: str, kind: type[Exception]) -> None:
+    """It shows in whatever the process asks of it next, which may be an exchange; the other process ends too."""
+    other, mine = together(2, lose_a_gpu, words)
+    assert (mine.kind, other.kind) == (kind, PeerLostError)
+
+
 def be_told_to_stop(how: str) -> None:
     if current().rank == 1:
         if how == "killed":

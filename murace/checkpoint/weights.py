@@ -11,6 +11,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from murace.breakdown import refuse_machine_error
 from murace.errors import UsageError, WorkspaceError
 from murace.files import parse_json, write_bytes
 from murace.nets import Learner, create
@@ -36,6 +37,7 @@ def load_model(path: Path) -> Learner:
         data = path.read_bytes()
         return _understood(data, _facts(data))
     except ILL_FORMED as error:
+        refuse_machine_error(error)
         raise WorkspaceError(
             f"{path} does not hold a murace model ({error}); run its step again with --fresh"
         ) from error
@@ -55,6 +57,7 @@ def model_from(data: bytes, facts: Mapping[str, Any]) -> Learner:
             raise ValueError("it is about another net")
         return _understood(data, facts)
     except ILL_FORMED as error:
+        refuse_machine_error(error)
         raise ValueError(f"does not hold the weights of its net ({error})") from error
 
 
@@ -67,6 +70,7 @@ def load_weights(path: Path, net: nn.Module) -> None:
     try:
         net.load_state_dict(tensors_from(path.read_bytes()))
     except (ValueError, RuntimeError, OSError) as error:
+        refuse_machine_error(error)
         raise WorkspaceError(f"{path} does not fit ({error}); run its step again with --fresh") from error
 
 

@@ -1,6 +1,5 @@
 """The only place that prints: results to stdout; progress, remarks and errors to stderr."""
 
-import errno
 import json
 import os
 import re
@@ -18,9 +17,9 @@ import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from murace.breakdown import machine_error
 from murace.cli.options import WORKSPACE
 from murace.cli.plainbar import STOPPING, PlainBar
-from murace.disk import disk_error
 from murace.errors import DismissedError, Interrupted, MachineError, MuraceError, PeerLostError, UsageError
 from murace.torchrun import launch
 from murace.watch import Bar, Watch
@@ -32,7 +31,6 @@ LONGEST = 1000  # characters of a command that is repeated
 WIDE = 160  # columns of a table that goes into a pipe or a file
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SHOW_CURSOR = "\x1b[?25h"
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 ENDS_WITH_COMMAND = re.compile(r": murace [^.:;()]*$")
 
 
@@ -149,7 +147,7 @@ def running(
         except typer.Exit:
             raise
         except Exception as error:
-            machine = _machine_error(error)
+            machine = machine_error(error, saves=voice.resumes)
             if machine is not None:
                 raise typer.Exit(refuse(voice, machine)) from None
             voice.result(failure(error, str(error), 1))  # a bug: its traceback follows on stderr
@@ -191,17 +189,6 @@ def _is_mine_to_say(voice: Voice, error: MuraceError) -> bool:
 def failure(error: Exception, message: str, exit_code: int) -> dict[str, Any]:
     """What the JSON object of a command holds where something went wrong."""
     return {"error": {"kind": type(error).__name__, "message": message, "exit_code": exit_code}}
-
-
-def _machine_error(error: Exception) -> MachineError | None:
-    """What the machine is to blame for though nobody foresaw it there."""
-    text = (str(error).splitlines() or [""])[0]
-    # torch is not loaded here, and its errors are known by their names: on a GPU, and from its allocator on the CPU.
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text:
-        return MachineError(f"out of memory ({text}): close other programs, or use smaller images or batches")
-    if isinstance(error, OSError) and error.errno in DISK:
-        return disk_error(error, Path(error.filename or "a temporary file"))
-    return None
 
 
 def _same_command() -> str:

@@ -5,6 +5,7 @@ Only numpy and OpenCV are imported here: a reading process starts in a fraction 
 first DICOM file comes.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -15,15 +16,20 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from murace.breakdown import is_out_of_memory
 from murace.data import dicom, jpeg, png
 from murace.data.dicomfile import HEAD, is_dicom
 from murace.data.display import Grey as Grey  # the type of what is read
 from murace.data.header import Header, ImageError
+from murace.errors import MachineError
 from murace.opencv import cv2
 
 MAX_FILE = 512 * 2**20  # bytes
 RESIZER = "cv2 INTER_AREA"
+NO_MEMORY = "out of memory while a radiograph was decoded: use fewer --threads or --jobs"
 
+_WORKING_ROOM = 4  # bytes of memory that a decoder may want for a pixel
+_TOO_MANY = (errno.EMFILE, errno.ENFILE)  # open files
 _OTHERS = {
     b"GIF8": "a GIF",
     b"BM": "a BMP",
@@ -104,7 +110,7 @@ def read(path: Path) -> Radiograph:
 
     Raises:
         ImageError: the file is no usable radiograph.
-        MachineError: it is DICOM, and pydicom or a decoder is missing.
+        MachineError: too little memory; or it is DICOM, and pydicom or a decoder is missing.
     """
     data, status = _bytes(path)
     colour = 0
@@ -178,6 +184,8 @@ def _bytes(path: Path) -> tuple[bytes, os.stat_result]:
     except FileNotFoundError:
         raise ImageError("missing") from None
     except OSError as error:
+        if is_out_of_memory(error) or error.errno in _TOO_MANY:
+            raise  # not this file's fault
         raise ImageError(f"cannot be read: {error.strerror}") from None
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != after.st_size:
         raise ImageError("changed while it was read")
@@ -199,12 +207,21 @@ def _inspect(data: bytes) -> Header:
 
 
 def _pixels(header: Header) -> Grey:
-    """Decode to the values as stored, uint8 or uint16, [H, W] or [H, W, 3 or 4]: blue, green, red, alpha."""
+    """Decode to the values as stored, uint8 or uint16, [H, W] or [H, W, 3 or 4]: blue, green, red, alpha.
+
+    Raises:
+        ImageError: the pixels cannot be decoded.
+        MachineError: too little memory, which is not the file's fault: its size has been checked.
+    """
     try:
         # Unchanged: 16 bits and alpha stay, and orientation is left to us, whatever OpenCV's version.
         image = cv2.imdecode(np.frombuffer(header.data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except (cv2.error, MemoryError):
+    except (cv2.error, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise MachineError(NO_MEMORY) from error
         image = None
+    if image is None:
+        _require_room(header)
     if image is None or image.dtype not in (np.uint8, np.uint16) or image.shape[:2] != (header.height, header.width):
         raise ImageError("corrupt: the pixels cannot be decoded")
     return cast(Grey, image)
@@ -226,6 +243,18 @@ def _colour(image: Grey) -> int:
     blue, green, red = cv2.split(image)[:3]
     apart = max(cv2.norm(*both, cv2.NORM_INF) for both in ((blue, green), (green, red), (red, blue)))
     return round(apart / (1 if image.dtype == np.uint8 else 257))
+
+
+def _require_room(header: Header) -> None:
+    """Ask for the memory of a picture that was not decoded: OpenCV does not say what its decoders have wanted.
+
+    Raises:
+        MachineError: it is not there, so the file need not be corrupt.
+    """
+    try:
+        np.empty(header.width * header.height * _WORKING_ROOM, np.uint8)
+    except MemoryError as error:
+        raise MachineError(NO_MEMORY) from error
 
 
 def _over_black(grey: Grey, alpha: Grey) -> Grey:

@@ -17,6 +17,7 @@ from murace.errors import WorkspaceError
 from murace.seal import read_sealed, write_sealed
 from murace.watch import Watch
 
+BLOCK = 512  # bytes, in which stat(2) counts
 ABOUT, PIXELS = "about.json", "pixels.npy"
 Done = dict[int, list[Outcome]]
 
@@ -59,9 +60,9 @@ def require_space(request: Request, scratch: Scratch) -> None:
     Raises:
         MachineError: it will not; the message says what is needed and what there is.
     """
-    if scratch.pixels.is_file():
-        return  # an unfinished run's: its room is taken already
-    need = len(request.paths) * request.size**2
+    # An unfinished run's array is as long as it will be, and takes the room of what has been written into it.
+    taken = scratch.pixels.stat().st_blocks * BLOCK if scratch.pixels.is_file() else 0
+    need = len(request.paths) * request.size**2 - taken
     require_free(
         scratch.folder.parent, need, "the images", "make room, choose another --workspace, or a smaller --size"
     )

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from murace.breakdown import refuse_machine_error
 from murace.data import pixelfile
 from murace.errors import WorkspaceError
 from murace.files import PRIVATE, PUBLIC, write_text
@@ -48,6 +49,7 @@ def open_pixels(path: Path) -> Pixels:
     try:
         return pixelfile.open_read_only(path)
     except (ValueError, OSError) as error:
+        refuse_machine_error(error)
         raise WorkspaceError(f"{path} cannot be read ({error}); run: murace prepare SOURCE --force") from error
 
 

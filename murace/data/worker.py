@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 
+from murace.breakdown import machine_error
 from murace.data.chunknotes import settle
 from murace.data.chunks import array, read_chunk
 from murace.data.job import Chunk, Job, Portion
@@ -59,8 +60,10 @@ def _reported() -> Iterator[None]:
         yield
     except MachineError as error:
         _say({"error": str(error)})
-    except Exception:  # a bug of ours must reach the parent, whose log can be read
-        _say({"bug": traceback.format_exc()})
+    except Exception as error:
+        machine = machine_error(error)
+        # A bug of ours must reach the parent, whose log can be read.
+        _say({"error": str(machine)} if machine else {"bug": traceback.format_exc()})
 
 
 def _say(answer: dict[str, object]) -> None:

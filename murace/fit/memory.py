@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+from murace.breakdown import is_out_of_memory
 from murace.data.augment import augment
 from murace.device import Place
 from murace.errors import MachineError
@@ -22,16 +23,6 @@ from murace.world import current
 # without it: at 128 pixels resnet 25 of 26 and densenet 50 of 49 MiB an image in fp32, 8 of 13 and 20 of 25 in bf16; a
 # narrow resnet at 64 pixels 2.6 of 1.7.
 MARGIN = 1.3
-WORDS = (
-    *("can't allocate memory", "bad_alloc"),  # on a CPU: torch's allocator, C++,
-    *("could not create a memory", "could not create a primitive"),  # and oneDNN, which says no more than that
-    *("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED"),  # on a GPU, besides the exception of its own
-)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a GPU or the CPU had no memory left for a tensor."""
-    return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or any(word in str(error) for word in WORDS)
 
 
 def require_memory(shadow: Learner, setting: Setting, free: int | None) -> None:

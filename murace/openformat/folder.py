@@ -75,15 +75,20 @@ def refuse_foreign(folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--onnx: {folder} is a file; name a folder")
-    if folder.is_dir() and _recorded(folder) is None and any(path.name not in OWN for path in folder.iterdir()):
+    if folder.is_dir() and _recorded(folder) is None and any(not _is_ours(path) for path in folder.iterdir()):
         raise UsageError(f"--onnx: {folder} holds files that are not of murace export; name a new or empty folder")
+
+
+def _is_ours(path: Path) -> bool:
+    """What a run that was stopped has left; while its folder is there, graphs may have been put in their places."""
+    return path.name in OWN or (path.suffix == ".onnx" and path.with_name(UNFINISHED).is_dir())
 
 
 def convert_all(folder: Path, ensemble: Ensemble, *, watch: Watch) -> Converted:
     """Write `<group>.onnx` for every member, each compared with its net on its pictures, and `ensemble.json`.
 
     Raises:
-        MachineError: a graph answers otherwise than its net, cannot be made, or the disk is full; nothing is left.
+        MachineError: a graph answers otherwise than its net, or cannot be made; nothing is left. Or the disk is full.
         Interrupted: a signal came between two members; nothing is left.
     """
     about, unfinished = _about(ensemble), folder / UNFINISHED
@@ -95,13 +100,16 @@ def convert_all(folder: Path, ensemble: Ensemble, *, watch: Watch) -> Converted:
         try:
             unfinished.mkdir()  # not a link to somewhere else, which nothing has removed
             content = {**about, "groups": _write_members(unfinished, ensemble, watch)}
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        try:
             for group in ensemble.members:
                 (unfinished / f"{group}.onnx").replace(folder / f"{group}.onnx")
         except OSError as error:
             raise disk_error(error, folder) from error
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
         write_sealed(folder / RECORD, content)
+        shutil.rmtree(unfinished, ignore_errors=True)  # last: until then it says that the graphs are ours
     return Converted(folder, False, content)
 
 

@@ -28,6 +28,13 @@ They exist to try out murace without data: scores reached on them say nothing ab
 The layout is that of MURA-v1.1; truth.csv holds the box of each finding, in pixels: path,finding,x,y,width,height.
 """
 
+# What a sample consists of, in the order in which it appears.
+OWN = (
+    *SIDES,
+    "SYNTHETIC.txt",
+    *(f"{side}_{what}.csv" for side in SIDES for what in ("image_paths", "labeled_studies")),
+    "truth.csv",
+)
 Row = Sequence[str | int]
 
 
@@ -54,15 +61,15 @@ def draw_sample(folder: Path, config: SampleConfig, watch: Watch) -> pd.DataFram
     unfinished = folder / UNFINISHED
     try:
         existed = _require_empty(folder)
-        shutil.rmtree(unfinished, ignore_errors=True)  # of a drawing that was killed
+        _clear(folder)
         try:
             unfinished.mkdir(parents=True)
             truth = _draw(unfinished, config, watch)
-            for name in sorted(unfinished.iterdir(), key=lambda path: path.suffix == ".csv"):  # csv files last
-                name.rename(folder / name.name)
+            for path in sorted(unfinished.iterdir(), key=lambda path: OWN.index(path.name)):
+                path.rename(folder / path.name)
             unfinished.rmdir()
         except BaseException:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            _clear(folder)
             if not existed:
                 with suppress(OSError):  # not ours alone any more, or never made
                     folder.rmdir()
@@ -78,9 +85,23 @@ def _require_empty(folder: Path) -> bool:
         return False
     if not folder.is_dir():
         raise UsageError(f"{folder} is a file; name a new or an empty folder for the sample")
-    if any(path.name != UNFINISHED for path in folder.iterdir()):
+    unfinished = (UNFINISHED, *OWN) if (folder / UNFINISHED).exists() else ()
+    if any(path.name not in unfinished for path in folder.iterdir()):
         raise UsageError(f"{folder} is not empty; name a new or an empty folder for the sample, or empty it first")
     return True
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a drawing that was stopped has left, its own folder last: while that is there, the rest is ours."""
+    if not (folder / UNFINISHED).exists():
+        return
+    for name in (*OWN, UNFINISHED):
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
 
 
 def _draw(folder: Path, config: SampleConfig, watch: Watch) -> list[Row]:

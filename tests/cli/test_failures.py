@@ -20,13 +20,12 @@ def fail_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("murace.steps.calibrate.run", run)
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk(number: int, prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("number", "told"), [(errno.ENOSPC, "disk full"), (errno.EDQUOT, "disk quota used up")])
+def test_a_full_disk(number: int, told: str, prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     fail_with(OSError(number, os.strerror(number), "scores.csv"), monkeypatch)
     message = refused(5, "calibrate", "-w", prepared.root)
-    free = r"[0-9,.]+ MB are free in /[^;]*; what stood there before is intact"
-    again = "Free some space and run the same command again"
-    assert re.fullmatch(rf"disk full while writing scores\.csv: {free}\. {again}", message)
+    free, again = r"[0-9,.]+ [kMG]B are free on /[^;]*", "Free some space and run the same command again"
+    assert re.fullmatch(rf"{told} while writing scores\.csv: {free}\. {again}", message)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")

@@ -1,14 +1,17 @@
+import errno
+import json
 import os
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
 
-from murace.data import pixelfile, pool, worker
+from murace.data import pixelfile, pool, reading, worker
 from murace.data.chunknotes import finished, note_path, settle
 from murace.data.chunks import array, cut, read_chunk, run_chunk
 from murace.data.job import Chunk, Job, Outcome
 from murace.errors import MachineError
+from murace.opencv import cv2
 from murace.seal import read_sealed, write_sealed
 from tests.data.files import picture, png
 
@@ -131,3 +134,35 @@ def test_answers_that_come_in_pieces_or_together_are_all_taken():
     os.close(writing)
     process.answers.close()
     assert taken == [[], [(chunk, [Outcome("missing")]) for chunk in given[:2]], [(given[2], [Outcome("missing")])]]
+
+
+@pytest.mark.parametrize(
+    ("error", "key", "told"),
+    [
+        (MemoryError("Unable to allocate 9 TiB"), "error", "out of memory (Unable to allocate 9 TiB)"),
+        (cv2.error("(-4:Insufficient memory) Failed to allocate 9 bytes"), "error", "out of memory ("),
+        (OSError(errno.EMFILE, "Too many open files", "a.png"), "error", "cannot read or write a.png: Too many open"),
+        (KeyError("ours"), "bug", "Traceback"),
+    ],
+)
+def test_a_reading_process_tells_the_machines_fault_from_a_bug(error, key, told, capsys):
+    with worker._reported():
+        raise error
+    answer = json.loads(capsys.readouterr().out)
+    assert answer.keys() == {key}
+    assert answer[key].startswith(told)
+
+
+def test_the_room_of_an_array_that_is_not_written_yet_is_not_taken(tmp_path, monkeypatch):
+    """Its file is as long as it will be from the start, and empty: a run that goes on asks for the rest."""
+    request = reading.Request(tmp_path, [f"{number}.png" for number in range(100)], 256, "squash")
+    scratch = reading.Scratch(tmp_path / "partial", tmp_path / "pixels.npy", {})
+    scratch.folder.mkdir()
+    pixelfile.create(scratch.pixels, 100, 256)
+    monkeypatch.setattr("murace.disk.free_space", lambda _: 3_000_000)
+    with pytest.raises(MachineError, match=r"the images need 6\.[0-9] MB in \S+ and 3\.0 MB are free"):
+        reading.require_space(request, scratch)
+    with scratch.pixels.open("r+b") as file:
+        file.write(bytes(range(256)) * 16 * 1024)
+        os.fsync(file.fileno())
+    reading.require_space(request, scratch)

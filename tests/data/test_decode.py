@@ -1,12 +1,15 @@
+import errno
 import os
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from murace.data.decode import decode, read, read_grey, resize
 from murace.data.header import ImageError
+from murace.errors import MachineError
 from murace.opencv import cv2
 from tests.data.files import chunk, exif, jpeg, picture, png, raw_png
 
@@ -197,3 +200,57 @@ def test_a_pipe_is_never_opened_and_a_missing_file_is_missing(tmp_path):
     for name, words in (("pipe.png", "not a regular file"), ("none.png", "missing"), (".", "not a regular file")):
         with pytest.raises(ImageError, match=words):
             read_grey(tmp_path / name)
+
+
+def no_room(*_: object) -> None:
+    raise MemoryError
+
+
+FAILURES = {
+    "python": MemoryError(),
+    "opencv": cv2.error("OpenCV(5.0.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 9 bytes"),
+}
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+@pytest.mark.parametrize("encode", [png, jpeg])
+def test_too_little_memory_is_not_the_files_fault(tmp_path, monkeypatch, kind, encode):
+    def fails(*_given):
+        raise FAILURES[kind]
+
+    path = write(tmp_path, encode(picture()))
+    monkeypatch.setattr(cv2, "imdecode", fails)
+    with pytest.raises(MachineError, match="out of memory while a radiograph was decoded: use fewer --threads"):
+        read(path)
+
+
+def test_a_decoder_that_gives_nothing_is_believed_only_where_there_is_memory(tmp_path, monkeypatch):
+    path = write(tmp_path, png(picture()))
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: None)
+    with pytest.raises(ImageError, match="corrupt"):
+        read(path)
+    monkeypatch.setattr(np, "empty", no_room)
+    with pytest.raises(MachineError, match="out of memory"):
+        read(path)
+
+
+def test_a_decoders_own_error_is_the_files_fault(tmp_path, monkeypatch):
+    def fails(*_given):
+        raise cv2.error("OpenCV(5.0.0) error: (-215:Assertion failed)")
+
+    path = write(tmp_path, png(picture()))
+    monkeypatch.setattr(cv2, "imdecode", fails)
+    with pytest.raises(ImageError, match="corrupt"):
+        read(path)
+
+
+@pytest.mark.parametrize("number", [errno.ENOMEM, errno.EMFILE, errno.EIO])
+def test_of_what_the_system_refuses_only_the_files_own_is_a_reason(tmp_path, monkeypatch, number):
+    path = write(tmp_path, png(picture()))
+
+    def fstat(_descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("murace.data.decode.os", SimpleNamespace(fstat=fstat))
+    with pytest.raises(ImageError if number == errno.EIO else OSError):
+        read(path)

@@ -9,7 +9,7 @@ from murace.data.batches import Images
 from murace.device import Place, free_memory
 from murace.errors import MachineError
 from murace.fit import Part, Setting
-from murace.fit.memory import MARGIN, image_bytes, is_out_of_memory, require_memory
+from murace.fit.memory import MARGIN, image_bytes, require_memory
 from murace.nets import Learner, create
 from murace.vocabulary import LEARNERS
 from murace.watch import Watch
@@ -76,17 +76,3 @@ def test_where_nothing_fits_another_way_is_said_and_the_unknown_is_not_refused()
 def test_free_memory_is_a_number_of_bytes_here() -> None:
     free = free_memory()
     assert free is None or 10**7 < free < 10**14
-
-
-@pytest.mark.parametrize(
-    ("error", "is_one"),
-    [
-        (torch.cuda.OutOfMemoryError("CUDA out of memory"), True),
-        (MemoryError(), True),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes"), True),
-        (RuntimeError("std::bad_alloc"), True),
-        (RuntimeError("shape mismatch"), False),
-    ],
-)
-def test_what_counts_as_too_little_memory(error: Exception, is_one: bool) -> None:
-    assert is_out_of_memory(error) is is_one

@@ -230,3 +230,11 @@ def test_a_member_from_before_predictions_were_kept_is_made_again(finished: Work
     write_sealed(record, content)
     with pytest.raises(WorkspaceError, match=r"Run: murace finetune --groups wrist --force$"):
         run(finished)
+
+
+def test_what_a_killed_run_was_writing_is_swept_out_of_the_subfolders_too(finished: Workspace) -> None:
+    left = [finished.evaluate.figures / ".roc.svg.tmp.1.00", finished.evaluate.tables / ".scores.tex.tmp.1.00"]
+    for path in left:
+        path.write_bytes(b"half")
+    evaluate.run(finished, EvaluateConfig(), machine=CPU, wish=Wish(force=True), watch=Watch())
+    assert not [path for path in left if path.exists()]
