@@ -14,7 +14,8 @@ ALL = list(sabotages())
 def test_it_fits_the_code_and_names_a_test(sabotage: Sabotage) -> None:
     text = (ROOT / sabotage.file).read_text()
     assert text.count(sabotage.find) == 1
-    ast.parse(text.replace(sabotage.find, sabotage.replace))
+    if sabotage.file.endswith(".py"):
+        ast.parse(text.replace(sabotage.find, sabotage.replace))
     file, _, name = sabotage.test.partition("::")
     assert Path(ROOT / file).is_file()
     if name:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.data.files import SIGNATURE, chunk, raw_png
 
-SIDE = 6
+SIDE = 8
 SPLITS = ("train", "train", "validation", "test")  # per group and label
 SPARE = ("elbow-spare.png", "wrist-spare.png")  # training images that the classes can do without
 GROUPS = ("elbow", "wrist")
