@@ -15,6 +15,7 @@ from murace.files import sha256
 from murace.metrics.table import by_study
 from murace.metrics.temperature import fit_by_group
 from murace.record import State, Wish, begin, examine, read
+from murace.seal import read_sealed, write_sealed
 from murace.steps import evaluate
 from murace.watch import Bar, Watch
 from murace.workspace import Workspace
@@ -172,7 +173,8 @@ def test_groups_may_be_called_null(tmp_path: Path) -> None:
 
 def test_a_learner_trained_since_the_choice_is_refused(finished: Workspace) -> None:
     record = finished.calibrate.folder / "step.json"
-    record.write_text(record.read_text().replace('"densenet"\n', '"resnet"\n', 1))
+    values = read_sealed(record)
+    write_sealed(record, {**values, "info": {**values["info"], "learners": ["convnet", "resnet"]}})
     with pytest.raises(WorkspaceError, match=r"calibrate is stale \(densenet trained since\). Run: murace calibrate"):
         run(finished)
 
@@ -223,8 +225,8 @@ def test_a_stop_during_the_analysis_leaves_what_was_there_and_the_next_run_ends_
 
 def test_a_member_from_before_predictions_were_kept_is_made_again(finished: Workspace) -> None:
     record = finished.finetune("wrist").folder / "step.json"
-    content = json.loads(record.read_text())
+    content = read_sealed(record)
     del content["produced"]["predictions.csv"]
-    record.write_text(json.dumps(content))
+    write_sealed(record, content)
     with pytest.raises(WorkspaceError, match=r"Run: murace finetune --groups wrist --force$"):
         run(finished)

@@ -239,9 +239,10 @@ def keep_two(workspace: Workspace) -> None:
 
 
 def mend_record(workspace: Workspace) -> None:
-    from murace.files import read_json, sha256, write_json
+    from murace.files import sha256
+    from murace.seal import read_sealed, write_sealed
 
-    record = read_json(workspace.prepare.folder / "step.json")
+    record = read_sealed(workspace.prepare.folder / "step.json")
     entry = record["produced"]["index.csv"]
     entry["size"], entry["sha256"] = workspace.prepare.index.stat().st_size, sha256(workspace.prepare.index)
-    write_json(workspace.prepare.folder / "step.json", record)
+    write_sealed(workspace.prepare.folder / "step.json", record)
