@@ -63,13 +63,10 @@ def _with_newcomers(workspace: Workspace, link: Link) -> Link:
 
 def newcomers(workspace: Workspace, record: Record | None) -> list[str]:
     """Finished learners that the run of this record has not known."""
-    known = record.consumed if record else {}
-    links_now = [_link(f"train/{name}", workspace.train(name).folder, train_command(name)) for name in LEARNERS]
-    return [
-        link.name.removeprefix("train/")
-        for link in links_now
-        if f"{link.name}/model.safetensors" not in known and link.state is State.DONE
-    ]
+    info = record.info if record else {}
+    known = {*info.get("learners", ()), *info.get("models", ())}  # of a choice, of an evaluation
+    links_now = [_link(name, workspace.train(name).folder, train_command(name)) for name in LEARNERS]
+    return [link.name for link in links_now if link.name not in known and link.state is State.DONE]
 
 
 def _groups(workspace: Workspace) -> list[str]:
