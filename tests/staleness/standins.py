@@ -153,7 +153,9 @@ def analysed(workspace: Workspace, config: Any, lineup: Any, answers: Any, watch
     known = by_study(evaluate.validation(workspace, lineup), lineup.models)
     key = digest(known.to_csv().encode(), answers.images.to_csv().encode(), told(params(config)))
     write_json(workspace.evaluate.operating, {"fitted": key.hex(), "weights": lineup.weights})
-    tables = {name: pd.DataFrame({"made": [digest(key, name.encode()).hex()]}) for name in evaluate.TABLES}
+    tables = {
+        name: pd.DataFrame({"table": [name], "made": [digest(key, name.encode()).hex()]}) for name in evaluate.TABLES
+    }
     return tables | {"predictions": answers.images[[*IDS, *lineup.models]]}
 
 
@@ -168,7 +170,7 @@ def published(workspace: Workspace, page: Any) -> list[str]:
 
 
 def flowed(index: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame({"flow": [digest(index.to_csv().encode()).hex()]})
+    return pd.DataFrame({"table": ["flow"], "flow": [digest(index.to_csv().encode()).hex()]})
 
 
 def _shown(value: Any, clock: set[str]) -> Any:
