@@ -61,7 +61,7 @@ def run(job: Job, setting: Setting) -> Fitted:
     """
     saved = latest_state(job.folder, sweeps=current().leads)
     if saved is not None:
-        _require_same(saved, job)
+        require_same(saved.facts, job.folder, job.about, job.consumed)
     facts = _facts(job, setting, saved)
     training = start(job.net, setting)
     if saved is not None:
@@ -104,16 +104,26 @@ def _announce(epochs: Bar, moment: Moment) -> None:
         epochs.advance(1, note=moment.note)
 
 
-def _require_same(saved: Saved, job: Job) -> None:
-    """A state that was copied from another run, or another workspace, must not go on here."""
-    now = {"about": dict(job.about), "consumed": dict(job.consumed)}
-    before: dict[str, Any] = {key: saved.facts.get(key) for key in now}
-    if not set(FACTS) <= set(saved.facts) or not all(isinstance(value, dict) for value in before.values()):
-        raise WorkspaceError(f"the checkpoint in {job.folder} is of an older murace. Start over with --fresh")
+def require_same(facts: Facts, folder: Path, about: Facts, consumed: Mapping[str, str]) -> None:
+    """Make sure that a state is of this very run: it may have been copied from another one, or another workspace.
+
+    Args:
+        facts: of the state.
+        folder: of the states.
+        about: the settings of this run.
+        consumed: the digests of its data.
+
+    Raises:
+        WorkspaceError: it is not; the message tells the differences.
+    """
+    now = {"about": dict(about), "consumed": dict(consumed)}
+    before: dict[str, Any] = {key: facts.get(key) for key in now}
+    if not set(FACTS) <= set(facts) or not all(isinstance(value, dict) for value in before.values()):
+        raise WorkspaceError(f"the checkpoint in {folder} is of an older murace. Start over with --fresh")
     if before != now:
         old = Record(step="", params=before["about"], consumed=before["consumed"])
-        changes = "; ".join(differences(old, job.about, job.consumed))
-        raise WorkspaceError(f"the checkpoint in {job.folder} is of another run: {changes}. Start over with --fresh")
+        changes = "; ".join(differences(old, about, consumed))
+        raise WorkspaceError(f"the checkpoint in {folder} is of another run: {changes}. Start over with --fresh")
 
 
 def _facts(job: Job, setting: Setting, saved: Saved | None) -> dict[str, Any]:

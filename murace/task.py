@@ -16,7 +16,7 @@ from murace.checkpoint import load_model, recorded_facts, save_model
 from murace.config import Machine, Recipe, params, recipe_from
 from murace.data.batches import Images
 from murace.data.store import IDS, open_pixels, read_index, write_frame
-from murace.errors import UsageError
+from murace.errors import UsageError, WorkspaceError
 from murace.files import digest_of
 from murace.fit import Progress, Setting, part_of, require_memory
 from murace.loss import group_weights
@@ -93,13 +93,32 @@ def build(form: Mapping[str, Any]) -> Learner:
     return create(form["learner"], width=form["width"], head=form["head"], size=form["size"])
 
 
+def require_same_run(task: Task, workspace: Workspace) -> None:
+    """Make sure that the saved states that a task would go on from are its own; asked before anything is noted.
+
+    Raises:
+        WorkspaceError: they are of another run; the message tells the differences.
+    """
+    states = task.folder(workspace).checkpoint
+    if task.resumes and (facts := recorded_facts(states)):
+        session.require_same(facts, states, task.about(_groups(task, workspace)), task.consumed)
+        done, asked = facts["progress"]["epoch"], task.recipe.epochs
+        if done > asked:
+            raise WorkspaceError(
+                f"the checkpoint in {states} has gone through {done} epochs, more than --epochs {asked}. "
+                f"Run with --epochs {done} or more, or start over with --fresh"
+            )
+
+
 def require_possible(task: Task, workspace: Workspace, circumstances: Circumstances) -> None:
     """Make sure that a task can be carried out; asked before anything notes that it has begun.
 
     Raises:
         UsageError: more processes than images in a batch, or a net compiled for several processes.
+        WorkspaceError: what it would go on from is of another run.
         MachineError: its checkpoints will not fit on the disk, or a batch into memory.
     """
+    require_same_run(task, workspace)
     train, _ = _images_of(task, workspace)
     place = _place(task, workspace, circumstances, images=len(train) * task.recipe.epochs)
     size = min(task.recipe.batch_size, len(train))
@@ -170,6 +189,11 @@ def _setting(task: Task, workspace: Workspace, circumstances: Circumstances) -> 
     return Setting(*parts, images, task.recipe, place, circumstances.watch), validation
 
 
+def _groups(task: Task, workspace: Workspace) -> list[str]:
+    """Those of the training images."""
+    return sorted(set(_images_of(task, workspace)[0]["group"]))
+
+
 def _images_of(task: Task, workspace: Workspace) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The index of the images for training and for validation."""
     index = read_index(workspace.prepare.index)
@@ -191,7 +215,7 @@ def _place(task: Task, workspace: Workspace, circumstances: Circumstances, *, im
 def _carry_out(task: Task, setting: Setting, workspace: Workspace, circumstances: Circumstances) -> Done:
     net = task.net(workspace)
     _announce(task, net, setting)
-    groups = sorted(set(_images_of(task, workspace)[0]["group"]))
+    groups = _groups(task, workspace)
     job = session.Job(
         net,
         task.form,

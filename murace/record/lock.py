@@ -32,7 +32,8 @@ def writing(folder: Path) -> Iterator[None]:
             sweep(folder)
             yield
         finally:
-            os.ftruncate(descriptor, 0)
+            with suppress(OSError):  # it is for people only, and the step is over
+                os.ftruncate(descriptor, 0)
             if [item.name for item in folder.iterdir()] == [path.name]:
                 _leave_nothing(path, made)
     finally:

@@ -85,13 +85,16 @@ def variants(step: str, defaults: dict[str, Any]) -> list[dict[str, Any]]:
 
 WISHES = [Wish()] * 6 + [Wish(force=True), Wish(resume=True), Wish(resume=False), Wish(force=True, resume=False)]
 MACHINES = [Machine(gpu=gpu, threads=threads) for gpu in (None, "cpu") for threads in (None, 1, 2)]
+ALIKE = [Machine(gpu=gpu, threads=1) for gpu in (None, "cpu")]  # real nets' last bits follow the number of threads
 STOPS = [None] * 5 + [1, 2, 3]
 NUMBERS = list(range(60))
 Args = dict[str, Any]
 PAIRS = [("train/convnet", "train/resnet"), ("finetune/elbow", "finetune/wrist")]
 
 
-def acts_with(defaults: dict[str, dict[str, Any]]) -> dict[str, dict[str, list[Any]]]:
+def acts_with(
+    defaults: dict[str, dict[str, Any]], machines: list[Machine] = MACHINES
+) -> dict[str, dict[str, list[Any]]]:
     """What may be done, and the arguments that each may be given."""
     asked = [(place, variants(step, defaults[step])) for place in CHAIN[1:] for step in [place.partition("/")[0]]]
     return {
@@ -106,11 +109,11 @@ def acts_with(defaults: dict[str, dict[str, Any]]) -> dict[str, dict[str, list[A
             "asked": asked,
             "number": NUMBERS,
             "wish": WISHES,
-            "machine": MACHINES,
+            "machine": machines,
             "stop": STOPS,
             "kills": [False] * 9 + [True],
         },
-        "type_again": {"place": list(CHAIN[1:]), "machine": MACHINES},
+        "type_again": {"place": list(CHAIN[1:]), "machine": machines},
         "edit": {
             "name": sorted(names()),
             "spare": list(SPARE),
@@ -457,4 +460,4 @@ def flip(path: Path, *, keeps_time: bool = False) -> None:
 class Unstubbed(Staleness):
     """The same with the real mathematics, on pictures large enough for the nets."""
 
-    defaults, acts, is_real = LARGER, acts_with(LARGER), True
+    defaults, acts, is_real = LARGER, acts_with(LARGER, ALIKE), True

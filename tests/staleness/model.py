@@ -57,6 +57,7 @@ class Slot:
     made: Made | None = None
     stamps: dict[str, tuple[int, int, str]] = field(default_factory=dict)  # size, time and digest at the commit
     begun: Note | None = None
+    states: Note | None = None  # of a training: what its saved states are about
     seen: dict[str, tuple[tuple[int, int], int]] = field(default_factory=dict)  # prepare: state and content as read
     when: Seen | None = None
     about: Any = None  # prepare: what the chunks of an unfinished run are about
@@ -250,19 +251,18 @@ class Model:
         slot = self.slot(place)
         if resume is False:
             return "run"
-        if self.has(place, "begun.json"):
-            if not self.is_sound(place, "begun.json"):
-                raise Refused("--fresh")
+        is_whole = all(self.is_sound(place, name) for name in ("begun.json", "step.json") if self.has(place, name))
+        if self.has(place, "begun.json") and self.is_sound(place, "begun.json"):
             assert slot.begun is not None
             if differs(slot.begun, args, inputs):
                 raise Refused("--fresh")
-            return "resume"
-        if not self.has(place, "step.json"):
+            return self._goes_on(place, args, inputs)
+        if not self.has(place, "step.json") or not is_whole:
+            if "/" in place and self.has_states(place):
+                return self._goes_on(place, args, inputs)
             if resume:
                 raise Refused("without --resume")
             return "run"
-        if not self.is_sound(place, "step.json"):
-            raise Refused("--fresh")
         assert slot.done is not None
         if differs(slot.done, args, inputs):
             if resume:
@@ -270,9 +270,22 @@ class Model:
             return "run"
         if force:
             return "run"
-        if slot.done.args.get("epochs") != args.get("epochs"):
-            return "resume"
-        return "resume" if self.damage(place, trusted_from=LARGE) else "skip"
+        if slot.done.args.get("epochs") != args.get("epochs") or self.damage(place, trusted_from=LARGE):
+            return self._goes_on(place, args, inputs)
+        return "skip"
+
+    def _goes_on(self, place: str, args: Args, inputs: Mapping[str, str]) -> str:
+        """From the states that are there: they must be of this very run, but for its epochs."""
+        states = self.slot(place).states
+        if "/" in place and self.has_states(place):
+            assert states is not None
+            epochs = {"epochs": args["epochs"]}
+            saved = (self.root / place).glob("checkpoint/*.json")
+            if max(int(path.stem.partition("-")[0]) for path in saved) > args["epochs"]:
+                raise Refused("--fresh")
+            if states.owner != place or differs(Note("", {**states.args, **epochs}, states.inputs), args, inputs):
+                raise Refused("--fresh")
+        return "resume"
 
     def has_states(self, place: str) -> bool:
         states = self.root / place / "checkpoint"
@@ -306,10 +319,12 @@ class Model:
         slot.stamps = {name: stamp(folder / name) for name in names}
         slot.done = Note(note.owner, note.args, note.inputs, digest_of(folder / "step.json"))
         slot.made, slot.begun = made, None
+        slot.states = note
 
     def interrupted(self, place: str, note: Note) -> None:
         digest = digest_of(self.root / place / "begun.json")
         self.slot(place).begun = Note(note.owner, note.args, note.inputs, digest)
+        self.slot(place).states = note
 
     # --- prepare ----------------------------------------------------------------------------------------------------
 

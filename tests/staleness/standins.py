@@ -27,8 +27,9 @@ from murace.files import digest_of, write_bytes, write_json
 from murace.metrics.table import by_study
 from murace.record import OPERATIONAL
 from murace.seal import read_sealed, write_sealed
+from murace.session import FACTS
 from murace.steps import calibrate, evaluate, finetune, train
-from murace.task import EPOCHS, Task
+from murace.task import EPOCHS, Task, _groups, require_same_run
 from murace.vocabulary import CALIBRATED, Split
 from murace.watch import Watch
 from murace.workspace import Workspace
@@ -71,7 +72,7 @@ def fitted(task: Task, workspace: Workspace, circumstances: Any) -> Any:
     while epoch < task.recipe.epochs:
         epoch, link = epoch + 1, digest(link)
         epochs_run.append(epoch)
-        write_sealed(folder.checkpoint / f"{epoch:06d}.json", {"epoch": epoch, "link": link.hex()})
+        write_sealed(folder.checkpoint / f"{epoch:06d}.json", _state(task, workspace, epoch, link))
         with watch.bar("steps", 1) as bar:
             bar.advance()
         watch.check()
@@ -100,8 +101,15 @@ def _restored(states: Path, beginning: bytes) -> tuple[int, bytes]:
     saved = sorted(states.glob("*.json"))
     if not saved:
         return 0, beginning
-    state = read_sealed(saved[-1])
+    state = read_sealed(saved[-1])["facts"]
     return state["epoch"], bytes.fromhex(state["link"])
+
+
+def _state(task: Task, workspace: Workspace, epoch: int, link: bytes) -> dict[str, Any]:
+    """A state's record as a training writes it, with the link of the chain among its facts."""
+    about = {"about": task.about(_groups(task, workspace)), "consumed": dict(task.consumed)}
+    facts = {**dict.fromkeys(FACTS, ""), **about, "progress": {"epoch": epoch}, "epoch": epoch, "link": link.hex()}
+    return {"file": {"name": f"{epoch:06d}.safetensors"}, "facts": facts}
 
 
 def _epoch(link: bytes, number: int) -> dict[str, Any]:
@@ -192,7 +200,7 @@ def instead() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for step in (train, finetune):
             patch.setattr(step, "lead", fitted)
-            patch.setattr(step, "require_possible", lambda *given: None)
+            patch.setattr(step, "require_possible", lambda task, workspace, _: require_same_run(task, workspace))
         patch.setattr(train, "build", lambda form: None)
         patch.setattr(calibrate, "_stabilities", stabilities)
         patch.setattr(calibrate, "_fit_recogniser", recognise)
