@@ -1,4 +1,4 @@
-"""Row D1: the losses of 96 steps, as they were when this file was written; a change of them is a change of the method."""
+"""Row D1: the losses of 96 steps as they were when this file was written; another trace is another method."""
 
 import json
 from pathlib import Path
