@@ -13,7 +13,7 @@ from murace.checkpoint import load_model
 from murace.data.batches import Images
 from murace.data.store import open_pixels, read_frame, read_index
 from murace.ensemble import combine
-from murace.errors import WorkspaceError
+from murace.errors import DamagedError, WorkspaceError
 from murace.forward import Probabilities, logits_of, probabilities
 from murace.lineup import Lineup
 from murace.record import begun, damaged, read
@@ -35,8 +35,11 @@ class Answers:
 def known_answers(workspace: Workspace, lineup: Lineup, test: pd.DataFrame) -> Answers | None:
     """What a finished evaluation of these very nets and images was answered; an unfinished one is resumed instead."""
     folder = workspace.evaluate
-    done = read(folder.folder)
-    if begun(folder.folder) or done is None or done.info["models"] != lineup.models:
+    try:
+        done, unfinished = read(folder.folder), begun(folder.folder)
+    except DamagedError:  # `take_up` will say so
+        return None
+    if unfinished or done is None or done.info["models"] != lineup.models:
         return None
     if any(done.consumed.get(name) != digest for name, digest in lineup.asked.items()):
         return None

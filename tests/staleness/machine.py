@@ -63,7 +63,7 @@ class Signals(Watch):
 
     @contextmanager
     def bar(self, title: str, total: int, *, start: int = 0, lines: bool = False) -> Iterator[Bar]:
-        yield Bar() if title == "nets" else _Counted(self)
+        yield Bar() if title in ("nets", "comparing radiographs") else _Counted(self)
 
 
 class _Counted(Bar):
