@@ -38,7 +38,9 @@ def place(tmp_path: Path) -> Path:
     for workspace, groups in {"workspace": ["wrist", "elbow"], "other": ["hand"]}.items():
         roster = tmp_path / workspace / "calibrate" / "roster.json"
         roster.parent.mkdir(parents=True)
-        roster.write_text(json.dumps({"groups": {name: {} for name in groups}}))
+        choice = {"learner": "convnet", "votes": {"convnet": 1}, "tie": False}
+        content = {"metrics": ["auc"], "level": "study", "groups": dict.fromkeys(groups, choice)}
+        roster.write_text(json.dumps(content))
     return tmp_path
 
 
