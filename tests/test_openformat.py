@@ -1,6 +1,5 @@
 """The graph says what the net says, and tells nothing of the machine that it was made on."""
 
-import json
 import signal
 from dataclasses import replace
 from functools import cache
@@ -17,6 +16,7 @@ from murace.member import Member
 from murace.nets import Learner, create
 from murace.openformat import Ensemble, convert_all, folder, refuse_foreign, require_packages
 from murace.openformat.conversion import open_session, probabilities, to_onnx
+from murace.seal import read_sealed
 from murace.vocabulary import DISCLAIMER
 from murace.watch import Watch
 
@@ -125,7 +125,7 @@ def test_the_folder_holds_all_members_and_how_to_use_them(tmp_path: Path) -> Non
     members = {"elbow": member(), "wrist": member("resnet", "bf16")}
     done = convert_all(tmp_path / "out", ensemble(members), watch=Watch())
     assert not done.skipped
-    content = json.loads((tmp_path / "out" / "ensemble.json").read_text())
+    content = read_sealed(tmp_path / "out" / "ensemble.json")
     assert content == done.content
     assert content["disclaimer"] == DISCLAIMER
     assert content["points"] == {"half": 0.5, "youden": None}

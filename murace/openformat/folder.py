@@ -99,6 +99,9 @@ def convert_all(folder: Path, ensemble: Ensemble, *, watch: Watch) -> Converted:
         shutil.rmtree(unfinished, ignore_errors=True)
         try:
             unfinished.mkdir()  # not a link to somewhere else, which nothing has removed
+        except OSError as error:
+            raise disk_error(error, unfinished) from error
+        try:
             content = {**about, "groups": _write_members(unfinished, ensemble, watch)}
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
