@@ -100,6 +100,9 @@ def test_stopped_at_any_step_it_ends_with_the_same_bits(tmp_path: Path) -> None:
         with pytest.raises(Interrupted) as stopped:
             run(parts, tiny_config(epochs=2), watch=StopAfter(step))
         assert stopped.value.exit_code == 143
+        epoch, done = divmod(step - 1, 8)
+        newest = max(parts.train("convnet").checkpoint.glob("0*.json"))
+        assert newest.stem == f"{epoch:06d}-{done + 1:06d}", "it did not stop at the next step"
         assert examine(parts.train("convnet").folder)[0] is State.PARTIAL
         watch = StopAfter(-1)
         run(parts, tiny_config(epochs=2), watch=watch)
