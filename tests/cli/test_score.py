@@ -219,7 +219,7 @@ def test_words_that_mean_nothing_are_usage(words: list[str], hint: str, path: Pa
 
 def test_a_file_that_is_not_there_is_data(path: Path) -> None:
     assert "predictions.csv" in refused(3, "score", path)
-    assert "cannot be read" in refused(3, "score", path.parent)
+    assert "is not a regular file" in refused(3, "score", path.parent)
     assert "PREDICTIONS" in refused(2, "score")
 
 

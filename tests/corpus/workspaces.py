@@ -307,7 +307,7 @@ FINISHED = [
           says="refused"),
     state("39k", "a pickle in true form", bundle(evil_bundle), words=(*PREDICT, "--model", "a.murace"), says="refused"),
     state("40f", "one bit of a member", lambda: MEMBER.write_bytes(flipped(MEMBER)), words=CAM,
-          says=r"finetune/elbow in workspace is damaged: model\.safetensors is damaged .*Run: murace finetune"),
+          says=r"finetune/elbow in workspace is damaged \(model\.safetensors is damaged .*Run: murace finetune"),
     state("42e", "a member of another form", in_step(MEMBER, lambda: LEARNER.read_bytes().replace(
         b'\\"size\\": 64', b'\\"size\\": 32')), words=CAM, says=NO_MODEL),
     state("42f", "a newer step", newer(SPACE / "prepare/step.json"), words=TRAIN, says="not written by this version"),
@@ -332,5 +332,5 @@ PLACES = [
     state("45d", "a place without room", nothing, words=("prepare", ".", "-w", "/proc/nowhere"),
           exit_code=5, says="cannot write /proc/nowhere/prepare"),
     state("45e", "a read-only disk", nothing, words=("prepare", ".", *NOWHERE), during=meanwhile(read_only),
-          exit_code=5, says="cannot write nowhere/prepare.*: Read-only file system; what stood there before is intact"),
+          exit_code=5, says="cannot write nowhere/prepare.*: Read-only file system"),
 ]  # fmt: skip
