@@ -148,7 +148,7 @@ def test_a_column_that_cannot_be_that_is_usage(roles: dict[str, list[str]], word
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     for path in (tmp_path / "nothing.csv", tmp_path):
-        with pytest.raises(DataError, match="cannot be read|is not a regular file"):
+        with pytest.raises(DataError, match=r"cannot be read|is not a regular file"):
             read_predictions(path)
 
 
