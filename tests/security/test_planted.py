@@ -118,7 +118,10 @@ def test_a_pickle_in_a_records_place(name: str, finished: Workspace, study: Path
     path, marker = finished.root / name, tmp_path / "marker"
     for data in gadgets.corpus(marker).values():
         path.write_bytes(data)
-        assert path.name in refuses(line_of(RECORDS[name], finished, study), marker)
+        # A step's own note that is no note is as none; all else is refused.
+        codes = (0,) if path.name == "begun.json" else (4,)
+        said = refuses(line_of(RECORDS[name], finished, study), marker, codes=codes)
+        assert path.name == "begun.json" or path.name in said
 
 
 @pytest.mark.parametrize("kind", ["state", "best", "record"])
@@ -175,10 +178,10 @@ def test_pickles_in_what_the_net_answered_before(finished: Workspace, study: Pat
     from murace.record import begin, read
 
     marker, record = tmp_path / "marker", read(finished.evaluate.folder)
-    finished.evaluate.partial.mkdir()
-    for data in gadgets.corpus(marker).values():
+    for data in list(gadgets.corpus(marker).values())[:4]:
         begin(finished.evaluate.folder, "evaluate", record.params, record.consumed)
-        (finished.evaluate.partial / "train-convnet.npy").write_bytes(data)
+        finished.evaluate.partial.mkdir(exist_ok=True)
+        (finished.evaluate.partial / "train-convnet.json").write_bytes(data)
         with watched() as events:
             typed(*line_of(("evaluate", *CPU), finished, study))
         assert not marker.exists()
