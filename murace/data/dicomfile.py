@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, BinaryIO
 
+from murace.breakdown import is_out_of_memory
 from murace.data.header import ImageError
 from murace.errors import MachineError
 
@@ -80,9 +81,10 @@ def refusing(reason: str) -> Iterator[None]:
         yield
     except (ImageError, MachineError):
         raise
-    except MemoryError as error:
-        raise MachineError("out of memory while a DICOM file was read: use fewer --threads or --jobs") from error
-    except Exception:
+    except Exception as error:  # pydicom and the decoders raise anything, each with words of its own
+        if is_out_of_memory(error):
+            story = "out of memory while a DICOM file was read: use fewer --threads or --jobs"
+            raise MachineError(story) from error
         raise ImageError(reason) from None
 
 
