@@ -20,7 +20,7 @@ from murace.errors import UsageError, WorkspaceError
 from murace.files import digest_of
 from murace.fit import Progress, Setting, part_of, require_memory
 from murace.loss import group_weights
-from murace.nets import Learner, count_parameters, create
+from murace.nets import Learner, count_parameters, create, outline
 from murace.record import OPERATIONAL
 from murace.room import require_room
 from murace.vocabulary import CALIBRATED, Split
@@ -124,14 +124,12 @@ def require_possible(task: Task, workspace: Workspace, circumstances: Circumstan
     size = min(task.recipe.batch_size, len(train))
     if current().size > size:
         raise UsageError(f"{current().size} processes for batches of {size} images: start at most {size}")
-    with torch.device("meta"):
-        shadow = build(task.form)
+    shadow = outline(task.form["learner"], **{key: task.form[key] for key in ("width", "head", "size")})
     require_room(shadow, task.folder(workspace).checkpoint)
     if place.device.type != "cpu":
         return  # what fits into a GPU is found by trying
     setting, _ = _setting(task, workspace, circumstances)
-    with torch.device("meta"):
-        require_memory(shadow, setting, device.free_memory())
+    require_memory(shadow, setting, device.free_memory())
 
 
 def lead(task: Task, workspace: Workspace, circumstances: Circumstances) -> Done:

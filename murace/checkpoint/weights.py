@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from murace.breakdown import refuse_machine_error
 from murace.errors import UsageError, WorkspaceError
 from murace.files import parse_json, write_bytes
-from murace.nets import Learner, create
+from murace.nets import Learner, create, outline
 
 MAX_HEADER = 4 * 2**20  # bytes that name the tensors; the longest of ours, a densenet's state, has 0.2 MiB
 # What a weights file that is none of ours may raise on its way into a net.
@@ -115,12 +115,11 @@ def _understood(data: bytes, facts: Mapping[str, Any]) -> Learner:
 
 
 def _rebuilt(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Learner:
-    """The net, once its skeleton, which takes no memory, has been compared with the tensors."""
+    """The net, once its outline, which takes no memory, has been compared with the tensors."""
     form = {"width": facts["width"], "head": facts["head"], "size": facts["size"]}
-    with torch.device("meta"):
-        skeleton = create(facts["learner"], **form).state_dict()
-    wrong = sorted(skeleton.keys() ^ tensors.keys()) or [
-        name for name, tensor in skeleton.items() if (tensor.shape, tensor.dtype) != _form(tensors[name])
+    drawn = outline(facts["learner"], **form).state_dict()
+    wrong = sorted(drawn.keys() ^ tensors.keys()) or [
+        name for name, tensor in drawn.items() if (tensor.shape, tensor.dtype) != _form(tensors[name])
     ]
     if wrong:
         raise ValueError(f"{len(wrong)} tensors are missing, too many or of another form, {wrong[0]} first")

@@ -5,6 +5,7 @@ refuses, and what does fit is found by trying.
 """
 
 import gc
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -49,7 +50,13 @@ def require_memory(shadow: Learner, setting: Setting, free: int | None) -> None:
 
 
 def image_bytes(shadow: Learner, side: int, place: Place) -> float:
-    """About how many bytes an image of `side` x `side` takes in a training step: what autograd keeps of two of them."""
+    """About how many bytes an image of `side` x `side` takes in a training step."""
+    return MARGIN * _kept(shadow, side) / 2 * (0.5 if place.precision == "bf16" else 1)
+
+
+@lru_cache(maxsize=16)  # a member of each group asks for the same net, and this takes a second
+def _kept(shadow: Learner, side: int) -> int:
+    """The bytes that autograd keeps of two images in fp32."""
     kept: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -59,8 +66,7 @@ def image_bytes(shadow: Learner, side: int, place: Place) -> float:
     with saved_tensors_hooks(keep, lambda tensor: tensor):
         shadow.train().features(torch.empty(2, 1, side, side, device="meta"))
     own = {parameter.untyped_storage()._cdata for parameter in shadow.parameters()}
-    total = sum(tensor.untyped_storage().nbytes() for key, tensor in kept.items() if key not in own)
-    return MARGIN * total / 2 * (0.5 if place.precision == "bf16" else 1)
+    return sum(tensor.untyped_storage().nbytes() for key, tensor in kept.items() if key not in own)
 
 
 def largest_batch(training: Training, setting: Setting) -> int | None:

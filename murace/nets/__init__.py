@@ -5,7 +5,9 @@ after it, so that a class activation map is one product of the two.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
+import torch
 from torch import nn
 
 from murace.errors import UsageError
@@ -15,7 +17,7 @@ from murace.nets.learner import Learner
 from murace.nets.resnet import ResNet
 from murace.vocabulary import closest
 
-__all__ = ["Learner", "count_parameters", "create", "smallest_size"]
+__all__ = ["Learner", "count_parameters", "create", "outline", "smallest_size"]
 
 _BUILDERS: dict[str, Callable[..., Learner]] = {"convnet": ConvNet, "resnet": ResNet, "densenet": DenseNet}
 _HALVINGS = {"convnet": 6, "resnet": 5, "densenet": 5}
@@ -43,6 +45,19 @@ def create(name: str, *, width: float = 1.0, head: str = "gap", size: int = 256)
     if not 0 < width <= 16:
         raise UsageError(f"--width must be above 0 and at most 16, not {width}")
     return ConvNet(width=width, head=head, size=size) if name == "convnet" else _BUILDERS[name](width=width)
+
+
+@lru_cache(maxsize=16)
+def outline(name: str, *, width: float = 1.0, head: str = "gap", size: int = 256) -> Learner:
+    """The net of that form on the meta device, where tensors have a shape and no content: it takes no memory.
+
+    Drawing one takes longer than building a net, so there is one for all who ask; it is not to be changed.
+
+    Raises:
+        UsageError: see `create`.
+    """
+    with torch.device("meta"):
+        return create(name, width=width, head=head, size=size)
 
 
 def smallest_size(name: str, *, head: str = "gap") -> int:

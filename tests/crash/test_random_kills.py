@@ -24,20 +24,21 @@ LONGEST = 0.25  # seconds between an epoch's line and the kill; an epoch of thes
 class Life:
     """The command until it ends or is killed: where it went on from, and which epoch it finished last."""
 
-    def __init__(self, root: Path, draw: random.Random | None) -> None:
+    def __init__(self, root: Path, draw: random.Random) -> None:
         self.resumed, self.finished, self.is_killed = 0, 0, False
         command = [*PYTHON, *WORDS, "-w", str(root)]
-        with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) as process:
-            assert process.stderr is not None
-            lives = draw.randint(1, 4) if draw else EPOCHS
-            for line in process.stderr:
+        pipe, same = subprocess.PIPE, subprocess.STDOUT
+        with subprocess.Popen(command, env=environment(), text=True, stdout=pipe, stderr=same) as process:
+            assert process.stdout is not None
+            lives = draw.randint(1, 4)
+            for line in process.stdout:
                 self._hear(line)
                 lives -= line.startswith("epoch ")
-                if not lives and draw:
+                if not lives:
                     time.sleep(draw.uniform(0, LONGEST))
                     process.send_signal(signal.SIGKILL)
                     break
-            rest = process.stderr.read()
+            rest = process.stdout.read()
             for line in rest.splitlines():
                 self._hear(line)
         self.is_killed = process.returncode == -signal.SIGKILL
@@ -46,6 +47,8 @@ class Life:
     def _hear(self, line: str) -> None:
         if (found := re.match(r"resuming after epoch (\d+)", line)) is not None:
             self.resumed = int(found[1])
+        if line.startswith("convnet is up to date"):  # the kill came after the last record, before the process' end
+            self.resumed = EPOCHS
         if (found := re.match(rf"epoch (\d+)/{EPOCHS}  train loss", line)) is not None:
             self.finished = int(found[1])
 
