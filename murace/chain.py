@@ -123,6 +123,18 @@ def _require_all_known(workspace: Workspace, folder: Path, command: str, names: 
     return record
 
 
+def require_pixels(workspace: Workspace) -> None:
+    """Make sure that the prepared pixels are those that were recorded: read them, which takes seconds for gigabytes.
+
+    Asked by a step that has something to do, before anything notes that it has begun; to find that there is nothing to
+    do the record of `prepare` is enough.
+
+    Raises:
+        WorkspaceError: they are damaged.
+    """
+    require(workspace.prepare.folder, PREPARE, ("pixels.npy",))
+
+
 def finished_learners(workspace: Workspace, names: tuple[str, ...]) -> tuple[dict[str, Record], tuple[str, ...]]:
     """The records of the learners that can be used, their files `names` checked, and a line for each that can not.
 

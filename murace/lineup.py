@@ -74,12 +74,12 @@ class Lineup:
 
 
 def require_lineup(workspace: Workspace) -> Lineup:
-    """Check everything that the ensemble is made of.
+    """Check everything that the ensemble is made of but the pixels, which whoever asks the nets reads.
 
     Raises:
         WorkspaceError: a part is missing, unfinished, stale or damaged; the message names the command that mends it.
     """
-    prepared = require(workspace.prepare.folder, PREPARE, PREPARED)
+    prepared = require(workspace.prepare.folder, PREPARE, ("index.csv", "counts.csv"))
     learners, notes = finished_learners(workspace, FITTED)
     choice = require_choice(workspace)
     members = {

@@ -1,11 +1,18 @@
 """`murace train`."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 from murace.cli import options
 from murace.cli.console import Voice, running
 from murace.config import Machine, Recipe, TrainConfig, metric
 from murace.config import batch_size as batch_size_of
 from murace.errors import UsageError
 from murace.vocabulary import LEARNERS, closest
+
+if TYPE_CHECKING:
+    from murace.record import Wish
+    from murace.workspace import Workspace
 
 DEFAULT = Recipe()
 ALL = ["all"]
@@ -55,18 +62,36 @@ def train(
             for name in expand(arch)
         ]
         from murace.cli.next import finish
-        from murace.cli.several import together
         from murace.record import Wish
-        from murace.steps import train as step
         from murace.workspace import Workspace
 
         space, results = Workspace(workspace), []
-        with together(machine, voice):
-            for config in configs:
-                done = step.run(space, config, machine=machine, wish=Wish(resume, force), watch=voice)
-                tell(voice, done.learner, done.skipped, done.info)
-                results.append({"learner": done.learner, "skipped": done.skipped, **done.info})
+        for learner, skipped, info in trained(space, configs, machine, Wish(resume, force), voice):
+            tell(voice, learner, skipped, info)
+            results.append({"learner": learner, "skipped": skipped, **info})
         finish(voice, space, {"command": "train", "learners": results})
+
+
+def trained(
+    space: "Workspace", configs: list[TrainConfig], machine: Machine, wish: "Wish", voice: Voice
+) -> Iterator[tuple[str, bool, dict[str, Any]]]:
+    """Train one after the other: its name, whether there was nothing to do, and what its record says.
+
+    Where there is nothing to do at all torch is not loaded.
+    """
+    from murace.settled import settled_training
+
+    known = [settled_training(space, config, machine=machine, wish=wish) for config in configs]
+    if None not in known:
+        yield from ((config.learner, True, info) for config, info in zip(configs, known, strict=True) if info)
+        return
+    from murace.cli.several import together
+    from murace.steps import train as step
+
+    with together(machine, voice):
+        for config in configs:
+            done = step.run(space, config, machine=machine, wish=wish, watch=voice)
+            yield done.learner, done.skipped, done.info
 
 
 def expand(names: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from murace.chain import PREPARE
+from murace.chain import PREPARE, require_pixels
 from murace.data import audit
 from murace.data.store import open_pixels, read_frame, read_index, write_frame
 from murace.errors import WorkspaceError
@@ -47,7 +47,7 @@ def run(workspace: Workspace, *, wish: Wish, watch: Watch) -> Audited:
         consumed = {f"prepare/{name}": prepared.produced[name]["sha256"] for name in CONSUMED}
         plan = take_up(folder.folder, "audit", {}, consumed, wish=wish, watch=watch)
         if plan.action is not Action.SKIP:
-            require(workspace.prepare.folder, PREPARE, ("pixels.npy",))
+            require_pixels(workspace)
             info = _search(workspace, prepared, watch)
             commit(folder.folder, [folder.findings.name, folder.sheet.name], info=info)
         findings, record = read_frame(folder.findings, texts=TEXTS).astype({"distance": "Int64"}), read(folder.folder)

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from murace import device
-from murace.chain import PREPARE, finished_learners
+from murace.chain import PREPARE, finished_learners, require_pixels
 from murace.checkpoint import load_model
 from murace.config import CalibrateConfig, Machine, params
 from murace.data.store import IDS, open_pixels, read_frame, read_index, write_frame
@@ -64,7 +64,7 @@ def run(workspace: Workspace, config: CalibrateConfig, *, machine: Machine, wish
     with writing(folder.folder):
         consumed = _consumed(prepared, trained, looks=is_several)
         if is_several and decide(folder.folder, params(config), consumed, wish).action is not Action.SKIP:
-            require(workspace.prepare.folder, PREPARE, ("pixels.npy",))  # before anything notes that a run has begun
+            require_pixels(workspace)
         plan = take_up(folder.folder, "calibrate", params(config), consumed, wish=wish, watch=watch)
         if plan.action is not Action.SKIP:
             info, parts = _choose(workspace, config, list(trained), index, watch)

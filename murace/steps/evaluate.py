@@ -8,6 +8,7 @@ import pandas as pd
 
 from murace import device, operating
 from murace.answers import Answers, ask_all, help_asking, known_answers
+from murace.chain import require_pixels
 from murace.config import EvaluateConfig, Machine, params
 from murace.data.store import COLUMNS, IDS, read_frame, read_index, write_frame
 from murace.errors import UsageError
@@ -18,7 +19,7 @@ from murace.metrics.decisions import operating_table
 from murace.metrics.slices import with_slices
 from murace.metrics.table import by_study
 from murace.pictures import pictures
-from murace.record import Action, Wish, commit, take_up, writing
+from murace.record import Action, Wish, commit, decide, take_up, writing
 from murace.report.card import model_card
 from murace.report.contents import Contents
 from murace.report.latex import latex, table_csv
@@ -67,6 +68,8 @@ def run(workspace: Workspace, config: EvaluateConfig, *, machine: Machine, wish:
     folder = workspace.evaluate
     with writing(folder.folder):
         consumed, scratch = lineup.consumed, folder.partial
+        if decide(folder.folder, params(config), consumed, wish).action is not Action.SKIP:
+            require_pixels(workspace)
         known = None if wish.force or wish.resume is False else known_answers(workspace, lineup, test)
         plan = take_up(folder.folder, "evaluate", params(config), consumed, wish=wish, watch=watch, scratch=scratch)
         if plan.action is not Action.SKIP:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from murace import device
-from murace.chain import require_choice
+from murace.chain import PREPARE, require_choice, require_pixels
 from murace.config import FinetuneConfig, Machine, Recipe, params
 from murace.errors import UsageError
 from murace.record import Action, Wish, commit, decide, read, require, take_up, writing
@@ -85,7 +85,7 @@ def run(
 
 def _orders(workspace: Workspace, config: FinetuneConfig, learners: Mapping[str, str]) -> list[Order]:
     """A job per group, each parent checked once."""
-    prepared = require(workspace.prepare.folder, "murace prepare SOURCE", PREPARED).digests("prepare")
+    prepared = require(workspace.prepare.folder, PREPARE, ("index.csv",)).digests("prepare")
     roster = require(workspace.calibrate.folder, "murace calibrate", ("roster.json",)).digests("calibrate")
     trained = {
         learner: require(workspace.train(learner).folder, f"murace train --arch {learner}", ("model.safetensors",))
@@ -112,6 +112,7 @@ def _finetune(workspace: Workspace, order: Order, circumstances: Circumstances, 
         is_current = action is Action.SKIP
         task = Task(order.recipe, order.form, order.consumed, order.group, resumes=action is Action.RESUME)
         if not is_current:
+            require_pixels(workspace)
             require_possible(task, workspace, circumstances)
         take_up(folder.folder, name, order.params, order.consumed, wish=wish, watch=watch, states=states)
         if not is_current:

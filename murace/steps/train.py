@@ -4,15 +4,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from murace import device
+from murace.chain import PREPARE, require_pixels
 from murace.config import Machine, TrainConfig, params
 from murace.nets import count_parameters
 from murace.record import Action, Wish, commit, decide, read, require, take_up, writing
+from murace.settled import consumed_by_training
 from murace.task import FILES, Circumstances, Task, build, follow, lead, require_equal_shares, require_possible
 from murace.watch import Watch
 from murace.workspace import Workspace
 from murace.world import current
-
-PREPARED = ("index.csv", "pixels.npy")
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,17 @@ def run(workspace: Workspace, config: TrainConfig, *, machine: Machine, wish: Wi
     circumstances = Circumstances(machine, chosen, watch)
     if not world.leads:
         return Trained(**follow(workspace, circumstances))
-    prepared = require(workspace.prepare.folder, "murace prepare SOURCE", PREPARED)
+    prepared = require(workspace.prepare.folder, PREPARE, ("index.csv",))
     form = {"learner": config.learner, "width": config.width, "head": config.head, "size": int(prepared.params["size"])}
     build(form)  # refuses what cannot be built, before anything is written
     folder, name = workspace.train(config.learner), f"train/{config.learner}"
     with writing(folder.folder):
-        digests = prepared.digests("prepare")
-        consumed = {f"prepare/{part}": digests[f"prepare/{part}"] for part in PREPARED}
-        states = folder.checkpoint
+        consumed, states = consumed_by_training(prepared), folder.checkpoint
         action = decide(folder.folder, params(config), consumed, wish, states=states).action
         is_current = action is Action.SKIP
         task = Task(config.recipe, form, consumed, resumes=action is Action.RESUME)
         if not is_current:
+            require_pixels(workspace)
             require_possible(task, workspace, circumstances)
         take_up(folder.folder, name, params(config), consumed, wish=wish, watch=watch, states=states)
         if not is_current:

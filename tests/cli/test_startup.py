@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from murace import __version__
-from tests.cli.typed import COMMANDS, environment, typed
+from murace.workspace import Workspace
+from tests.cli.typed import COMMANDS, NARROW, answered, environment, typed
 
 HEAVY = ("torch", "torchvision", "numpy", "pandas", "sklearn", "cv2", "matplotlib", "scipy", "safetensors", "PIL")
 RUN = "import contextlib\nfrom murace.__main__ import main\nwith contextlib.suppress(SystemExit): main()"
@@ -31,6 +32,14 @@ def test_the_command_line_and_its_help_import_nothing_heavy() -> None:
     assert heavy_after("import murace.cli") == []
     assert heavy_after(f"sys.argv = ['murace', 'train', '--help']\n{RUN}") == []
     assert heavy_after(f"sys.argv = ['murace', 'train', '--arch', 'resnt']\n{RUN}") == []
+
+
+def test_nothing_heavy_is_loaded_to_find_that_a_learner_is_up_to_date(finished: Workspace) -> None:
+    """Loading torch takes longer than a person who types a command again wants to wait (W2)."""
+    words = ["train", "--arch", "convnet", "--arch", "densenet", *NARROW, "--epochs", "2", "-w", str(finished.root)]
+    assert [learner["skipped"] for learner in answered(*words)["learners"]] == [True, True]
+    assert heavy_after(f"sys.argv = {['murace', *words]}\n{RUN}") == []
+    assert "torch" in heavy_after(f"sys.argv = {['murace', *words, '--lr', '0.1', '--resume']}\n{RUN}")
 
 
 def test_the_measure_itself_sees_an_import() -> None:

@@ -54,6 +54,19 @@ def test_the_whole_chain_again_does_nothing(finished: Workspace) -> None:
     assert files_of(finished.root) == before
 
 
+def test_to_find_nothing_to_do_no_pixel_is_read(finished: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are gigabytes; a step that uses them reads them before it begins (`tests/crash/test_damage.py`)."""
+
+    def read_but_pixels(path: Path) -> str:
+        assert path.name != "pixels.npy"
+        return sha256(path)
+
+    monkeypatch.setattr("murace.record.note.sha256", read_but_pixels)
+    assert all(step.skipped for step in everything(finished))
+    with pytest.raises(AssertionError):
+        train.run(finished, tiny_config("convnet", lr=0.1), machine=CPU, wish=Wish(), watch=Watch())
+
+
 def prepared(manifest: Path, workspace: Workspace, **operation: Any) -> prepare.Prepared:
     given = prepare.Operation(**operation)
     return prepare.run(manifest, workspace, PrepareConfig(size=32), operation=given, wish=Wish(), watch=Watch())

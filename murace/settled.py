@@ -1,0 +1,41 @@
+"""What is settled: that a training is finished and current is found without torch, which takes seconds to load.
+
+Whatever else there is to do, to say or to refuse is its step's.
+"""
+
+from typing import Any
+
+from murace.chain import PREPARE
+from murace.config import Machine, TrainConfig, params
+from murace.errors import MuraceError
+from murace.record import Action, Record, Wish, decide, read, require
+from murace.torchrun import launch
+from murace.workspace import Workspace
+
+PREPARED = ("index.csv", "pixels.npy")
+
+
+def consumed_by_training(prepared: Record) -> dict[str, str]:
+    """What a training consumes of `prepare`: file in the workspace -> SHA-256."""
+    digests = prepared.digests("prepare")
+    return {f"prepare/{name}": digests[f"prepare/{name}"] for name in PREPARED}
+
+
+def settled_training(
+    workspace: Workspace, config: TrainConfig, *, machine: Machine, wish: Wish
+) -> dict[str, Any] | None:
+    """What the record of a finished and current training says of it; None where its step has a word to say.
+
+    A GPU that was asked for by its number is looked for first, and several processes decide together: those are its
+    step's too.
+    """
+    if machine.gpu not in (None, "cpu") or launch().size > 1 or wish != Wish():
+        return None
+    folder = workspace.train(config.learner).folder
+    try:
+        prepared = require(workspace.prepare.folder, PREPARE, PREPARED[:1])
+        action = decide(folder, params(config), consumed_by_training(prepared), wish).action
+        record = read(folder)
+    except MuraceError:
+        return None
+    return record.info if record is not None and action is Action.SKIP else None
