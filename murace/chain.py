@@ -123,6 +123,12 @@ def _require_all_known(workspace: Workspace, folder: Path, command: str, names: 
     return record
 
 
+def consumed_images(prepared: Record) -> dict[str, str]:
+    """What a training consumes of `prepare`: file in the workspace -> SHA-256."""
+    digests = prepared.digests("prepare")
+    return {name: digests[name] for name in ("prepare/index.csv", "prepare/pixels.npy")}
+
+
 def require_pixels(workspace: Workspace) -> None:
     """Make sure that the prepared pixels are those that were recorded: read them, which takes seconds for gigabytes.
 

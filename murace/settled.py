@@ -5,20 +5,12 @@ Whatever else there is to do, to say or to refuse is its step's.
 
 from typing import Any
 
-from murace.chain import PREPARE
+from murace.chain import PREPARE, consumed_images
 from murace.config import Machine, TrainConfig, params
 from murace.errors import MuraceError
-from murace.record import Action, Record, Wish, decide, read, require
+from murace.record import Action, Wish, decide, read, require
 from murace.torchrun import launch
 from murace.workspace import Workspace
-
-PREPARED = ("index.csv", "pixels.npy")
-
-
-def consumed_by_training(prepared: Record) -> dict[str, str]:
-    """What a training consumes of `prepare`: file in the workspace -> SHA-256."""
-    digests = prepared.digests("prepare")
-    return {f"prepare/{name}": digests[f"prepare/{name}"] for name in PREPARED}
 
 
 def settled_training(
@@ -33,8 +25,8 @@ def settled_training(
         return None
     folder = workspace.train(config.learner).folder
     try:
-        prepared = require(workspace.prepare.folder, PREPARE, PREPARED[:1])
-        action = decide(folder, params(config), consumed_by_training(prepared), wish).action
+        prepared = require(workspace.prepare.folder, PREPARE, ("index.csv",))
+        action = decide(folder, params(config), consumed_images(prepared), wish).action
         record = read(folder)
     except MuraceError:
         return None

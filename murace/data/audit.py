@@ -10,9 +10,9 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
-from murace.data.decode import unpadded
 from murace.data.job import DARK, FLAT
 from murace.data.near import near_duplicates
+from murace.data.resize import unpadded
 from murace.data.store import Pixels
 from murace.vocabulary import Split
 from murace.watch import Watch

@@ -13,8 +13,8 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from murace.data.decode import scaled
 from murace.data.display import Grey
+from murace.data.resize import scaled
 from murace.opencv import cv2
 
 BITS = 64

@@ -32,7 +32,7 @@ def commit(
         raise WorkspaceError(f"{story}: what it made is of neither. Run the same command again, with --fresh")
     for name in _left_over(folder, names):
         (folder / name).unlink(missing_ok=True)
-    return note.commit(folder, names, device=device, info=info, parts=parts)
+    return note.complete(folder, unfinished, names, device=device, info=dict(info or {}), parts=dict(parts or {}))
 
 
 def _replaced(root: Path, unfinished: Record) -> list[str]:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -98,29 +98,18 @@ def begin(folder: Path, step: str, params: Mapping[str, Any], consumed: Mapping[
     return started
 
 
-def commit(
-    folder: Path,
-    names: list[str],
-    *,
-    device: str = "cpu",
-    info: Mapping[str, Any] | None = None,
-    parts: Mapping[str, str] | None = None,
-) -> Record:
-    """Write `step.json`, last: the run that `begin` noted is complete and produced `names` (and `parts` of them)."""
-    note = begun(folder)
-    assert note is not None, "commit without begin"
-    record = Record(
-        step=note.step,
-        params=note.params,
-        consumed=note.consumed,
+def complete(folder: Path, unfinished: Record, names: list[str], **told: Any) -> Record:
+    """Write `step.json`, last, and take `begun.json` away: the `unfinished` run has produced `names`.
+
+    `told` are the record's device, info and parts.
+    """
+    record = replace(
+        unfinished,
         produced={name: _state(folder / name) for name in names},
-        parts=dict(parts or {}),
-        seed=note.params.get("seed"),
-        device=device,
+        seed=unfinished.params.get("seed"),
         versions=_versions(),
-        info=dict(info or {}),
-        started=note.started,
         ended=_now(),
+        **told,
     )
     write_sealed(folder / RECORD, asdict(record))
     (folder / BEGUN).unlink()

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from murace import device
-from murace.chain import PREPARE, require_choice, require_pixels
+from murace.chain import PREPARE, consumed_images, require_choice, require_pixels
 from murace.config import FinetuneConfig, Machine, Recipe, params
 from murace.errors import UsageError
 from murace.record import Action, Wish, commit, decide, read, require, take_up, writing
@@ -16,7 +16,6 @@ from murace.watch import Watch
 from murace.workspace import Workspace
 from murace.world import current
 
-PREPARED = ("index.csv", "pixels.npy")
 FORM = ("learner", "width", "head", "size")
 
 
@@ -85,7 +84,7 @@ def run(
 
 def _orders(workspace: Workspace, config: FinetuneConfig, learners: Mapping[str, str]) -> list[Order]:
     """A job per group, each parent checked once."""
-    prepared = require(workspace.prepare.folder, PREPARE, ("index.csv",)).digests("prepare")
+    prepared = require(workspace.prepare.folder, PREPARE, ("index.csv",))
     roster = require(workspace.calibrate.folder, "murace calibrate", ("roster.json",)).digests("calibrate")
     trained = {
         learner: require(workspace.train(learner).folder, f"murace train --arch {learner}", ("model.safetensors",))
@@ -94,7 +93,7 @@ def _orders(workspace: Workspace, config: FinetuneConfig, learners: Mapping[str,
     orders = []
     for group, learner in learners.items():
         name = f"train/{learner}/model.safetensors"
-        consumed = {f"prepare/{part}": prepared[f"prepare/{part}"] for part in PREPARED}
+        consumed = consumed_images(prepared)
         consumed |= {name: trained[learner].digests(f"train/{learner}")[name]}
         consumed |= {f"calibrate/roster.json:{group}": roster[f"calibrate/roster.json:{group}"]}
         form = {key: trained[learner].params[key] for key in FORM if key != "size"}

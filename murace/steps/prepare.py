@@ -10,10 +10,10 @@ import pandas as pd
 from murace.config import MAX_REJECTED_FRACTION, PrepareConfig, params
 from murace.data import audit, changes, counts, duplicates, reading, rejects, split, store
 from murace.data.conflict import ConflictError
-from murace.data.decode import RESIZER
 from murace.data.job import Outcome
 from murace.data.listing import COLUMNS, Listing
 from murace.data.pool import cores
+from murace.data.resize import RESIZER
 from murace.data.source import read_source
 from murace.errors import DataError, UsageError
 from murace.record import Action, Plan, Wish, begin, commit, decide, forget, read, writing

@@ -4,11 +4,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from murace import device
-from murace.chain import PREPARE, require_pixels
+from murace.chain import PREPARE, consumed_images, require_pixels
 from murace.config import Machine, TrainConfig, params
 from murace.nets import count_parameters
 from murace.record import Action, Wish, commit, decide, read, require, take_up, writing
-from murace.settled import consumed_by_training
 from murace.task import FILES, Circumstances, Task, build, follow, lead, require_equal_shares, require_possible
 from murace.watch import Watch
 from murace.workspace import Workspace
@@ -44,7 +43,7 @@ def run(workspace: Workspace, config: TrainConfig, *, machine: Machine, wish: Wi
     build(form)  # refuses what cannot be built, before anything is written
     folder, name = workspace.train(config.learner), f"train/{config.learner}"
     with writing(folder.folder):
-        consumed, states = consumed_by_training(prepared), folder.checkpoint
+        consumed, states = consumed_images(prepared), folder.checkpoint
         action = decide(folder.folder, params(config), consumed, wish, states=states).action
         is_current = action is Action.SKIP
         task = Task(config.recipe, form, consumed, resumes=action is Action.RESUME)

@@ -208,6 +208,8 @@ USES = [  # the damaged file, a command that uses it, and the one that mends it
     ("finetune/elbow/model.safetensors", ["evaluate", "--force", *CPU], "murace finetune --groups elbow"),
     ("finetune/elbow/predictions.csv", ["evaluate", "--force", *CPU], "murace finetune --groups elbow"),
     ("prepare/pixels.npy", ["evaluate", "--force", *CPU], "murace prepare SOURCE"),
+    ("prepare/pixels.npy", ["finetune", "--force", *CPU], "murace prepare SOURCE"),
+    ("prepare/pixels.npy", ["calibrate", "--force", *CPU], "murace prepare SOURCE"),
     ("finetune/wrist/model.safetensors", ["predict", "STUDIES", "--group", "wrist", *CPU], "murace finetune --groups"),
     ("calibrate/recogniser.safetensors", ["predict", "STUDIES", "--group", "wrist", *CPU], "murace calibrate"),
     ("evaluate/operating.json", ["predict", "STUDIES", "--group", "wrist", *CPU], "murace evaluate"),

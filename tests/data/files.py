@@ -12,6 +12,8 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from murace.data.decode import read
+from murace.data.resize import resize, to_eight_bits
 from murace.opencv import cv2
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -139,3 +141,13 @@ def make_manifest(folder: Path, *, count: int = 40, header: str = "path,label", 
         rows.append(row.format(path=path, label=number % 2, number=number))
     (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
     return folder / "manifest.csv"
+
+
+def read_grey(path: Path) -> npt.NDArray[np.uint8]:
+    """A radiograph at its own resolution, upright, uint8 [H, W]."""
+    return to_eight_bits(read(path).grey)
+
+
+def decode(path: Path, *, size: int, fit: str) -> npt.NDArray[np.uint8]:
+    """A radiograph as `prepare` keeps it, uint8 [size, size]."""
+    return resize(read(path).grey, size=size, fit=fit)

@@ -29,7 +29,7 @@ from pydicom.uid import (
 
 from murace.config import PrepareConfig
 from murace.data import dicomfile, dicompixels
-from murace.data.decode import decode, read, read_grey
+from murace.data.decode import read
 from murace.data.dicom import read_tags
 from murace.data.header import ImageError
 from murace.errors import MachineError
@@ -39,7 +39,7 @@ from murace.steps.prepare import Operation
 from murace.steps.prepare import run as run_prepare
 from murace.watch import Watch
 from murace.workspace import Workspace
-from tests.data.files import CANARIES, CR, dicom, dicom_elements, picture, png
+from tests.data.files import CANARIES, CR, decode, dicom, dicom_elements, picture, png, read_grey
 
 RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
 
@@ -79,7 +79,7 @@ def assert_twins(folder: Path, data: bytes, shown: np.ndarray) -> None:
         twin = write(folder, as_png(shown, bits), "twin")
         assert np.abs(read_grey(mine).astype(int) - read_grey(twin)).max() <= 1
         for fit in ("squash", "pad"):
-            tensors = [decode(path, size=16, fit=fit).pixels.astype(int) for path in (mine, twin)]
+            tensors = [decode(path, size=16, fit=fit).astype(int) for path in (mine, twin)]
             assert np.abs(tensors[0] - tensors[1]).max() <= 1
 
 
@@ -703,9 +703,7 @@ def test_bone_is_bright_and_would_be_dark_without_the_inversion(monkeypatch):
     assert contrast(lossless) > 100
     assert contrast(lossy) > 100
     assert np.abs(lossless.astype(int) - lossy).mean() < 1
-    sizes = [
-        decode(REAL / name, size=256, fit="squash").pixels.astype(int) for name in ("RG3_J2KR.dcm", "RG3_J2KI.dcm")
-    ]
+    sizes = [decode(REAL / name, size=256, fit="squash").astype(int) for name in ("RG3_J2KR.dcm", "RG3_J2KI.dcm")]
     assert np.abs(sizes[0] - sizes[1]).max() <= 3
     monkeypatch.setattr("murace.data.dicomchain._is_inverse", lambda _: False)
     assert contrast(read_grey(REAL / "RG3_J2KR.dcm")) < -100

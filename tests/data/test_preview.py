@@ -3,8 +3,8 @@ import pandas as pd
 import torch
 
 from murace.data.augment import augment
-from murace.data.decode import read_grey
 from murace.data.preview import MARGIN, TILE, choose, draw_preview
+from tests.data.files import read_grey
 
 
 def index(count=30, groups=("elbow", "hand")):

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
-from murace.data.decode import read_grey
 from murace.data.header import MAX_PIXELS, ImageError
-from tests.data.files import exif, jpeg, picture, png
+from tests.data.files import exif, jpeg, picture, png, read_grey
 from tests.properties.size import holds, sizes
 
 HERE = picture(4, 16, 12)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from murace.data.decode import decode
 from murace.data.finding import find_studies
 from murace.errors import UsageError
 from murace.member import Member
 from murace.readings import Reading, read_studies, require_group, wanted
 from murace.watch import Watch
+from tests.data.files import decode
 from tests.readings.made_up import GROUPS, SIZE, MadeUpPanel, net, picture
 
 
@@ -26,7 +26,7 @@ def by_hand(group: str, *paths: Path) -> list[float]:
     made = net(GROUPS.index(group), bias=4.0 * GROUPS.index(group)).eval()
     found = []
     for path in paths:
-        image = torch.from_numpy(decode(path, size=SIZE, fit="squash").pixels).float().div(255)[None, None]
+        image = torch.from_numpy(decode(path, size=SIZE, fit="squash")).float().div(255)[None, None]
         with torch.no_grad():
             found.append(float(torch.softmax(made(image).double(), dim=1)[0, 1]))
     return found

@@ -15,13 +15,12 @@ import pytest
 
 from murace.config import PrepareConfig
 from murace.data import chunks, store
-from murace.data.decode import read_grey
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
 from murace.record import Wish
 from murace.steps.prepare import Operation, Prepared, run
 from murace.watch import Watch
 from murace.workspace import Workspace
-from tests.data.files import make_manifest, make_mura, picture, png
+from tests.data.files import make_manifest, make_mura, picture, png, read_grey
 
 SIZE = 8
 
