@@ -3,6 +3,7 @@
 from murace.cli import options
 from murace.cli.console import running
 from murace.config import FinetuneConfig, Machine, Recipe, metric
+from murace.errors import UsageError
 
 DEFAULT = FinetuneConfig().recipe
 
@@ -44,7 +45,9 @@ def finetune(
         from murace.workspace import Workspace
 
         space = Workspace(workspace)
-        names = [name.strip() for text in groups or [] for name in text.split(",") if name.strip()]
+        names = options.listed(groups or [])
+        if groups and not names:
+            raise UsageError("--groups names no group")
         with together(machine, voice):
             done = step.run(space, config, groups=names, machine=machine, wish=Wish(resume, force), watch=voice)
         for item in done:

@@ -16,9 +16,18 @@ from murace.workspace import Workspace
 RUN, MODEL, HARDWARE = "Running again", "Model", "Hardware"
 
 
+def listed(values: Iterable[str]) -> list[str]:
+    """The words of an option that may be given again, and each time with several, separated by commas."""
+    return [word.strip() for value in values for word in value.split(",") if word.strip()]
+
+
 def _known(*names: str):  # type: ignore[no-untyped-def]
     """A completion callback over fixed words."""
     return lambda incomplete: [name for name in names if name.startswith(incomplete)]
+
+
+def _learners(incomplete: str) -> list[str]:
+    return _last((*LEARNERS, "all"), incomplete)
 
 
 def _last(names: Iterable[str], incomplete: str) -> list[str]:
@@ -106,7 +115,9 @@ Force = Annotated[bool, typer.Option("--force", help="Run again though nothing h
 Arch = Annotated[
     list[str],
     typer.Option(
-        "--arch", help=f"Learner: {', '.join(LEARNERS)}, or all. Repeatable.", autocompletion=_known(*LEARNERS, "all")
+        "--arch",
+        help=f"Learners, separated by commas or repeated: {', '.join(LEARNERS)}, or all.",
+        autocompletion=_learners,
     ),
 ]
 Epochs = Annotated[int, typer.Option("--epochs", help="Epochs at most; more of them continue a finished run.")]

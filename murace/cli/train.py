@@ -98,8 +98,11 @@ def expand(names: list[str]) -> list[str]:
     """The learners that `--arch` names, in the paper's order.
 
     Raises:
-        UsageError: one is unknown.
+        UsageError: one is unknown, or there is none.
     """
+    names = options.listed(names)
+    if not names:
+        raise UsageError("--arch names no learner")
     for name in names:
         if name not in (*LEARNERS, "all"):
             raise UsageError(f"--arch: unknown learner '{name}'{closest(name, [*LEARNERS, 'all'])}")

@@ -21,6 +21,7 @@ METRICS = {"auc,accuracy", "auc,precision", "auc,recall", "auc,kappa", "auc,acc"
 LINES = {
     "murace ": set(COMMANDS),
     "murace train --arch ": LEARNERS,
+    "murace train --arch resnet,": {f"resnet,{name}" for name in LEARNERS - {"resnet"}},
     "murace finetune --groups ": {"elbow", "wrist"},
     "murace finetune --groups elbow,": {"elbow,wrist"},
     "murace finetune -w other --groups ": {"hand"},

@@ -36,7 +36,7 @@ def test_the_command_line_and_its_help_import_nothing_heavy() -> None:
 
 def test_nothing_heavy_is_loaded_to_find_that_a_learner_is_up_to_date(finished: Workspace) -> None:
     """Loading torch takes longer than a person who types a command again wants to wait (W2)."""
-    words = ["train", "--arch", "convnet", "--arch", "densenet", *NARROW, "--epochs", "2", "-w", str(finished.root)]
+    words = ["train", "--arch", "convnet,densenet", *NARROW, "--epochs", "2", "-w", str(finished.root)]
     assert [learner["skipped"] for learner in answered(*words)["learners"]] == [True, True]
     assert heavy_after(f"sys.argv = {['murace', *words]}\n{RUN}") == []
     assert "torch" in heavy_after(f"sys.argv = {['murace', *words, '--lr', '0.1', '--resume']}\n{RUN}")

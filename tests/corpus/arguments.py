@@ -27,6 +27,8 @@ WRONG = [
     ("a width without end", "train --width 1e999", "--width must be a positive number"),
     ("a misspelt option", "train --epoch 3", "No such option: --epoch .*--epochs"),
     ("an option of another program", "train --learing-rate 1", "No such option: --learing-rate"),
+    ("no learner", "train --arch ,", "--arch names no learner"),
+    ("no group", "finetune --groups ,", "--groups names no group"),
     ("a misspelt learner", "train --arch desnet", "unknown learner 'desnet'; did you mean 'densenet'"),
     ("a misspelt metric", "calibrate --val-metrics auc,kapa", "unknown metric 'kapa'; did you mean 'kappa'"),
     ("a misspelt command", "evalute", "No such command 'evalute'.*'evaluate'"),
