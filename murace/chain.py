@@ -1,16 +1,12 @@
 """The chain of steps as it stands in a workspace: who is done, why not, and which command comes next."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
+from murace.commands import command
 from murace.errors import WorkspaceError
 from murace.record import Record, State, examine, read, require
 from murace.vocabulary import LEARNERS
 from murace.workspace import Workspace
-
-PREPARE = "murace prepare SOURCE"
-CALIBRATE = "murace calibrate"
-EVALUATE = "murace evaluate"
 
 
 @dataclass(frozen=True)
@@ -22,35 +18,28 @@ class Link:
     reasons: tuple[str, ...]
     command: str
 
-
-def train_command(learner: str) -> str:
-    """What trains that learner."""
-    return f"murace train --arch {learner}"
-
-
-def finetune_command(group: str) -> str:
-    """What makes that group's member."""
-    return f"murace finetune --groups {group}"
+    @property
+    def group(self) -> str:
+        """A member's."""
+        return self.name.partition("/")[2]
 
 
 def links(workspace: Workspace) -> list[Link]:
     """Every step in the order of the chain; the members are those that the roster asks for."""
-    found = [_link("prepare", workspace.prepare.folder, PREPARE)]
-    found += [_link(f"train/{name}", workspace.train(name).folder, train_command(name)) for name in LEARNERS]
-    found.append(_with_newcomers(workspace, _link("calibrate", workspace.calibrate.folder, CALIBRATE)))
-    for group in _groups(workspace):
-        found.append(_link(f"finetune/{group}", workspace.finetune(group).folder, finetune_command(group)))
-    found.append(_with_newcomers(workspace, _link("evaluate", workspace.evaluate.folder, EVALUATE)))
+    found = [_link(workspace, "prepare"), *(_link(workspace, f"train/{name}") for name in LEARNERS)]
+    found.append(_with_newcomers(workspace, _link(workspace, "calibrate")))
+    found += [_link(workspace, f"finetune/{group}") for group in _groups(workspace)]
+    found.append(_with_newcomers(workspace, _link(workspace, "evaluate")))
     return found
 
 
-def _link(name: str, folder: Path, command: str) -> Link:
+def _link(workspace: Workspace, place: str) -> Link:
     """A step; one whose own record, or a parent's, cannot be read is damaged, and to run it again mends that."""
     try:
-        state, reasons = examine(folder)
+        state, reasons = examine(workspace.root / place)
     except WorkspaceError as error:
-        return Link(name, State.DAMAGED, (str(error),), command)
-    return Link(name, state, tuple(reasons), command)
+        state, reasons = State.DAMAGED, [str(error)]
+    return Link(place, state, tuple(reasons), command(workspace, place))
 
 
 def _with_newcomers(workspace: Workspace, link: Link) -> Link:
@@ -65,8 +54,8 @@ def newcomers(workspace: Workspace, record: Record | None) -> list[str]:
     """Finished learners that the run of this record has not known."""
     info = record.info if record else {}
     known = {*info.get("learners", ()), *info.get("models", ())}  # of a choice, of an evaluation
-    links_now = [_link(name, workspace.train(name).folder, train_command(name)) for name in LEARNERS]
-    return [link.name for link in links_now if link.name not in known and link.state is State.DONE]
+    unknown = [name for name in LEARNERS if name not in known]
+    return [name for name in unknown if _link(workspace, f"train/{name}").state is State.DONE]
 
 
 def _groups(workspace: Workspace) -> list[str]:
@@ -93,8 +82,16 @@ def next_command(chain: list[Link]) -> str | None:
     for link in chain:
         if link.state is State.DONE or (link in learners and link.state is State.MISSING and chosen):
             continue
-        return "murace finetune" if link in members and len(members) > 1 else link.command
+        return _of_all(members) if link in members else link.command
     return None
+
+
+def _of_all(members: list[Link]) -> str:
+    """One command for all members that are not done, where those that were begun agree on the settings."""
+    settings = {settings for link in members if (settings := link.command.partition(f" --groups {link.group}")[2])}
+    if len(members) == 1 or len(settings) > 1:
+        return members[0].command
+    return f"murace finetune{''.join(settings)}"
 
 
 def require_choice(workspace: Workspace) -> Record:
@@ -103,7 +100,7 @@ def require_choice(workspace: Workspace) -> Record:
     Raises:
         WorkspaceError: it is missing, unfinished, stale or damaged.
     """
-    return _require_all_known(workspace, workspace.calibrate.folder, CALIBRATE, ("roster.json", "scores.csv"))
+    return _require_all_known(workspace, "calibrate", ("roster.json", "scores.csv"))
 
 
 def require_evaluation(workspace: Workspace, names: tuple[str, ...]) -> Record:
@@ -112,15 +109,24 @@ def require_evaluation(workspace: Workspace, names: tuple[str, ...]) -> Record:
     Raises:
         WorkspaceError: it is missing, unfinished, stale or damaged.
     """
-    return _require_all_known(workspace, workspace.evaluate.folder, EVALUATE, names)
+    return _require_all_known(workspace, "evaluate", names)
 
 
-def _require_all_known(workspace: Workspace, folder: Path, command: str, names: tuple[str, ...]) -> Record:
-    record = require(folder, command, names)
+def _require_all_known(workspace: Workspace, place: str, names: tuple[str, ...]) -> Record:
+    record = require_step(workspace, place, names)
     late = newcomers(workspace, record)
     if late:
-        raise WorkspaceError(f"{folder.name} is stale ({', '.join(late)} trained since). Run: {command}")
+        raise WorkspaceError(f"{place} is stale ({', '.join(late)} trained since). Run: {command(workspace, place)}")
     return record
+
+
+def require_step(workspace: Workspace, place: str, names: tuple[str, ...]) -> Record:
+    """The record of a step by its place in the workspace (`train/resnet`): complete, current, its files `names` intact.
+
+    Raises:
+        WorkspaceError: it is not; the message tells the command that mends it, with the settings that it had.
+    """
+    return require(workspace.root / place, command(workspace, place), names)
 
 
 def consumed_images(prepared: Record) -> dict[str, str]:
@@ -138,7 +144,7 @@ def require_pixels(workspace: Workspace) -> None:
     Raises:
         WorkspaceError: they are damaged.
     """
-    require(workspace.prepare.folder, PREPARE, ("pixels.npy",))
+    require_step(workspace, "prepare", ("pixels.npy",))
 
 
 def finished_learners(workspace: Workspace, names: tuple[str, ...]) -> tuple[dict[str, Record], tuple[str, ...]]:
@@ -149,12 +155,11 @@ def finished_learners(workspace: Workspace, names: tuple[str, ...]) -> tuple[dic
     """
     records, notes = {}, []
     for learner in LEARNERS:
-        folder, command = workspace.train(learner).folder, train_command(learner)
-        state = _link(learner, folder, command).state
-        if state is State.PARTIAL:
-            notes.append(f"{learner} is left out: its training is unfinished. To finish it: {command}")
-        elif state is not State.MISSING:
-            records[learner] = require(folder, command, names)
+        link = _link(workspace, f"train/{learner}")
+        if link.state is State.PARTIAL:
+            notes.append(f"{learner} is left out: its training is unfinished. To finish it: {link.command}")
+        elif link.state is not State.MISSING:
+            records[learner] = require_step(workspace, link.name, names)
     if not records:
         hint = f" ({notes[0]})" if notes else ""
         raise WorkspaceError(f"no trained learner in {workspace.root}{hint}. Run: murace train --arch all")

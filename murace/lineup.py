@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from murace.chain import PREPARE, finetune_command, finished_learners, require_choice
+from murace.chain import finished_learners, require_choice, require_step
+from murace.commands import command
 from murace.data.store import read_frame, read_index
 from murace.ensemble import PAIR, combine, models_of
 from murace.errors import WorkspaceError
@@ -79,7 +80,7 @@ def require_lineup(workspace: Workspace) -> Lineup:
     Raises:
         WorkspaceError: a part is missing, unfinished, stale or damaged; the message names the command that mends it.
     """
-    prepared = require(workspace.prepare.folder, PREPARE, ("index.csv", "counts.csv"))
+    prepared = require_step(workspace, "prepare", ("index.csv", "counts.csv"))
     learners, notes = finished_learners(workspace, FITTED)
     choice = require_choice(workspace)
     members = {
@@ -96,7 +97,7 @@ def _mend(workspace: Workspace, group: str) -> str:
     except WorkspaceError:
         record = None  # `require` says so
     lacks = record is not None and not set(FITTED) <= set(record.produced)
-    return finetune_command(group) + (" --force" if lacks else "")
+    return command(workspace, f"finetune/{group}") + (" --force" if lacks else "")
 
 
 def validation(workspace: Workspace, lineup: Lineup) -> pd.DataFrame:

@@ -5,10 +5,10 @@ Whatever else there is to do, to say or to refuse is its step's.
 
 from typing import Any
 
-from murace.chain import PREPARE, consumed_images
+from murace.chain import consumed_images, require_step
 from murace.config import Machine, TrainConfig, params
 from murace.errors import MuraceError
-from murace.record import Action, Wish, decide, read, require
+from murace.record import Action, Wish, decide, read
 from murace.torchrun import launch
 from murace.workspace import Workspace
 
@@ -25,7 +25,7 @@ def settled_training(
         return None
     folder = workspace.train(config.learner).folder
     try:
-        prepared = require(workspace.prepare.folder, PREPARE, ("index.csv",))
+        prepared = require_step(workspace, "prepare", ("index.csv",))
         action = decide(folder, params(config), consumed_images(prepared), wish).action
         record = read(folder)
     except MuraceError:

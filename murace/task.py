@@ -115,10 +115,8 @@ def require_possible(task: Task, workspace: Workspace, circumstances: Circumstan
 
     Raises:
         UsageError: more processes than images in a batch, or a net compiled for several processes.
-        WorkspaceError: what it would go on from is of another run.
         MachineError: its checkpoints will not fit on the disk, or a batch into memory.
     """
-    require_same_run(task, workspace)
     train, _ = _images_of(task, workspace)
     place = _place(task, workspace, circumstances, images=len(train) * task.recipe.epochs)
     size = min(task.recipe.batch_size, len(train))

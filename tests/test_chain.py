@@ -1,5 +1,6 @@
 from murace.chain import links, next_command
-from murace.config import CalibrateConfig
+from murace.commands import command, settings
+from murace.config import CalibrateConfig, FinetuneConfig, Recipe, params
 from murace.record import State, Wish, begin
 from murace.steps import calibrate, train
 from murace.watch import Watch
@@ -32,7 +33,20 @@ def test_new_data_make_everything_below_stale(finished: Workspace) -> None:
     found = states(finished)
     assert found.pop("prepare") is State.DONE
     assert set(found.values()) == {State.STALE}
-    assert next_command(links(finished)) == "murace train --arch convnet"
+    assert next_command(links(finished)) == command(finished, "train/convnet")
+
+
+def test_members_that_were_begun_alike_are_finished_by_one_command(finished: Workspace) -> None:
+    usual = settings(finished, "finetune/elbow")
+    assert usual
+    for group in ("elbow", "wrist"):
+        finished.finetune(group).model.unlink()
+    assert next_command(links(finished)) == f"murace finetune{usual}"
+    begin(finished.finetune("wrist").folder, "finetune/wrist", params(FinetuneConfig().recipe_for("resnet")), {})
+    assert next_command(links(finished)) == f"murace finetune{usual}"
+    other = Recipe(epochs=9, batch_size=8)
+    begin(finished.finetune("wrist").folder, "finetune/wrist", {**params(other), "learner": "densenet"}, {})
+    assert next_command(links(finished)) == f"murace finetune --groups elbow{usual}"
 
 
 def test_a_learner_trained_since_makes_the_choice_stale(prepared: Workspace) -> None:
@@ -49,7 +63,7 @@ def test_an_unfinished_member_is_partial_and_a_lost_file_is_damage(finished: Wor
     found = states(finished)
     assert found["finetune/wrist"] is State.PARTIAL
     assert found["train/resnet"] is State.DAMAGED
-    assert next_command(links(finished)) == "murace train --arch resnet"
+    assert next_command(links(finished)) == command(finished, "train/resnet")
 
 
 def test_a_record_that_cannot_be_read_is_damage_with_the_way_out(finished: Workspace) -> None:

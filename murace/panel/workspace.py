@@ -6,15 +6,9 @@ from functools import cached_property, partial
 import torch
 
 from murace import operating
-from murace.chain import (
-    CALIBRATE,
-    PREPARE,
-    finetune_command,
-    require_choice,
-    require_evaluation,
-    train_command,
-)
+from murace.chain import require_choice, require_evaluation, require_step
 from murace.checkpoint import load_model
+from murace.commands import command
 from murace.device import Place
 from murace.errors import WorkspaceError
 from murace.files import digest_of
@@ -22,7 +16,7 @@ from murace.member import Member
 from murace.operating import Readout
 from murace.panel.members import caveats
 from murace.recogniser import Recogniser, load_group_model
-from murace.record import Record, require
+from murace.record import Record
 from murace.roster import read_roster
 from murace.vocabulary import CALIBRATED
 from murace.workspace import FitFolder, Workspace
@@ -40,7 +34,7 @@ class WorkspacePanel:
             WorkspaceError: one is missing, unfinished, stale or damaged.
         """
         self.workspace, self.device = workspace, chosen
-        self.prepared = require(workspace.prepare.folder, PREPARE, ("index.csv",))
+        self.prepared = require_step(workspace, "prepare", ("index.csv",))
         self.choice = require_choice(workspace)
         self.records: dict[str, Record] = {}
         self.groups: tuple[str, ...] = tuple(sorted(read_roster(workspace.calibrate.roster)["groups"]))
@@ -78,20 +72,18 @@ class WorkspacePanel:
         if len(self.groups) == 1:
             return None
         if RECOGNISER not in self.choice.produced:
-            raise WorkspaceError(
-                f"calibrate in {self.workspace.root} has made no recogniser of groups yet. Run: {CALIBRATE}"
-            )
-        require(self.workspace.calibrate.folder, CALIBRATE, (RECOGNISER,))
+            again = command(self.workspace, "calibrate")
+            lacks = f"calibrate in {self.workspace.root} has made no recogniser of groups yet"
+            raise WorkspaceError(f"{lacks}. Run: {again}")
+        require_step(self.workspace, "calibrate", (RECOGNISER,))
         model = load_group_model(self.workspace.calibrate.recogniser)
-        folder = self.workspace.train(model.learner)
-        record = require(folder.folder, train_command(model.learner), ("model.safetensors",))
-        return Recogniser(model, self._reader(folder, record))
+        record = require_step(self.workspace, f"train/{model.learner}", ("model.safetensors",))
+        return Recogniser(model, self._reader(self.workspace.train(model.learner), record))
 
     def _record(self, group: str) -> Record:
         """A member's record, checked when it is first asked for."""
         if group not in self.records:
-            folder = self.workspace.finetune(group).folder
-            self.records[group] = require(folder, finetune_command(group), ("model.safetensors",))
+            self.records[group] = require_step(self.workspace, f"finetune/{group}", ("model.safetensors",))
         return self.records[group]
 
     def _reader(self, folder: FitFolder, record: Record) -> Member:

@@ -6,12 +6,13 @@ consumed, so the next invocation can tell done from unfinished from changed, and
 """
 
 from murace.record.closing import commit
-from murace.record.decision import Action, Plan, Wish, decide, differences, take_up
+from murace.record.decision import DERIVED, Action, Plan, Wish, decide, differences, option_of, take_up
 from murace.record.lock import writing
 from murace.record.note import FACTS, OPERATIONAL, Record, begin, begun, damaged, forget, read
 from murace.record.state import State, examine, require
 
 __all__ = [
+    "DERIVED",
     "FACTS",
     "OPERATIONAL",
     "Action",
@@ -27,6 +28,7 @@ __all__ = [
     "differences",
     "examine",
     "forget",
+    "option_of",
     "read",
     "require",
     "take_up",

@@ -96,7 +96,7 @@ def _known(record: Callable[[Path], Record | None], folder: Path, faults: list[s
 def differences(old: Record, params: Mapping[str, Any], consumed: Mapping[str, str]) -> list[str]:
     """In words, how what is asked for now differs from `old`."""
     found = [
-        f"{_option(key)} {_spelled(old.params.get(key))} -> {_spelled(params.get(key))}"
+        f"{option_of(key)} {_spelled(old.params.get(key))} -> {_spelled(params.get(key))}"
         for key in sorted({*old.params, *params})
         if old.params.get(key) != params.get(key)
     ]
@@ -110,7 +110,8 @@ def differences(old: Record, params: Mapping[str, Any], consumed: Mapping[str, s
     return found
 
 
-def _option(key: str) -> str:
+def option_of(key: str) -> str:
+    """A setting of a record as the option that sets it."""
     return key if key in DERIVED else f"--{OPTIONS.get(key, key).replace('_', '-')}"
 
 

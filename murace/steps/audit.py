@@ -6,12 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from murace.chain import PREPARE, require_pixels
+from murace.chain import require_pixels, require_step
+from murace.commands import command
 from murace.data import audit
 from murace.data.store import open_pixels, read_frame, read_index, write_frame
 from murace.errors import WorkspaceError
 from murace.files import PRIVATE, write_bytes
-from murace.record import Action, Record, Wish, commit, read, require, take_up, writing
+from murace.record import Action, Record, Wish, commit, read, take_up, writing
 from murace.report.contact import draw_sheet
 from murace.watch import Watch
 from murace.workspace import Workspace
@@ -69,13 +70,13 @@ def _prepared(workspace: Workspace) -> Record:
         WorkspaceError: it is missing, unfinished, damaged, or of a murace that kept no fingerprints.
     """
     folder = workspace.prepare
-    record = require(folder.folder, PREPARE, ("index.csv",))
+    record = require_step(workspace, "prepare", ("index.csv",))
     if folder.fingerprints.name not in record.produced:
         raise WorkspaceError(
             f"prepare in {workspace.root} is of an older murace, which kept no fingerprints of the images. "
-            f"Run: {PREPARE} --force"
+            f"Run: {command(workspace, 'prepare')} --force"
         )
-    return require(folder.folder, PREPARE, (folder.fingerprints.name,))
+    return require_step(workspace, "prepare", (folder.fingerprints.name,))
 
 
 def _search(workspace: Workspace, prepared: Record, watch: Watch) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from murace import device
-from murace.chain import PREPARE, finished_learners, require_pixels
+from murace.chain import finished_learners, require_pixels, require_step
 from murace.checkpoint import load_model
 from murace.config import CalibrateConfig, Machine, params
 from murace.data.store import IDS, open_pixels, read_frame, read_index, write_frame
@@ -26,7 +26,7 @@ from murace.metrics.table import at_level, score_table
 from murace.recogniser import GroupModel, load_group_model, save_group_model
 from murace.recogniser.fit import chosen_learner
 from murace.recogniser.look import fit_recogniser
-from murace.record import Action, Record, Wish, commit, decide, require, take_up, writing
+from murace.record import Action, Record, Wish, commit, decide, take_up, writing
 from murace.roster import read_roster
 from murace.selection import NEAR_TIE, Choice, Grids, choose, stability
 from murace.vocabulary import OVERALL
@@ -57,7 +57,7 @@ def run(workspace: Workspace, config: CalibrateConfig, *, machine: Machine, wish
         MachineError, WorkspaceError, Interrupted: see their classes.
     """
     chosen, remark = device.choose(machine)
-    prepared = require(workspace.prepare.folder, PREPARE, ("index.csv",))
+    prepared = require_step(workspace, "prepare", ("index.csv",))
     trained, notes = finished_learners(workspace, CONSUMED)
     index = read_index(workspace.prepare.index)
     folder, is_several = workspace.calibrate, index["group"].nunique() > 1

@@ -12,14 +12,14 @@ import torch
 
 from murace import __version__, bundle, device, openformat, operating
 from murace.bundle import CARD, OPERATING, RECOGNISER, ROSTER, Data, File, Manifest, Net, weights_of, weights_of_learner
-from murace.chain import PREPARE, finetune_command, require_evaluation, train_command
+from murace.chain import require_evaluation, require_step
 from murace.config import Machine
 from murace.data.store import open_pixels, read_index
 from murace.errors import UsageError, WorkspaceError
 from murace.files import sha256, sweep_beside
 from murace.member import Bytes
 from murace.panel import WorkspacePanel
-from murace.record import Record, require
+from murace.record import Record
 from murace.vocabulary import CALIBRATED, Split
 from murace.watch import Watch
 from murace.workspace import Workspace
@@ -109,15 +109,13 @@ def _is_current(file: Path, manifest: Manifest) -> bool:
 
 def _content(workspace: Workspace, panel: WorkspacePanel) -> tuple[Manifest, Sources]:
     """What the file says, and where its parts come from."""
-    records = {
-        group: require(workspace.finetune(group).folder, finetune_command(group), FITTED) for group in panel.groups
-    }
+    records = {group: require_step(workspace, f"finetune/{group}", FITTED) for group in panel.groups}
     parts = {weights_of(group): (workspace.finetune(group), record) for group, record in records.items()}
     recogniser, sources = panel.recogniser(), Sources()
     seen = None
     if recogniser is not None:
         folder = workspace.train(recogniser.model.learner)
-        seen = require(folder.folder, train_command(recogniser.model.learner), FITTED)
+        seen = require_step(workspace, f"train/{recogniser.model.learner}", FITTED)
         parts[weights_of_learner(recogniser.model.learner)] = (folder, seen)
         sources[RECOGNISER] = workspace.calibrate.recogniser.read_bytes()
     weights = {name: File(name=name, **_state(record)) for name, (_, record) in parts.items()}
@@ -172,7 +170,7 @@ def _data(prepared: Record) -> Data:
 
 def _ensemble(workspace: Workspace, panel: WorkspacePanel) -> openformat.Ensemble:
     """The members, with prepared pictures of the group to compare them on: of the test split, else of the others."""
-    require(workspace.prepare.folder, PREPARE, ("index.csv", "pixels.npy"))
+    require_step(workspace, "prepare", ("index.csv", "pixels.npy"))
     index, pixels = read_index(workspace.prepare.index), open_pixels(workspace.prepare.pixels)
 
     def pictures(group: str) -> Bytes:

@@ -5,12 +5,22 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from murace import device
-from murace.chain import PREPARE, consumed_images, require_choice, require_pixels
+from murace.chain import consumed_images, require_choice, require_pixels, require_step
 from murace.config import FinetuneConfig, Machine, Recipe, params
 from murace.errors import UsageError
-from murace.record import Action, Wish, commit, decide, read, require, take_up, writing
+from murace.record import Action, Wish, commit, decide, read, take_up, writing
 from murace.roster import read_roster
-from murace.task import FILES, Circumstances, Done, Task, follow, lead, require_equal_shares, require_possible
+from murace.task import (
+    FILES,
+    Circumstances,
+    Done,
+    Task,
+    follow,
+    lead,
+    require_equal_shares,
+    require_possible,
+    require_same_run,
+)
 from murace.vocabulary import closest
 from murace.watch import Watch
 from murace.workspace import Workspace
@@ -84,10 +94,10 @@ def run(
 
 def _orders(workspace: Workspace, config: FinetuneConfig, learners: Mapping[str, str]) -> list[Order]:
     """A job per group, each parent checked once."""
-    prepared = require(workspace.prepare.folder, PREPARE, ("index.csv",))
-    roster = require(workspace.calibrate.folder, "murace calibrate", ("roster.json",)).digests("calibrate")
+    prepared = require_step(workspace, "prepare", ("index.csv",))
+    roster = require_step(workspace, "calibrate", ("roster.json",)).digests("calibrate")
     trained = {
-        learner: require(workspace.train(learner).folder, f"murace train --arch {learner}", ("model.safetensors",))
+        learner: require_step(workspace, f"train/{learner}", ("model.safetensors",))
         for learner in sorted(set(learners.values()))
     }
     orders = []
@@ -111,6 +121,7 @@ def _finetune(workspace: Workspace, order: Order, circumstances: Circumstances, 
         is_current = action is Action.SKIP
         task = Task(order.recipe, order.form, order.consumed, order.group, resumes=action is Action.RESUME)
         if not is_current:
+            require_same_run(task, workspace)
             require_pixels(workspace)
             require_possible(task, workspace, circumstances)
         take_up(folder.folder, name, order.params, order.consumed, wish=wish, watch=watch, states=states)

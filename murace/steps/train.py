@@ -4,11 +4,21 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from murace import device
-from murace.chain import PREPARE, consumed_images, require_pixels
+from murace.chain import consumed_images, require_pixels, require_step
 from murace.config import Machine, TrainConfig, params
 from murace.nets import count_parameters
-from murace.record import Action, Wish, commit, decide, read, require, take_up, writing
-from murace.task import FILES, Circumstances, Task, build, follow, lead, require_equal_shares, require_possible
+from murace.record import Action, Wish, commit, decide, read, take_up, writing
+from murace.task import (
+    FILES,
+    Circumstances,
+    Task,
+    build,
+    follow,
+    lead,
+    require_equal_shares,
+    require_possible,
+    require_same_run,
+)
 from murace.watch import Watch
 from murace.workspace import Workspace
 from murace.world import current
@@ -38,7 +48,7 @@ def run(workspace: Workspace, config: TrainConfig, *, machine: Machine, wish: Wi
     circumstances = Circumstances(machine, chosen, watch)
     if not world.leads:
         return Trained(**follow(workspace, circumstances))
-    prepared = require(workspace.prepare.folder, PREPARE, ("index.csv",))
+    prepared = require_step(workspace, "prepare", ("index.csv",))
     form = {"learner": config.learner, "width": config.width, "head": config.head, "size": int(prepared.params["size"])}
     build(form)  # refuses what cannot be built, before anything is written
     folder, name = workspace.train(config.learner), f"train/{config.learner}"
@@ -48,6 +58,7 @@ def run(workspace: Workspace, config: TrainConfig, *, machine: Machine, wish: Wi
         is_current = action is Action.SKIP
         task = Task(config.recipe, form, consumed, resumes=action is Action.RESUME)
         if not is_current:
+            require_same_run(task, workspace)
             require_pixels(workspace)
             require_possible(task, workspace, circumstances)
         take_up(folder.folder, name, params(config), consumed, wish=wish, watch=watch, states=states)

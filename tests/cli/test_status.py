@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from murace.commands import command
 from murace.record import begin
 from murace.workspace import Workspace
 from tests.cli.typed import CPU, NARROW, answered, done, typed
@@ -70,4 +71,4 @@ def test_what_stands_on_a_change_is_stale_and_says_so(finished: Workspace) -> No
 def test_a_file_that_has_gone_is_damage(finished: Workspace) -> None:
     finished.finetune("wrist").model.unlink()
     assert states(finished.root)["finetune/wrist"] == "damaged"
-    assert next_of(finished.root) == "murace finetune --groups wrist"
+    assert next_of(finished.root) == command(finished, "finetune/wrist")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 from tests.cli.typed import CPU
@@ -49,7 +50,13 @@ def line(words: str) -> Callable[[Path], Sequence[object]]:
 
 
 ARGUMENTS = [
-    Case(number=f"47{chr(97 + place)}", name=name, build=line(words), exit_code=2, says=says)
+    Case(
+        number=f"47{'z' * (place // 26)}{ascii_lowercase[place % 26]}",
+        name=name,
+        build=line(words),
+        exit_code=2,
+        says=says,
+    )
     for place, (name, words, says) in enumerate(WRONG)
 ]
 

@@ -8,7 +8,7 @@ import shutil
 import signal
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -203,7 +203,7 @@ class Staleness(RuleBasedStateMachine):
         try:
             foretold, run = self.model.plan_prepare(args, wish.resume, wish.force)
         except Refused as refusal:
-            foretold, words = "refuse", str(refusal)
+            foretold, words = "refuse", refusal.args
         operation, watch = prepare.Operation(jobs=jobs, accept_rejects=accept), Signals(stop)
         config = PrepareConfig(**args)
         try:
@@ -215,7 +215,7 @@ class Staleness(RuleBasedStateMachine):
             came, message = self._fell(error), str(error)
         if foretold == "refuse":
             assert came == "refuse", (came, message)
-            assert words in message, (words, message)
+            assert all(word in message for word in words), (words, message)
             assert self.files() == before
         elif foretold == "skip":
             assert came == "skip", (came, message)
@@ -257,7 +257,7 @@ class Staleness(RuleBasedStateMachine):
         try:
             foretold, run, parents = self.model.plan(place, args, wish.resume, wish.force)
         except Refused as refusal:
-            foretold, words = "refuse", str(refusal)
+            foretold, words = "refuse", refusal.args
         try:
             done = run_step(place, args, self.workspace, wish=wish, watch=watch, machine=machine)
             came, message = ("skip" if done.skipped else "done"), "; ".join(watch.said)
@@ -268,7 +268,7 @@ class Staleness(RuleBasedStateMachine):
         note(f"{place} {args} {wish} stop {stop}: foretold {foretold}, came {came}: {message}")
         if foretold == "refuse":
             assert came == "refuse", (came, message)
-            assert words in message, (words, message)
+            assert all(word in message for word in words), (words, message)
         elif foretold == "skip":
             assert came == "skip", (came, message)
         else:
@@ -421,29 +421,36 @@ class Staleness(RuleBasedStateMachine):
         raise AssertionError(f"still not done after {MOST_COMMANDS} commands; next: {command}")
 
     def type(self, command: str) -> None:
-        """A command with the default settings, and with what its refusal asks for."""
+        """A command with the settings that it names, and with what its refusal asks for."""
         note(f"typed: {command}")
         wish = Wish(resume=False if "--fresh" in command else None, force="--force" in command)
         step, named = command.split()[1], re.findall(r"--(?:arch|groups) (\S+)", command)
+        args = named_in(command, self.defaults[step])
         wanted = {"train": LEARNERS, "finetune": ("elbow", "wrist")}.get(step)
         for name in [""] if wanted is None else named if named and named != ["all"] else wanted:
             place = f"{step}/{name}" if name else step
-            message = self.once(place, wish, accept=None)
+            message = self.once(place, args, wish, accept=None)
             if (mend := re.search(r"Run: (murace .*)$", message)) and mend[1] != command:
                 self.type(mend[1])
             elif "--fresh" in message and "--fresh" not in command and "starting over" not in message:
-                self.once(place, Wish(resume=False), accept=None)
+                self.once(place, args, Wish(resume=False), accept=None)
             elif more := re.search(r"--accept-rejects (\d+)$", message):
-                self.once(place, wish, accept=int(more[1]))
+                self.once(place, args, wish, accept=int(more[1]))
 
-    def once(self, place: str, wish: Wish, *, accept: int | None) -> str:
+    def once(self, place: str, args: dict[str, Any], wish: Wish, *, accept: int | None) -> str:
         if place == "prepare":
-            return self.prepare_now(wish, accept)
-        return self.run_place(place, self.defaults[place.partition("/")[0]], wish)
+            return self.run_prepare(args=args, wish=wish, jobs=None, accept=accept, stop=None)
+        return self.run_place(place, args, wish)
 
-    def prepare_now(self, wish: Wish, accept: int | None) -> str:
-        given = {"args": self.defaults["prepare"], "wish": wish, "jobs": None, "accept": accept, "stop": None}
-        return self.run_prepare(**given)
+
+def named_in(command: str, usual: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a command names; the others are the usual ones."""
+    found = dict(usual)
+    for option, text in re.findall(r"--([a-z-]+) (\S+)", command):
+        key = "metrics" if option == "val-metrics" else option
+        if key in usual:
+            found[key] = text.split(",") if key == "metrics" else type(usual[key])(text)
+    return found
 
 
 def flip(path: Path, *, keeps_time: bool = False) -> None:

@@ -36,7 +36,7 @@ READ = {  # what a step truly reads of each parent, by the parent's kind
 
 
 class Refused(Exception):  # noqa: N818 - an outcome
-    """The command must be refused, with these words in its message."""
+    """The command must be refused, with all of these words in its message."""
 
 
 @dataclass(frozen=True)
@@ -171,12 +171,12 @@ class Model:
     def need(self, place: str, names: Sequence[str], mend: str) -> None:
         state = self.state(place)
         if state == "unreadable":
-            raise Refused(f"Run: {mend} --fresh")
+            raise Refused(f"Run: {mend}", " --fresh")
         if state != "done":
             raise Refused(f"Run: {mend}")
         if self.damage(place, names):
-            force = "" if self.damage(place, names, trusted_from=LARGE) else " --force"
-            raise Refused(f"Run: {mend}{force}")
+            force = [] if self.damage(place, names, trusted_from=LARGE) else [" --force"]
+            raise Refused(f"Run: {mend}", *force)
 
     def learners(self, names: Sequence[str]) -> list[str]:
         found = []
@@ -201,7 +201,7 @@ class Model:
         step, _, group = place.partition("/")
         prepare = "murace prepare SOURCE"
         if step == "train":
-            self.need("prepare", ("index.csv", "pixels.npy"), prepare)
+            self.need("prepare", ("index.csv",), prepare)
             return self._read(step, ["prepare"]), ["prepare"]
         if step == "calibrate":
             self.need("prepare", ("index.csv",), prepare)
@@ -209,14 +209,14 @@ class Model:
             return self._read(step, parents), parents
         if step == "finetune":
             learner = self.choice()[group]
-            self.need("prepare", ("index.csv", "pixels.npy"), prepare)
+            self.need("prepare", ("index.csv",), prepare)
             self.need(f"train/{learner}", NET[:1], f"murace train --arch {learner}")
             names = {"prepare": ("index.csv", "pixels.npy"), f"train/{learner}": NET[:1]}
             names["calibrate"] = (f"roster.json:{group}",)
             found = {f"{p}|{name}": self.offers(p)[name] for p, wanted in names.items() for name in wanted}
             # The choice was made of every learner: they all stand in its folder's record.
             return found, ["prepare", *self._compared(), "calibrate"]
-        self.need("prepare", ("index.csv", "pixels.npy", "counts.csv"), prepare)
+        self.need("prepare", ("index.csv", "counts.csv"), prepare)
         learners = self.learners((*NET, "history.csv"))
         self.choice()
         for name in GROUPS:
@@ -296,7 +296,7 @@ class Model:
         inputs, parents = self.inputs(place)
         settings = self.settings(place, args)
         kind = self.decide(place, settings, inputs, resume, force)
-        if place == "calibrate" and kind != "skip":
+        if kind != "skip":  # who uses the pixels reads them
             self.need("prepare", ("pixels.npy",), "murace prepare SOURCE")
         is_new = self.has(place, "begun.json") and not resume
         if kind == "resume" and "/" in place and not self.has_states(place) and not is_new:

@@ -1,0 +1,65 @@
+"""What to type so that a step is made, or made again as it was: its command with the settings of its record."""
+
+import shlex
+from typing import Any
+
+from murace.config import CalibrateConfig, EvaluateConfig, FinetuneConfig, PrepareConfig, Recipe, TrainConfig, params
+from murace.config import batch_size as batch_size_of
+from murace.errors import WorkspaceError
+from murace.record import DERIVED, Record, begun, option_of, read
+from murace.workspace import Workspace
+
+_WORDS = {"prepare": "prepare SOURCE", "train": "train --arch {}", "finetune": "finetune --groups {}"}
+
+
+def command(workspace: Workspace, place: str) -> str:
+    """The command for a step by its place in the workspace, such as `train/resnet`.
+
+    It has the settings of the unfinished run, else of the finished one, where they are not the usual ones: without
+    them it would be refused, or make something else.
+    """
+    step, _, name = place.partition("/")
+    return f"murace {_WORDS.get(step, step).format(name)}{settings(workspace, place)}"
+
+
+def settings(workspace: Workspace, place: str) -> str:
+    """The options of a step's run that are not the usual ones, as they are typed; nothing where no record tells."""
+    record = _record(workspace, place)
+    if record is None:
+        return ""
+    usual = _usual(place, record)
+    changed = [key for key in usual if key not in DERIVED and record.params.get(key, usual[key]) != usual[key]]
+    return "".join(_typed(option_of(key), record.params[key]) for key in changed)
+
+
+def _record(workspace: Workspace, place: str) -> Record | None:
+    folder = workspace.root / place
+    for known in (begun, read):
+        try:
+            record = known(folder)
+        except WorkspaceError:  # whoever asks has said so
+            continue
+        if record is not None:
+            return record
+    return None
+
+
+def _usual(place: str, record: Record) -> dict[str, Any]:
+    """A step's settings where no option is typed."""
+    step, _, name = place.partition("/")
+    match step:
+        case "prepare":
+            return params(PrepareConfig())
+        case "train":
+            return params(TrainConfig(learner=name, recipe=Recipe(batch_size=batch_size_of(name, None))))
+        case "finetune":
+            return params(FinetuneConfig().recipe_for(record.params.get("learner", "")))
+        case "calibrate":
+            return params(CalibrateConfig())
+    return params(EvaluateConfig())
+
+
+def _typed(option: str, value: Any) -> str:
+    if option == "--slice":  # given once for each
+        return "".join(f" {option} {shlex.quote(name)}" for name in value)
+    return f" {option} {','.join(map(str, value)) if isinstance(value, list) else value}"

@@ -1,0 +1,56 @@
+"""What murace says to type does what it is said to do: the same again, with the settings that a step had."""
+
+import shutil
+
+import pytest
+
+from murace.commands import command
+from murace.config import Bootstrap, CalibrateConfig, EvaluateConfig, PrepareConfig, params
+from murace.record import Wish, begin
+from murace.steps import calibrate
+from murace.vocabulary import LEARNERS, Level, Metric
+from murace.watch import Watch
+from murace.workspace import Workspace
+from tests.cli.typed import answered
+from tests.workshop import CPU, GROUPS, SIZE
+
+PLACES = [*(f"train/{name}" for name in LEARNERS), *(f"finetune/{group}" for group in GROUPS), "evaluate"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_typed_as_it_is_said_a_finished_step_is_up_to_date(finished: Workspace, place: str) -> None:
+    before = (finished.root / place / "step.json").read_bytes()
+    words = command(finished, place).split()
+    assert words[:2] == ["murace", place.partition("/")[0]]
+    answered(*words[1:], "--gpu", "cpu", "-w", finished.root)
+    assert (finished.root / place / "step.json").read_bytes() == before
+
+
+def test_a_choice_too(finished: Workspace) -> None:
+    choice = CalibrateConfig(metrics=(Metric.KAPPA, Metric.AUC), level=Level.IMAGE, bootstrap=Bootstrap(resamples=200))
+    calibrate.run(finished, choice, machine=CPU, wish=Wish(), watch=Watch())
+    before = (finished.calibrate.folder / "step.json").read_bytes()
+    words = command(finished, "calibrate")
+    assert words == "murace calibrate --val-metrics kappa,auc --level image --resamples 200"
+    answered(*words.split()[1:], "-w", finished.root)
+    assert (finished.calibrate.folder / "step.json").read_bytes() == before
+
+
+def test_the_columns_to_slice_by_are_repeated_and_quoted(finished: Workspace) -> None:
+    folder = finished.evaluate.folder
+    shutil.rmtree(folder)
+    folder.mkdir()
+    begin(folder, "evaluate", params(EvaluateConfig(slice=("the views", "sex"))), {})
+    assert command(finished, "evaluate") == "murace evaluate --slice 'the views' --slice sex"
+
+
+def test_an_unfinished_run_tells_its_own_settings_and_without_a_record_there_are_none(prepared: Workspace) -> None:
+    folder = prepared.prepare.folder
+    assert command(prepared, "prepare") == f"murace prepare SOURCE --size {SIZE}"
+    begin(folder, "prepare", params(PrepareConfig(size=32, fit="pad")), {})
+    assert command(prepared, "prepare") == "murace prepare SOURCE --size 32 --fit pad"
+    assert command(prepared, "train/resnet") == "murace train --arch resnet"
+    prepared.train("resnet").folder.mkdir(parents=True)
+    (prepared.train("resnet").folder / "step.json").write_text("half")
+    assert command(prepared, "train/resnet") == "murace train --arch resnet"
+    assert command(prepared, "calibrate") == "murace calibrate"
