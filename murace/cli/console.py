@@ -31,7 +31,7 @@ LONGEST = 1000  # characters of a command that is repeated
 WIDE = 160  # columns of a table that goes into a pipe or a file
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SHOW_CURSOR = "\x1b[?25h"
-ENDS_WITH_COMMAND = re.compile(r": murace [^.:;()]*$")
+ENDS_WITH_COMMAND = re.compile(r": murace (?:[^.:;()]|\.(?=\S))*$")  # 0.1 is in one, the end of a sentence is not
 
 
 class Out(Console):

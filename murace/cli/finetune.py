@@ -38,6 +38,9 @@ def finetune(
         )
         config = FinetuneConfig(recipe=recipe, batch_size=batch_size)
         machine = Machine(gpu=gpu, threads=threads, compile=compile_)
+        names = options.listed(groups or [])
+        if groups and not names:
+            raise UsageError("--groups names no group")
         from murace.cli.next import finish
         from murace.cli.several import together
         from murace.record import Wish
@@ -45,9 +48,6 @@ def finetune(
         from murace.workspace import Workspace
 
         space = Workspace(workspace)
-        names = options.listed(groups or [])
-        if groups and not names:
-            raise UsageError("--groups names no group")
         with together(machine, voice):
             done = step.run(space, config, groups=names, machine=machine, wish=Wish(resume, force), watch=voice)
         for item in done:

@@ -74,7 +74,7 @@ def test_it_is_no_link_of_the_chain(here) -> None:
 
 def test_a_workspace_without_fingerprints_is_refused_with_the_whole_command(prepared: Workspace) -> None:
     line = refused(4, "audit", "-w", prepared.root)
-    assert line.endswith(f"Run: murace prepare SOURCE --force -w {prepared.root}")
+    assert line.endswith(f"Run: murace prepare SOURCE --size 64 --force -w {prepared.root}")
     assert not prepared.audit.folder.exists()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from murace.commands import settings
 from murace.record import begin
 from murace.workspace import Workspace
 from tests.cli.typed import CPU, environment, files_in, refused, typed
@@ -140,7 +141,8 @@ def test_a_damaged_file_is_never_built_upon(name: str, command: str, mend: str, 
     message = refused(4, *command.split(), *gpu, "-w", finished.root)
     assert path.name in message
     assert "damaged" in message
-    assert message.endswith(f"Run: {mend} -w {finished.root}")
+    place = name.rpartition("/")[0]
+    assert message.endswith(f"Run: {mend}{settings(finished, place)} -w {finished.root}")
     assert files_in(finished.root) == before
 
 
@@ -159,7 +161,7 @@ def test_a_file_that_rots_without_a_new_time_is_mended(
     path.write_bytes(content)
     os.utime(path, ns=times)
     message = refused(4, "train", *CPU, "-w", prepared.root)
-    assert message.endswith(f"Run: murace prepare SOURCE{' --force' * large} -w {prepared.root}")
+    assert message.endswith(f"Run: murace prepare SOURCE --size 64{' --force' * large} -w {prepared.root}")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"schema": 0}', b'{"schema": 1}'])

@@ -243,7 +243,7 @@ def test_an_interrupted_run_is_done_again(films, root):
 
 
 def test_a_workspace_without_fingerprints_is_refused_with_what_mends_it(prepared_before_them):
-    with pytest.raises(WorkspaceError, match=r"older murace.*Run: murace prepare SOURCE --force$"):
+    with pytest.raises(WorkspaceError, match=r"older murace.*Run: murace prepare SOURCE --size 64 --force$"):
         audited(prepared_before_them)
     assert not prepared_before_them.audit.folder.exists()
 
