@@ -19,7 +19,7 @@ def command(workspace: Workspace, place: str) -> str:
     them it would be refused, or make something else.
     """
     step, _, name = place.partition("/")
-    return f"murace {_WORDS.get(step, step).format(name)}{settings(workspace, place)}"
+    return f"murace {_WORDS.get(step, step).format(shlex.quote(name))}{settings(workspace, place)}"
 
 
 def settings(workspace: Workspace, place: str) -> str:
@@ -53,13 +53,14 @@ def _usual(place: str, record: Record) -> dict[str, Any]:
         case "train":
             return params(TrainConfig(learner=name, recipe=Recipe(batch_size=batch_size_of(name, None))))
         case "finetune":
-            return params(FinetuneConfig().recipe_for(record.params.get("learner", "")))
+            return params(FinetuneConfig().recipe_for(str(record.params.get("learner"))))
         case "calibrate":
             return params(CalibrateConfig())
     return params(EvaluateConfig())
 
 
 def _typed(option: str, value: Any) -> str:
-    if option == "--slice":  # given once for each
-        return "".join(f" {option} {shlex.quote(name)}" for name in value)
-    return f" {option} {','.join(map(str, value)) if isinstance(value, list) else value}"
+    """A setting for a shell, whatever a record that somebody else wrote holds."""
+    words = [str(word) for word in value] if isinstance(value, list) else [str(value)]
+    given = words if option == "--slice" else [",".join(words)]
+    return "".join(f" {option} {shlex.quote(word)}" for word in given)

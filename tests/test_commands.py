@@ -1,5 +1,6 @@
 """What murace says to type does what it is said to do: the same again, with the settings that a step had."""
 
+import shlex
 import shutil
 
 import pytest
@@ -42,6 +43,18 @@ def test_the_columns_to_slice_by_are_repeated_and_quoted(finished: Workspace) ->
     folder.mkdir()
     begin(folder, "evaluate", params(EvaluateConfig(slice=("the views", "sex"))), {})
     assert command(finished, "evaluate") == "murace evaluate --slice 'the views' --slice sex"
+
+
+def test_what_somebody_else_wrote_into_a_record_does_nothing_in_a_shell(finished: Workspace) -> None:
+    """A seal says that a record is whole, not who wrote it; and what is shown here is copied into a terminal."""
+    hostile = {"epochs": ["$(touch x)", 3], "lr": "0.1; touch x", "learner": ["x"], "batch_size": {"`x`": None}}
+    begin(finished.finetune("wrist").folder, "finetune/wrist", hostile, {})
+    words = ["--epochs", "$(touch x),3", "--lr", "0.1; touch x", "--batch-size", "{'`x`': None}"]
+    said = command(finished, "finetune/wrist")
+    assert shlex.split(said) == ["murace", "finetune", "--groups", "wrist", *words]
+    begin(finished.evaluate.folder, "evaluate", {"slice": 3}, {})
+    assert command(finished, "evaluate") == "murace evaluate --slice 3"
+    assert command(finished, "finetune/a b") == "murace finetune --groups 'a b'"
 
 
 def test_an_unfinished_run_tells_its_own_settings_and_without_a_record_there_are_none(prepared: Workspace) -> None:
