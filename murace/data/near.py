@@ -3,7 +3,7 @@
 Two looks. The 64 bits of every two pictures, in all 16 ways, name candidates: quick, but all hands look alike to them.
 Then the details of two candidates are correlated: what is left of a picture of 64 x 64 when its blurred self is taken
 away. Of FracAtlas' 2.4 million pairs the first look lets 570 through, the second five, all of them real; of 958 drawn
-radiographs none (tests/benchmarks/RESULTS.md).
+radiographs none (tests/benchmarks/RESULTS.md). Of a crowd that is all alike each picture is compared with its nearest.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +19,7 @@ from murace.opencv import cv2
 from murace.watch import Watch
 
 DISTANCE = 8  # bits in which two candidates may differ
+MOST = 32  # candidates of a picture in a view, the nearest: all of a crowd with all would take days, and be no news
 CORRELATION = 0.93  # of their details at least
 _SIDE, _BLUR = 64, 1.5
 _BLOCK = 2**18  # distances at a time
@@ -89,7 +90,16 @@ def _alike(hashes: Hashes, block: Rows, many: Rows, view: View) -> _Candidates:
     first, second = np.divmod(places, len(many))
     distance = distances.reshape(-1)[places]
     is_inverted = distance > BITS // 2
-    return _Candidates(many[second], block[first], view, np.minimum(distance, BITS - distance), is_inverted)
+    nearness = np.minimum(distance, BITS - distance)
+    kept = _nearest(first, nearness)
+    return _Candidates(many[second[kept]], block[first[kept]], view, nearness[kept], is_inverted[kept])
+
+
+def _nearest(picture: Rows, distance: npt.NDArray[np.uint8]) -> Rows:
+    """The places of each picture's MOST nearest candidates; `picture` is sorted, and so are they."""
+    order = np.lexsort((distance, picture))
+    rank = np.arange(len(order)) - np.searchsorted(picture, picture[order])
+    return np.sort(order[rank < MOST])
 
 
 def _confirmed(found: _Candidates, picture: Picture, watch: Watch) -> Iterator[Pair]:

@@ -12,6 +12,7 @@ import time
 import zlib
 from contextlib import ExitStack
 from dataclasses import replace
+from hashlib import sha512
 from pathlib import Path
 
 from murace.data.pool import ENVIRONMENT
@@ -64,13 +65,13 @@ def again(*, quick: bool) -> list[Line]:
 
 
 def tiny(folder: Path, count: int) -> Path:
-    """Many files of 2 x 4 pixels, no two alike."""
+    """Many files of 8 x 8 pixels, the smallest that there are, no two alike."""
     paths = [f"part{number // 400:03d}/image{number:05d}.png" for number in range(count)]
     for number, path in enumerate(paths):
-        shades = number.to_bytes(8, "big")
-        body = zlib.compress(b"".join(b"\0" + shades[row : row + 2] for row in range(0, 8, 2)))
+        noise = sha512(number.to_bytes(8, "big")).digest()  # alike ones would be compared with each other, all
+        body = zlib.compress(b"".join(b"\0" + noise[row : row + 8] for row in range(0, 64, 8)))
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(raw_png(2, 4, 8, 0, chunk(b"IDAT", body)))
+        (folder / path).write_bytes(raw_png(8, 8, 8, 0, chunk(b"IDAT", body)))
     return _list(folder, paths)
 
 

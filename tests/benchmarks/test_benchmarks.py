@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import __main__, gpu_variants, startup, table, training, workers
+from murace.data.decode import read
+from tests.benchmarks import __main__, gpu_variants, prepare, startup, table, training, workers
 from tests.benchmarks.gpu_bench import DRY, Bench
 from tests.benchmarks.lines import Line
 from tests.benchmarks.roofline import Machine
@@ -127,3 +128,9 @@ def test_variants_go_through_the_real_loop_and_one_that_is_late_is_a_line(
     (failed,) = race.lines((PLAIN,), PLAIN)
     assert math.isnan(failed.ours)
     assert "not done within" in failed.note
+
+
+def test_the_many_tiny_files_are_radiographs_and_no_two_are_alike(tmp_path: Path) -> None:
+    listed = prepare.tiny(tmp_path, 300)
+    pictures = {read(path).grey.tobytes() for path in tmp_path.glob("*/*.png")}
+    assert len(pictures) == len(listed.read_text().splitlines()) - 1 == 300

@@ -120,3 +120,20 @@ def test_a_signal_stops_the_search():
     watch.signum = 15
     with pytest.raises(Interrupted):
         near_duplicates(np.zeros(4, np.uint64), [np.arange(2), np.arange(2, 4)], blank, watch)
+
+
+def test_of_a_crowd_each_picture_is_compared_with_its_nearest():
+    """Forty thousand pictures that all look alike would be a thousand million pairs: time and memory have an end."""
+    random = np.random.default_rng(0)
+    crowd = np.array([sum(1 << int(bit) for bit in random.choice(64, 6, replace=False)) for _ in range(200)], np.uint64)
+    hashes = np.concatenate([np.zeros(3, np.uint64), crowd])
+    hashes[[50, 150, 202]] = 1, 2, ~np.uint64(0)  # a bit away, or inverted none
+    found = near._alike(hashes, np.arange(3), np.arange(3, 203), VIEWS[0])
+    pairs = list(zip(found.other.tolist(), found.row.tolist(), strict=True))
+    assert pairs == sorted(set(pairs))
+    for picture in range(3):
+        rows = [row for other, row in pairs if other == picture]
+        assert len(rows) == near.MOST
+        assert {50, 150, 202} <= set(rows)
+    assert sorted(set(found.distance.tolist())) == [0, 1, 6]
+    assert found.is_inverted[found.row == 202].all()
