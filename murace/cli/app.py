@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from murace import __version__
-from murace.cli import (
+from murace.cli.commands import (
     audit,
     calibrate,
     cam,

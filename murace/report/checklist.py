@@ -76,7 +76,7 @@ def checklist_table(contents: Contents) -> Table:
 
 
 def _topics() -> list[dict[str, str]]:
-    text = resources.files(__package__).joinpath("guidelines.csv").read_text(encoding="utf-8")
+    text = resources.files("murace.report").joinpath("guidelines.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 

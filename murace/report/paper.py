@@ -23,7 +23,7 @@ def paper_table(number: int) -> pd.DataFrame:
     """
     if number not in TABLES:
         raise ValueError(f"no table {number} of the paper is packaged; there are {', '.join(map(str, TABLES))}")
-    with resources.files(__package__).joinpath("paper", f"table{number}.csv").open(encoding="utf-8") as file:
+    with resources.files("murace.report").joinpath("paper", f"table{number}.csv").open(encoding="utf-8") as file:
         return pd.read_csv(file)
 
 

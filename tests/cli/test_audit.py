@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from murace.cli.audit import MEANINGS
+from murace.cli.commands.audit import MEANINGS
 from murace.data.audit import Kind
 from murace.workspace import Workspace
 from tests.cli.typed import answered, done, refused

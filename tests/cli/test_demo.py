@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from murace.cli import demo
+from murace.cli.commands import demo
 from murace.cli.console import Voice
 from murace.config import Machine
 from murace.workspace import Workspace

@@ -70,7 +70,7 @@ def demo(
 
 def _chain(voice: Voice, folder: Path, space: "Workspace", machine: Machine, seed: int) -> Path:
     """From the sample to the report; what is done already is skipped."""
-    from murace.cli.calibrate import recogniser_line
+    from murace.cli.commands.calibrate import recogniser_line
     from murace.cli.tables import counts_table, roster_table, scores_table
     from murace.record import Wish
     from murace.sample.layout import draw_sample, is_drawn
