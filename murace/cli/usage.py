@@ -7,7 +7,7 @@ from typing import Any, cast
 import typer
 from typer.core import TyperGroup
 
-from murace.cli.console import Voice, refuse
+from murace.cli.display.console import Voice, refuse
 from murace.errors import UsageError
 
 # What typer's parser raises; of that family typer exports this child alone.

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from murace.cli.commands import demo
-from murace.cli.console import Voice
+from murace.cli.display.console import Voice
 from murace.config import Machine
 from murace.workspace import Workspace
 from tests.cli.typed import CPU, PYTHON, answered, done, environment, refused

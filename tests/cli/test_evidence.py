@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from murace.cli.evidence import calibration_table, comparisons_table, slices_table, undefined_notes
+from murace.cli.display.evidence import calibration_table, comparisons_table, slices_table, undefined_notes
 from tests.cli.test_tables import GROUPS, MODELS, shown
 
 NAN = math.nan

@@ -2,7 +2,7 @@ import pytest
 import torch
 import typer
 
-from murace.cli.console import running
+from murace.cli.display.console import running
 from murace.errors import Interrupted
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from murace.cli.console import printable
+from murace.cli.display.console import printable
 from murace.workspace import Workspace
 from tests.cli.typed import CPU, MEMBER, NARROW, answered, done, files_in, typed
 from tests.data.files import make_mura, picture, png

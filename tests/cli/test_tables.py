@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from rich.console import Console, RenderableType
 
-from murace.cli.tables import counts_table, roster_table, scores_table
+from murace.cli.display.tables import counts_table, roster_table, scores_table
 from murace.vocabulary import Metric
 
 MODELS = ["convnet", "resnet", "densenet", "resnet+densenet", "calibrated"]

@@ -116,7 +116,7 @@ def test_a_command_with_really_too_little_memory(tmp_path: Path) -> None:
     first = next(path for path in sorted(source.parent.rglob("*.png")))
     first.write_bytes(cv2.imencode(".png", large)[1].tobytes())
     limited = (
-        "import os, resource, sys\nfrom pathlib import Path\nimport murace.steps.prepare, murace.cli.tables\n"
+        "import os, resource, sys\nfrom pathlib import Path\nimport murace.steps.prepare, murace.cli.display.tables\n"
         "used = int(Path('/proc/self/statm').read_text().split()[0]) * os.sysconf('SC_PAGE_SIZE')\n"
         "resource.setrlimit(resource.RLIMIT_AS, (used + 48 * 2**20,) * 2)\n"
         "from murace.__main__ import main\nmain()\n"

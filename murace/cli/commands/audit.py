@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from murace.cli import options
-from murace.cli.console import running
+from murace.cli.display.console import running
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -41,8 +41,8 @@ def audit(
     Example: murace audit
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
-        from murace.cli.evidence import records
-        from murace.cli.next import finish
+        from murace.cli.display.evidence import records
+        from murace.cli.display.next import finish
         from murace.record import Wish
         from murace.steps import audit as step
         from murace.workspace import Workspace
@@ -61,7 +61,7 @@ def audit(
 
 def findings_table(counts: Mapping[str, int]) -> "Group":
     """What was looked for, how often it was found, and what it means for results."""
-    from murace.cli.tables import plain_table, titled
+    from murace.cli.display.tables import plain_table, titled
 
     table = plain_table()
     table.add_column("finding", overflow="fold")

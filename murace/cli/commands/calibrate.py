@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, cast
 
 from murace.cli import options
-from murace.cli.console import running
+from murace.cli.display.console import running
 from murace.config import Bootstrap, CalibrateConfig, Machine, metric
 from murace.vocabulary import OVERALL, Level
 
@@ -40,8 +40,8 @@ def calibrate(
         machine = Machine(gpu=gpu, threads=threads)
         bootstrap = Bootstrap(resamples=resamples, seed=seed)
         config = CalibrateConfig(metrics=metrics, level=cast(Level, level), bootstrap=bootstrap)  # it checks the word
-        from murace.cli.next import finish
-        from murace.cli.tables import roster_table, scores_table
+        from murace.cli.display.next import finish
+        from murace.cli.display.tables import roster_table, scores_table
         from murace.recogniser import facts_of
         from murace.record import Wish
         from murace.steps import calibrate as step

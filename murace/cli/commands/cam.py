@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from murace.cli import options
-from murace.cli.console import Voice, running
+from murace.cli.display.console import Voice, running
 from murace.config import Machine
 from murace.errors import UsageError
 from murace.vocabulary import METHODS
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from murace.cam import Way
-    from murace.cli.columns import Columns
+    from murace.cli.display.columns import Columns
     from murace.workspace import Workspace
 
 Paths = Annotated[
@@ -89,7 +89,7 @@ def _draw(
     out: Path,
     force: bool,
 ) -> None:
-    from murace.cli.problems import end
+    from murace.cli.display.ending import end
     from murace.steps import cam as step
 
     done = step.run(space, paths, way=way, group=group, out=out, machine=machine, force=force, watch=voice)
@@ -112,8 +112,8 @@ def _draw(
 
 
 def _check(voice: Voice, space: "Workspace", boxes: Path, way: "Way", machine: Machine) -> None:
-    from murace.cli.evidence import records
-    from murace.cli.problems import end
+    from murace.cli.display.ending import end
+    from murace.cli.display.evidence import records
     from murace.config import Bootstrap
     from murace.errors import DataError
     from murace.steps import check as step
@@ -143,7 +143,7 @@ def _table(table: "pd.DataFrame", *, title: str) -> "Columns":
     """A column for each source; chance has no share of energy, and stays empty there."""
     import pandas as pd
 
-    from murace.cli.tables import scores_table
+    from murace.cli.display.tables import scores_table
 
     keys = {name: list(dict.fromkeys(table[name])) for name in ("metric", "group", "source")}
     cells = pd.MultiIndex.from_product(list(keys.values()), names=list(keys))

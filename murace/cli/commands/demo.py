@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from murace.cli import options
-from murace.cli.console import Voice, option, running
+from murace.cli.display.console import Voice, option, running
 from murace.config import (
     CalibrateConfig,
     EvaluateConfig,
@@ -71,7 +71,7 @@ def demo(
 def _chain(voice: Voice, folder: Path, space: "Workspace", machine: Machine, seed: int) -> Path:
     """From the sample to the report; what is done already is skipped."""
     from murace.cli.commands.calibrate import recogniser_line
-    from murace.cli.tables import counts_table, roster_table, scores_table
+    from murace.cli.display.tables import counts_table, roster_table, scores_table
     from murace.record import Wish
     from murace.sample.layout import draw_sample, is_drawn
     from murace.steps import calibrate, evaluate, finetune, prepare, train

@@ -1,7 +1,7 @@
 """`murace evaluate`."""
 
 from murace.cli import options
-from murace.cli.console import running
+from murace.cli.display.console import running
 from murace.config import Bootstrap, EvaluateConfig, Machine
 from murace.vocabulary import OVERALL, Level
 
@@ -31,10 +31,10 @@ def evaluate(
     with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True) as voice:
         machine = Machine(gpu=gpu, threads=threads)
         config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slice=tuple(slices or ()))
-        from murace.cli.evidence import calibration_table, comparisons_table, records, undefined_notes
-        from murace.cli.next import finish
+        from murace.cli.display.evidence import calibration_table, comparisons_table, records, undefined_notes
+        from murace.cli.display.next import finish
+        from murace.cli.display.tables import scores_table
         from murace.cli.several import together
-        from murace.cli.tables import scores_table
         from murace.metrics.slices import small_notes
         from murace.record import Wish
         from murace.steps import evaluate as step

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from murace.cli import options
-from murace.cli.console import running
+from murace.cli.display.console import running
 from murace.config import Machine
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def export(
 
 def _differences(groups: Mapping[str, Any]) -> "Group":
     """What onnxruntime and torch make of the same pictures."""
-    from murace.cli.tables import UNDEFINED, plain_table, titled
+    from murace.cli.display.tables import UNDEFINED, plain_table, titled
 
     table = plain_table()
     for name in ("group", "learner"):

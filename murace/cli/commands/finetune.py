@@ -1,7 +1,7 @@
 """`murace finetune`."""
 
 from murace.cli import options
-from murace.cli.console import running
+from murace.cli.display.console import running
 from murace.config import FinetuneConfig, Machine, Recipe, metric
 from murace.errors import UsageError
 
@@ -41,7 +41,7 @@ def finetune(
         names = options.listed(groups or [])
         if groups and not names:
             raise UsageError("--groups names no group")
-        from murace.cli.next import finish
+        from murace.cli.display.next import finish
         from murace.cli.several import together
         from murace.record import Wish
         from murace.steps import finetune as step

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from murace.cli import options
-from murace.cli.console import running
+from murace.cli.display.console import running
 from murace.config import Machine, PredictConfig
 from murace.vocabulary import DISCLAIMER
 
@@ -53,9 +53,9 @@ def predict(
     ) as voice:
         machine = Machine(gpu=gpu, threads=threads)
         config = PredictConfig(operating_point=operating_point, group=group, show_ids=show_ids)
-        from murace.cli.evidence import records
-        from murace.cli.problems import end
-        from murace.cli.readings import problems, readings, warnings
+        from murace.cli.display.ending import end
+        from murace.cli.display.evidence import records
+        from murace.cli.display.studies import problems, readings, warnings
         from murace.cli.several import together
         from murace.record import Wish
         from murace.steps import predict as step

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from murace.cli import options
-from murace.cli.console import running
+from murace.cli.display.console import running
 from murace.config import PrepareConfig
 
 Source = Annotated[
@@ -48,8 +48,8 @@ def prepare(
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
         config = PrepareConfig(size=size, fit=fit, seed=seed)
-        from murace.cli.next import finish
-        from murace.cli.tables import counts_table
+        from murace.cli.display.next import finish
+        from murace.cli.display.tables import counts_table
         from murace.record import Wish
         from murace.steps import prepare as step
         from murace.workspace import Workspace

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from murace.cli import options
-from murace.cli.console import running
+from murace.cli.display.console import running
 from murace.config import SampleConfig
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder to draw into; new or empty.", show_default=False)]

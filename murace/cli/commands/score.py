@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from murace.cli import options
-from murace.cli.console import running
+from murace.cli.display.console import running
 from murace.config import Bootstrap, EvaluateConfig
 from murace.vocabulary import Level
 
@@ -41,8 +41,8 @@ def score(
     """
     with running(quiet=quiet, as_json=as_json, workspace=None) as voice:
         config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slice=tuple(slices or ()))
-        from murace.cli.evidence import evidence, records, undefined_notes
-        from murace.cli.tables import scores_table
+        from murace.cli.display.evidence import evidence, records, undefined_notes
+        from murace.cli.display.tables import scores_table
         from murace.steps import score as step
 
         done = step.run(predictions, models=models or (), slices=config.slice, bootstrap=config.bootstrap, watch=voice)

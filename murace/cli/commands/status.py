@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from murace.cli import options
-from murace.cli.console import running
+from murace.cli.display.console import running
 
 STYLES = {"done": "green", "missing": "dim", "partial": "yellow", "stale": "yellow", "damaged": "red"}
 
@@ -21,7 +21,7 @@ def status(
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
         from murace.chain import links
-        from murace.cli.next import finish
+        from murace.cli.display.next import finish
         from murace.workspace import Workspace
 
         space = Workspace(workspace)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from murace.cli import options
-from murace.cli.console import Voice, running
+from murace.cli.display.console import Voice, running
 from murace.config import Machine, Recipe, TrainConfig, metric
 from murace.config import batch_size as batch_size_of
 from murace.errors import UsageError
@@ -61,7 +61,7 @@ def train(
             )
             for name in expand(arch)
         ]
-        from murace.cli.next import finish
+        from murace.cli.display.next import finish
         from murace.record import Wish
         from murace.workspace import Workspace
 

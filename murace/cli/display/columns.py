@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from murace.cli.console import printable
+from murace.cli.display.console import printable
 
 GAPS = (2, 1)  # between columns: what is wanted, and what will do
 WIDEST = 20  # of a column of words; longer ones are folded

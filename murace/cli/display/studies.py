@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from murace.cli.tables import plain_table, titled
+from murace.cli.display.tables import plain_table, titled
 from murace.errors import DataError
 
 SHOWN = 20  # studies and warnings that are printed; the files have all

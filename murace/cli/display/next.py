@@ -3,7 +3,7 @@
 from typing import Any
 
 from murace.chain import links, next_command
-from murace.cli.console import Voice, option
+from murace.cli.display.console import Voice, option
 from murace.errors import MuraceError
 from murace.workspace import Workspace
 

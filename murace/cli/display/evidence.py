@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from murace.cli.columns import Column, Columns, heading, words
-from murace.cli.tables import UNDEFINED
+from murace.cli.display.columns import Column, Columns, heading, words
+from murace.cli.display.tables import UNDEFINED
 from murace.metrics.comparison import SIGNIFICANT, is_real
 from murace.vocabulary import OVERALL, Level
 

@@ -18,14 +18,14 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from murace.breakdown import machine_error
+from murace.cli.display.plainbar import STOPPING, PlainBar
 from murace.cli.options import WORKSPACE
-from murace.cli.plainbar import STOPPING, PlainBar
 from murace.errors import DismissedError, Interrupted, MachineError, MuraceError, PeerLostError, UsageError
 from murace.torchrun import launch
 from murace.watch import Bar, Watch
 
 if TYPE_CHECKING:
-    from murace.cli.bars import Bars
+    from murace.cli.display.bars import Bars
 
 LONGEST = 1000  # characters of a command that is repeated
 WIDE = 160  # columns of a table that goes into a pipe or a file
@@ -96,7 +96,7 @@ class Voice(Watch):
         if not self.has_bars:
             yield PlainBar(self.say, title, total, start) if lines else Bar()
             return
-        from murace.cli.bars import Bars, RichBar
+        from murace.cli.display.bars import Bars, RichBar
 
         outermost = self.bars is None
         if self.bars is None:

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 from rich.text import Text
 
-from murace.cli.plainbar import STOPPING
+from murace.cli.display.plainbar import STOPPING
 from murace.watch import Bar
 
 MARGIN = 4  # columns: the terminal echoes ^C at the end of the last line, and must not begin another one

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from murace.cli.columns import Column, Columns, heading, words
+from murace.cli.display.columns import Column, Columns, heading, words
 from murace.vocabulary import OVERALL, Metric
 
 if TYPE_CHECKING:

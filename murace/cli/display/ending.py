@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from murace.cli.console import Voice, failure, printable
+from murace.cli.display.console import Voice, failure, printable
 from murace.errors import MuraceError
 
 

@@ -1,0 +1,1 @@
+"""What a command shows: console, progress bars, tables, and how it ends."""
