@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from murace.config import BATCH_SIZES, EvaluateConfig, Recipe, params
-from murace.data import audit
+from murace.data.audit import findings
 from murace.data.store import read_frame, read_index
 from murace.record import Record, read
 from murace.report.contents import Contents
@@ -95,7 +95,7 @@ def notes(prepared: Record, trained: Sequence[Record]) -> list[str]:
     found += recipe_notes(trained)
     if prepared.info.get("rejected"):
         found.append(f"{prepared.info['rejected']:,} image files could not be used; prepare/rejected.csv lists them.")
-    found += [f"{note}." for note in audit.notes(prepared.info.get("findings", {}))]
+    found += [f"{note}." for note in findings.notes(prepared.info.get("findings", {}))]
     return found
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from murace.data.audit import Kind
+from murace.data.audit.findings import Kind
 from murace.data.store import Pixels
 from murace.opencv import cv2
 from murace.report.sheet import BACKGROUND, FAINT, INK, letters
@@ -55,7 +55,7 @@ def draw_sheet(findings: pd.DataFrame, index: pd.DataFrame, pixels: Pixels, *, s
     """Draw the findings as a PNG file; of each kind a few, and how many more there are.
 
     Args:
-        findings: as `murace.data.audit.find` gives them.
+        findings: as `murace.data.audit.findings.find` gives them.
         index: columns `split` and `label`.
         pixels: uint8 [N, S, S].
         synthetic: whether to say that no patient was involved.

@@ -8,7 +8,7 @@ import pandas as pd
 
 from murace.chain import require_pixels, require_step
 from murace.commands import command
-from murace.data import audit
+from murace.data.audit import findings as audit
 from murace.data.store import open_pixels, read_frame, read_index, write_frame
 from murace.errors import WorkspaceError
 from murace.files import PRIVATE, write_bytes
@@ -34,7 +34,7 @@ class Audited:
 
 
 def run(workspace: Workspace, *, wish: Wish, watch: Watch) -> Audited:
-    """Look for everything that `murace.data.audit` knows, unless that has been done.
+    """Look for everything that `murace.data.audit.findings` knows, unless that has been done.
 
     An interrupted run starts over: it is short. Nothing that is found is an error; what must stop has stopped
     `prepare`.

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from murace.config import MAX_REJECTED_FRACTION, PrepareConfig, params
-from murace.data import audit, changes, counts, duplicates, reading, rejects, split, store
+from murace.data import changes, counts, duplicates, reading, rejects, split, store
+from murace.data.audit import findings as audit
 from murace.data.conflict import ConflictError
 from murace.data.job import Outcome
 from murace.data.listing import COLUMNS, Listing

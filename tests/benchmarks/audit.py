@@ -16,7 +16,8 @@ from unittest import mock
 import numpy as np
 import numpy.typing as npt
 
-from murace.data import chunks, near, pixelfile
+from murace.data import chunks, pixelfile
+from murace.data.audit import near
 from murace.data.fingerprint import perceptual_hash
 from murace.watch import Watch
 from tests.benchmarks.lines import Line

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from murace.cli.commands.audit import MEANINGS
-from murace.data.audit import Kind
+from murace.data.audit.findings import Kind
 from murace.workspace import Workspace
 from tests.cli.typed import answered, done, refused
 from tests.data.files import make_mura, png

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from murace.data import audit, near
-from murace.data.audit import INDEX, PRINTS, Kind, count, find, notes
+from murace.data.audit import findings, near
+from murace.data.audit.findings import INDEX, PRINTS, Kind, count, find, notes
 from murace.watch import Watch
 
 
@@ -35,7 +35,7 @@ def found(rows: list[dict], pixels: np.ndarray | None = None) -> pd.DataFrame:
 def test_ordinary_images_are_not_listed():
     frame = found([{}, {"split": "test"}, {"split": "validation", "label": 1}])
     assert frame.empty
-    assert list(frame.columns) == audit.COLUMNS
+    assert list(frame.columns) == findings.COLUMNS
     assert count(frame, 0) == dict.fromkeys(map(str, Kind), 0)
     assert notes(count(frame, 0)) == []
 
@@ -86,7 +86,7 @@ def test_near_duplicates_are_of_different_splits_most_alike_first_and_never_flat
         seen.extend(part.tolist() for part in parts)
         return [near.Pair(0, 2, "mirrored", 3, 0.95), near.Pair(1, 2, "as it is", 1, 0.99)]
 
-    monkeypatch.setattr(audit, "near_duplicates", near_duplicates)
+    monkeypatch.setattr(findings, "near_duplicates", near_duplicates)
     frame = found([{}, {"split": "validation", "label": 1}, {"split": "test"}, {"split": "test", "remark": "flat"}])
     near_ones = frame[frame["kind"] == Kind.NEAR]
     assert seen == [[0], [1], [2]]

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from murace.data import near
+from murace.data.audit import near
+from murace.data.audit.near import details, near_duplicates
 from murace.data.fingerprint import VIEWS, perceptual_hash, turned, turned_hashes
-from murace.data.near import details, near_duplicates
 from murace.errors import Interrupted
 from murace.opencv import cv2
 from murace.watch import Watch

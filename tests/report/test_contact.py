@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from murace.data.audit import COLUMNS, Kind
+from murace.data.audit.findings import COLUMNS, Kind
 from murace.data.fingerprint import WORDS
 from murace.opencv import cv2
 from murace.report import contact

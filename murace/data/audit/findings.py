@@ -10,8 +10,8 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
+from murace.data.audit.near import near_duplicates
 from murace.data.job import DARK, FLAT
-from murace.data.near import near_duplicates
 from murace.data.resize import unpadded
 from murace.data.store import Pixels
 from murace.vocabulary import Split
