@@ -8,7 +8,7 @@ import numpy as np
 
 from murace.cam.arrays import Bytes, Floats, Maps
 from murace.cam.way import METHODS, Way
-from murace.data.resize import resize
+from murace.data.images.resize import resize
 from murace.member import Member
 from murace.nets import Learner
 from murace.opencv import cv2

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from murace.data.chunknotes import file_state
-from murace.data.header import ImageError
+from murace.data.images.header import ImageError
 from murace.data.job import Outcome
 from murace.data.listing import Listing
 from murace.data.paths import locate

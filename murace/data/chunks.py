@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from murace.data.chunknotes import file_state, settle
-from murace.data.decode import Grey, read
-from murace.data.fingerprint import perceptual_hash, pixel_digest
-from murace.data.header import ImageError
+from murace.data.images.decode import Grey, read
+from murace.data.images.fingerprint import perceptual_hash, pixel_digest
+from murace.data.images.header import ImageError
+from murace.data.images.resize import resize, unpadded
 from murace.data.job import DARK, FLAT, Chunk, Job, Outcome, Portion
 from murace.data.paths import locate
-from murace.data.resize import resize, unpadded
 from murace.disk import disk_error
 
 CHUNK_IMAGES = 50

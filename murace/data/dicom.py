@@ -15,7 +15,7 @@ from murace.data import dicomchain, dicomfile, dicompixels, dicomvalues
 from murace.data.dicomchain import chain_of
 from murace.data.dicomvalues import text, value, values, word
 from murace.data.display import Grey, display
-from murace.data.header import ImageError
+from murace.data.images.header import ImageError
 from murace.opencv import cv2
 
 ANATOMIC_REGION, BODY_PART = "AnatomicRegionSequence", "BodyPartExamined"

@@ -6,7 +6,7 @@ import numpy as np
 
 from murace.data.dicomvalues import number, value, values, whole, word
 from murace.data.display import FUNCTIONS, LINEAR, Chain, Lut, Window, Words
-from murace.data.header import ImageError
+from murace.data.images.header import ImageError
 
 KEYWORDS = (
     "PhotometricInterpretation", "PresentationLUTShape", "PixelPaddingValue", "PixelPaddingRangeLimit", "WindowCenter",

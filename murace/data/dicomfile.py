@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any, BinaryIO
 
 from murace.breakdown import is_out_of_memory
-from murace.data.header import ImageError
+from murace.data.images.header import ImageError
 from murace.errors import MachineError
 
 INSTALL = 'pip install "murace[dicom]"'

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from murace.data import dicomfile, dicomvalues
 from murace.data.codestream import size_of, unpack_rle
 from murace.data.display import Grey, Words
-from murace.data.header import ImageError, check_size
+from murace.data.images.header import ImageError, check_size
 from murace.errors import MachineError
 
 _IMPLICIT, _EXPLICIT, _BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"

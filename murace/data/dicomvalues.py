@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from murace.data.dicomfile import pydicom, refusing
-from murace.data.header import ImageError
+from murace.data.images.header import ImageError
 
 _REGIONS = {4, 4009, 4031}  # PS3.16 context groups of anatomic regions
 _RETIRED = ("SRT", "SNM3", "99SDM")  # SNOMED RT, under the names it has had

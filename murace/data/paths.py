@@ -4,7 +4,7 @@ import re
 import unicodedata
 from pathlib import Path, PurePosixPath
 
-from murace.data.header import ImageError
+from murace.data.images.header import ImageError
 
 MAX_LENGTH = 1024
 _FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # a spreadsheet would run them; the last four are full-width

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from murace.cam import WAY, Floats, Maps, Way, flaw, over_original, probability
+from murace.data.images.views import Bytes, Views
 from murace.data.studies import Study, view_names
-from murace.data.views import Bytes, Views
 from murace.errors import UsageError, WorkspaceError
 from murace.files import sha256, sweep, write_bytes, write_json
 from murace.member import Member

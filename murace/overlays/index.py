@@ -9,8 +9,8 @@ from urllib.parse import unquote
 
 from murace.background import Ahead
 from murace.cam import Way
-from murace.data.decode import read_drawn
-from murace.data.header import ImageError
+from murace.data.images.decode import read_drawn
+from murace.data.images.header import ImageError
 from murace.errors import UsageError
 from murace.files import atomic
 from murace.overlays.folder import BEGUN, METHOD, MODEL, RECORD, SCALES, sealed_record

@@ -11,10 +11,10 @@ from murace.config import MAX_REJECTED_FRACTION, PrepareConfig, params
 from murace.data import changes, counts, duplicates, reading, rejects, split, store
 from murace.data.audit import findings as audit
 from murace.data.conflict import ConflictError
+from murace.data.images.resize import RESIZER
 from murace.data.job import Outcome
 from murace.data.listing import COLUMNS, Listing
 from murace.data.pool import cores
-from murace.data.resize import RESIZER
 from murace.data.source import read_source
 from murace.errors import DataError, UsageError
 from murace.record import Action, Plan, Wish, begin, commit, decide, forget, read, writing

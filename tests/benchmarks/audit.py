@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from murace.data import chunks, pixelfile
 from murace.data.audit import near
-from murace.data.fingerprint import perceptual_hash
+from murace.data.images.fingerprint import perceptual_hash
 from murace.watch import Watch
 from tests.benchmarks.lines import Line
 from tests.benchmarks.sources import draw

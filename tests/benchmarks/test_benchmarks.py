@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from murace.data.decode import read
+from murace.data.images.decode import read
 from tests.benchmarks import __main__, gpu_variants, prepare, startup, table, training, workers
 from tests.benchmarks.gpu_bench import DRY, Bench
 from tests.benchmarks.lines import Line

@@ -16,7 +16,7 @@ import murace.cli.app  # noqa: F401 - as any command does, before torch
 from murace import device
 from murace.config import Machine
 from murace.data.finding import Found, find_studies
-from murace.data.views import read_views
+from murace.data.images.views import read_views
 from murace.device import Place
 from murace.member import Bytes, Floats, Member
 from murace.nets import Learner, create

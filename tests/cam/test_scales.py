@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from murace.cam import METHODS, Way, activation_maps, flaw, larger, look
-from murace.data.resize import resize
+from murace.data.images.resize import resize
 from murace.device import Place
 from murace.errors import UsageError
 from murace.member import Member

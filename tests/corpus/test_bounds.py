@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from murace.data.decode import read
-from murace.data.header import ImageError
+from murace.data.images.decode import read
+from murace.data.images.header import ImageError
 from murace.workspace import Workspace
 from tests.cli.typed import environment
 from tests.corpus.bounds import forget_peak, peak
@@ -33,7 +33,7 @@ def test_all_48_cases_are_there_each_under_a_name_of_its_own() -> None:
 def test_a_bomb_costs_nothing(item: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 
-    monkeypatch.setattr("murace.data.decode.cv2.imdecode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr("murace.data.images.decode.cv2.imdecode", lambda *_: pytest.fail("decoded"))
     (tmp_path / "bomb.png").write_bytes(item.data())
     forget_peak()
     before, start = peak(), time.process_time()

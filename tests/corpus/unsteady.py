@@ -76,7 +76,7 @@ def once_open(change: Callable[[Path], object]) -> Patch:
             change(path)
         return state
 
-    return lambda monkeypatch: monkeypatch.setattr("murace.data.decode.os.fstat", looked)
+    return lambda monkeypatch: monkeypatch.setattr("murace.data.images.decode.os.fstat", looked)
 
 
 def grow(path: Path) -> None:

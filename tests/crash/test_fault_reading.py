@@ -75,8 +75,8 @@ def test_a_reading_process_is_killed_as_by_a_system_without_memory(source, tmp_p
 LIMITED = """
 import os, resource, sys
 from pathlib import Path
-from murace.data.decode import read
-from murace.data.header import ImageError
+from murace.data.images.decode import read
+from murace.data.images.header import ImageError
 from murace.errors import MachineError
 
 small, large, room = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])

@@ -12,8 +12,8 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from murace.data.decode import read
-from murace.data.resize import resize, to_eight_bits
+from murace.data.images.decode import read
+from murace.data.images.resize import resize, to_eight_bits
 from murace.opencv import cv2
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

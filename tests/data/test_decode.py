@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from murace.data.decode import read
-from murace.data.header import ImageError
-from murace.data.resize import resize
+from murace.data.images.decode import read
+from murace.data.images.header import ImageError
+from murace.data.images.resize import resize
 from murace.errors import MachineError
 from murace.opencv import cv2
 from tests.data.files import chunk, decode, exif, jpeg, picture, png, raw_png, read_grey
@@ -192,7 +192,7 @@ def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):
             file.write(b"more")
         return states[-1]
 
-    monkeypatch.setattr("murace.data.decode.os.fstat", fstat)
+    monkeypatch.setattr("murace.data.images.decode.os.fstat", fstat)
     with pytest.raises(ImageError, match="changed while it was read"):
         read_grey(path)
 
@@ -253,6 +253,6 @@ def test_of_what_the_system_refuses_only_the_files_own_is_a_reason(tmp_path, mon
     def fstat(_descriptor):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("murace.data.decode.os", SimpleNamespace(fstat=fstat))
+    monkeypatch.setattr("murace.data.images.decode.os", SimpleNamespace(fstat=fstat))
     with pytest.raises(ImageError if number == errno.EIO else OSError):
         read(path)

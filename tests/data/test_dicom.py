@@ -29,9 +29,9 @@ from pydicom.uid import (
 
 from murace.config import PrepareConfig
 from murace.data import dicomfile, dicompixels
-from murace.data.decode import read
 from murace.data.dicom import read_tags
-from murace.data.header import ImageError
+from murace.data.images.decode import read
+from murace.data.images.header import ImageError
 from murace.errors import MachineError
 from murace.opencv import cv2
 from murace.record import Wish
@@ -616,7 +616,7 @@ def run(code: str, path: Path, *, environment: dict[str, str] | None = None) -> 
 
 
 READ = (
-    "import sys; from pathlib import Path; from murace.data.decode import read; "
+    "import sys; from pathlib import Path; from murace.data.images.decode import read; "
     "print(read(Path(sys.argv[1])).grey.sum())"
 )
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from murace.data.decode import read
-from murace.data.fingerprint import VIEWS, WORDS, perceptual_hash, pixel_digest, turned, turned_hashes
+from murace.data.images.decode import read
+from murace.data.images.fingerprint import VIEWS, WORDS, perceptual_hash, pixel_digest, turned, turned_hashes
 from murace.opencv import cv2
 from tests.data.files import chunk, jpeg, picture, png, raw_png
 

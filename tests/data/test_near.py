@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from murace.data.audit import near
 from murace.data.audit.near import details, near_duplicates
-from murace.data.fingerprint import VIEWS, perceptual_hash, turned, turned_hashes
+from murace.data.images.fingerprint import VIEWS, perceptual_hash, turned, turned_hashes
 from murace.errors import Interrupted
 from murace.opencv import cv2
 from murace.watch import Watch

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from murace.data.header import ImageError
+from murace.data.images.header import ImageError
 from murace.data.paths import fault_of_path, fault_of_text, is_sidecar, locate
 
 parts = st.one_of(st.sampled_from(["..", ".", "a", "out", "in", "", "loop"]), st.text(max_size=4))

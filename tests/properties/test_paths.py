@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from murace.data.decode import read
-from murace.data.header import ImageError
+from murace.data.images.decode import read
+from murace.data.images.header import ImageError
 from murace.data.paths import fault_of_id, fault_of_path, locate, normal
 from tests.data.files import picture, png
 from tests.properties.size import holds, sizes

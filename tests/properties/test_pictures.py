@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
-from murace.data.header import MAX_PIXELS, ImageError
+from murace.data.images.header import MAX_PIXELS, ImageError
 from tests.data.files import exif, jpeg, picture, png, read_grey
 from tests.properties.size import holds, sizes
 

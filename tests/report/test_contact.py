@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from murace.data.audit.findings import COLUMNS, Kind
-from murace.data.fingerprint import WORDS
+from murace.data.images.fingerprint import WORDS
 from murace.opencv import cv2
 from murace.report import contact
 from murace.report.contact import draw_sheet

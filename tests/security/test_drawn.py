@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from murace.data import decode
-from murace.data.header import ImageError
+from murace.data.images import decode
+from murace.data.images.header import ImageError
 from tests.data.files import chunk, jpeg, picture, png, raw_png
 
 COLOUR = np.dstack([picture(0), picture(1), picture(2)])

@@ -14,8 +14,8 @@ from murace import operating
 from murace.bundle import open_bundle
 from murace.checkpoint import latest_state, load_model, load_weights, model_from, recorded_facts, save_state
 from murace.data import changes
-from murace.data.decode import read, read_drawn
-from murace.data.header import ImageError
+from murace.data.images.decode import read, read_drawn
+from murace.data.images.header import ImageError
 from murace.data.listing import Listing
 from murace.data.manifest import list_manifest
 from murace.data.predictions import read_predictions

@@ -13,8 +13,8 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from murace.data.fingerprint import BITS, VIEWS, WORDS, Floats, Hashes, View, turned, turned_hashes
-from murace.data.resize import scaled
+from murace.data.images.fingerprint import BITS, VIEWS, WORDS, Floats, Hashes, View, turned, turned_hashes
+from murace.data.images.resize import scaled
 from murace.opencv import cv2
 from murace.watch import Watch
 

@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from murace.breakdown import is_out_of_memory
-from murace.data import dicom, jpeg, png
+from murace.data import dicom
 from murace.data.dicomfile import HEAD, is_dicom
 from murace.data.display import Grey as Grey  # the type of what is read
-from murace.data.header import Header, ImageError
+from murace.data.images import jpeg, png
+from murace.data.images.header import Header, ImageError
 from murace.errors import MachineError
 from murace.opencv import cv2
 

@@ -8,7 +8,7 @@ import re
 import struct
 from collections.abc import Iterator
 
-from murace.data.header import UPRIGHT, Header, ImageError, check_size, orientation_of
+from murace.data.images.header import UPRIGHT, Header, ImageError, check_size, orientation_of
 
 SIGNATURE = b"\xff\xd8\xff"
 _END, _SCAN, _APP1 = 0xD9, 0xDA, 0xE1

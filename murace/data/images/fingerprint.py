@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from murace.data.display import Grey
-from murace.data.resize import scaled
+from murace.data.images.resize import scaled
 from murace.opencv import cv2
 
 BITS = 64

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from murace.data.decode import read
-from murace.data.header import ImageError
-from murace.data.resize import resize, to_eight_bits
+from murace.data.images.decode import read
+from murace.data.images.header import ImageError
+from murace.data.images.resize import resize, to_eight_bits
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from murace.data.header import UPRIGHT, Header, ImageError, check_size, orientation_of
+from murace.data.images.header import UPRIGHT, Header, ImageError, check_size, orientation_of
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SAMPLES = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # colour type -> samples per decoded pixel
