@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from murace.data.regions import Stated, stated_region
+from murace.data.images.dicom.regions import Stated, stated_region
 from murace.data.searching import Fault, View, search
 from murace.errors import DataError
 from murace.watch import Watch

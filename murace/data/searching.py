@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from murace.data.dicom import Tags, read_tags
+from murace.data.images.dicom.radiograph import Tags, read_tags
 from murace.data.paths import is_sidecar
 from murace.errors import DataError
 from murace.files import parse_json

@@ -28,9 +28,10 @@ from pydicom.uid import (
 )
 
 from murace.config import PrepareConfig
-from murace.data import dicomfile, dicompixels
-from murace.data.dicom import read_tags
 from murace.data.images.decode import read
+from murace.data.images.dicom import file as dicomfile
+from murace.data.images.dicom import pixels
+from murace.data.images.dicom.radiograph import read_tags
 from murace.data.images.header import ImageError
 from murace.errors import MachineError
 from murace.opencv import cv2
@@ -445,7 +446,7 @@ def test_radiographs_are_accepted(tmp_path, elements):
 
 @pytest.mark.parametrize("rows", [60_000, 19_000])
 def test_a_bomb_is_refused_before_anything_is_decoded(tmp_path, rows, monkeypatch):
-    monkeypatch.setattr(dicompixels, "read_words", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(pixels, "read_words", lambda *_: pytest.fail("decoded"))
     assert "too large" in reason(tmp_path, dicom(deep(), BitsStored=12, Rows=rows, Columns=19_000))
 
 
@@ -453,7 +454,7 @@ def test_a_bomb_is_refused_before_anything_is_decoded(tmp_path, rows, monkeypatc
 def test_the_pixels_must_be_as_many_as_declared(tmp_path, encode, monkeypatch):
     made = pydicom.dcmread(io.BytesIO(dicom(deep(), BitsStored=12, encode=encode)))
     if encode != RLELossless:
-        monkeypatch.setattr(dicompixels, "_array", lambda *_: pytest.fail("decoded"))
+        monkeypatch.setattr(pixels, "_array", lambda *_: pytest.fail("decoded"))
     for rows, columns in ((96, 80), (48, 20), (24, 40), (40, 48 + 1)):
         made.Rows, made.Columns = rows, columns
         file = io.BytesIO()
@@ -497,7 +498,7 @@ def test_a_truncated_file_is_refused(tmp_path, encode):
 
 
 def test_a_compressed_picture_without_its_end_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(dicompixels, "_array", lambda *_: pytest.fail("decoded"))  # a decoder may well be content
+    monkeypatch.setattr(pixels, "_array", lambda *_: pytest.fail("decoded"))  # a decoder may well be content
     whole = pydicom.dcmread(io.BytesIO(dicom(deep(), BitsStored=12, encode=JPEG2000Lossless)))
     frame = pydicom.encaps.get_frame(whole.PixelData, 0, number_of_frames=1)
     for length in (200, len(frame) - 20):
@@ -629,7 +630,7 @@ def test_pydicom_is_loaded_for_dicom_alone_and_warnings_are_no_errors(tmp_path):
 
 
 TAGS = (
-    "import sys; from pathlib import Path; from murace.data.dicom import read_tags; "
+    "import sys; from pathlib import Path; from murace.data.images.dicom.radiograph import read_tags; "
     "print(read_tags(Path(sys.argv[1])).regions)"
 )
 
@@ -650,7 +651,7 @@ def test_a_missing_pydicom_or_decoder_is_one_line_with_the_way_out(tmp_path, mon
     assert done.stderr.splitlines()[-1] == (
         'murace.errors.MachineError: DICOM needs pydicom: pip install "murace[dicom]"'
     )
-    monkeypatch.setitem(dicompixels._DECODERS, JPEG2000Lossless, "another")
+    monkeypatch.setitem(pixels._DECODERS, JPEG2000Lossless, "another")
     with pytest.raises(MachineError, match=r'JPEG 2000 .* needs another: pip install "murace\[dicom\]"'):
         read(write(tmp_path, dicom(deep(), encode=JPEG2000Lossless)))
 
@@ -705,7 +706,7 @@ def test_bone_is_bright_and_would_be_dark_without_the_inversion(monkeypatch):
     assert np.abs(lossless.astype(int) - lossy).mean() < 1
     sizes = [decode(REAL / name, size=256, fit="squash").astype(int) for name in ("RG3_J2KR.dcm", "RG3_J2KI.dcm")]
     assert np.abs(sizes[0] - sizes[1]).max() <= 3
-    monkeypatch.setattr("murace.data.dicomchain._is_inverse", lambda _: False)
+    monkeypatch.setattr("murace.data.images.dicom.chain._is_inverse", lambda _: False)
     assert contrast(read_grey(REAL / "RG3_J2KR.dcm")) < -100
 
 

@@ -1,9 +1,9 @@
 import pytest
 from pydicom.sr._concepts_dict import concepts
 
-from murace.data.dicom import ANATOMIC_REGION, BODY_PART, Tags
-from murace.data.dicomvalues import meaning
-from murace.data.regions import Stated, stated_region
+from murace.data.images.dicom.radiograph import ANATOMIC_REGION, BODY_PART, Tags
+from murace.data.images.dicom.regions import Stated, stated_region
+from murace.data.images.dicom.values import meaning
 
 
 def tags(*regions: tuple[str, str]) -> Tags:

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from murace.breakdown import is_out_of_memory
-from murace.data import dicom
-from murace.data.dicomfile import HEAD, is_dicom
-from murace.data.display import Grey as Grey  # the type of what is read
 from murace.data.images import jpeg, png
+from murace.data.images.dicom import radiograph
+from murace.data.images.dicom.display import Grey as Grey  # the type of what is read
+from murace.data.images.dicom.file import HEAD, is_dicom
 from murace.data.images.header import Header, ImageError
 from murace.errors import MachineError
 from murace.opencv import cv2
@@ -85,7 +85,7 @@ def read(path: Path) -> Radiograph:
     data, status = _bytes(path)
     colour = 0
     if is_dicom(data[:HEAD]):
-        grey = dicom.read_grey(data)
+        grey = radiograph.read_grey(data)
     else:
         header = _inspect(data)
         image = _pixels(header)

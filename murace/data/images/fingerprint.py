@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from murace.data.display import Grey
+from murace.data.images.dicom.display import Grey
 from murace.data.images.resize import scaled
 from murace.opencv import cv2
 

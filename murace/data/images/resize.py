@@ -5,7 +5,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from murace.data.display import Grey
+from murace.data.images.dicom.display import Grey
 from murace.opencv import cv2
 
 RESIZER = "cv2 INTER_AREA"

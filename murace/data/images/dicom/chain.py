@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from murace.data.dicomvalues import number, value, values, whole, word
-from murace.data.display import FUNCTIONS, LINEAR, Chain, Lut, Window, Words
+from murace.data.images.dicom.display import FUNCTIONS, LINEAR, Chain, Lut, Window, Words
+from murace.data.images.dicom.values import number, value, values, whole, word
 from murace.data.images.header import ImageError
 
 KEYWORDS = (

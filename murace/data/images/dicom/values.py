@@ -4,7 +4,7 @@ import importlib
 from functools import cache
 from typing import Any
 
-from murace.data.dicomfile import pydicom, refusing
+from murace.data.images.dicom.file import pydicom, refusing
 from murace.data.images.header import ImageError
 
 _REGIONS = {4, 4009, 4031}  # PS3.16 context groups of anatomic regions

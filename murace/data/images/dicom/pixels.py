@@ -8,9 +8,9 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from murace.data import dicomfile, dicomvalues
-from murace.data.codestream import size_of, unpack_rle
-from murace.data.display import Grey, Words
+from murace.data.images.dicom import file, values
+from murace.data.images.dicom.codestream import size_of, unpack_rle
+from murace.data.images.dicom.display import Grey, Words
 from murace.data.images.header import ImageError, check_size
 from murace.errors import MachineError
 
@@ -55,24 +55,24 @@ def shape_of(elements: Any) -> Shape:
     Raises:
         ImageError: incomplete, contradictory, of several frames or too large.
     """
-    frames = dicomvalues.whole(elements, "NumberOfFrames")
+    frames = values.whole(elements, "NumberOfFrames")
     if frames not in (None, 0, 1):
         raise ImageError(f"multi-frame DICOM ({frames} frames): save the one that counts as a file of its own")
     rows, columns, allocated = (_required(elements, name) for name in ("Rows", "Columns", "BitsAllocated"))
-    samples = dicomvalues.whole(elements, "SamplesPerPixel") or 1
-    stored = dicomvalues.whole(elements, "BitsStored") or allocated
-    high = dicomvalues.whole(elements, "HighBit")
+    samples = values.whole(elements, "SamplesPerPixel") or 1
+    stored = values.whole(elements, "BitsStored") or allocated
+    high = values.whole(elements, "HighBit")
     high = stored - 1 if high is None else high
     if allocated not in (8, 16) or not 2 <= stored <= allocated or not stored - 1 <= high < allocated:
         raise ImageError(f"DICOM with {stored} bits in {allocated}: 2 to 16 bits in 8 or 16 can be read")
-    photometric = dicomvalues.word(elements, "PhotometricInterpretation")
+    photometric = values.word(elements, "PhotometricInterpretation")
     if photometric == "PALETTE COLOR":
         raise ImageError("DICOM in palette colours: no plain radiograph")
     if samples != (3 if photometric in _COLOURS else 1) or (samples == 3 and (allocated, stored) != (8, 8)):
         raise ImageError("DICOM whose samples per pixel and PhotometricInterpretation cannot be read together")
     check_size(columns, rows, samples * allocated // 8)
-    words = Words(allocated, stored, high, dicomvalues.whole(elements, "PixelRepresentation") == 1)
-    return Shape(rows, columns, samples, words, photometric, dicomvalues.whole(elements, "PlanarConfiguration") or 0)
+    words = Words(allocated, stored, high, values.whole(elements, "PixelRepresentation") == 1)
+    return Shape(rows, columns, samples, words, photometric, values.whole(elements, "PlanarConfiguration") or 0)
 
 
 def read_words(elements: Any, shape: Shape) -> Grey:
@@ -82,7 +82,7 @@ def read_words(elements: Any, shape: Shape) -> Grey:
         ImageError: the pixels are missing, truncated, corrupt, or in a form that cannot be read.
         MachineError: the decoder is not installed.
     """
-    data = dicomvalues.value(elements, "PixelData")
+    data = values.value(elements, "PixelData")
     if not isinstance(data, bytes):
         raise ImageError("DICOM without pixels")
     syntax = str(elements.file_meta.get("TransferSyntaxUID", ""))
@@ -91,7 +91,7 @@ def read_words(elements: Any, shape: Shape) -> Grey:
     if syntax in _NATIVE:
         return _native(data, shape, is_big=syntax == _BIG)
     if syntax != _RLE and syntax not in _DECODERS:
-        raise ImageError(f"DICOM in a transfer syntax that cannot be read: {dicomvalues.name_of(syntax)}")
+        raise ImageError(f"DICOM in a transfer syntax that cannot be read: {values.name_of(syntax)}")
     frame = b"".join(list(_fragments(data))[1:])  # the first item is a table of offsets
     if syntax == _RLE:
         return _from_rle(frame, shape)
@@ -99,7 +99,7 @@ def read_words(elements: Any, shape: Shape) -> Grey:
 
 
 def _required(elements: Any, keyword: str) -> int:
-    found = dicomvalues.whole(elements, keyword)
+    found = values.whole(elements, keyword)
     if found is None:
         raise ImageError(f"damaged DICOM: {keyword} is missing")
     return found
@@ -141,18 +141,18 @@ def _decoded(frame: bytes, shape: Shape, syntax: str) -> Grey:
         raise ImageError(f"damaged DICOM: its compressed picture has {size.bits} bits in {shape.words.allocated}")
     if syntax == _EXTENDED and size.bits != 8:
         raise ImageError("DICOM in JPEG Extended of 12 bits, which cannot be read: save it as JPEG Lossless")
-    encapsulate = dicomfile.pydicom().encaps.encapsulate
+    encapsulate = file.pydicom().encaps.encapsulate
     return _array(encapsulate([frame], has_bot=False), shape, syntax)
 
 
 def _array(data: bytes, shape: Shape, syntax: str) -> Grey:
     """Decode through pydicom with what was checked, never with what else the file says."""
-    decoder = dicomfile.pydicom().pixels.get_decoder(syntax)
+    decoder = file.pydicom().pixels.get_decoder(syntax)
     plugin = _DECODERS.get(syntax, "")
     if plugin and plugin not in decoder.available_plugins:
-        raise MachineError(f"DICOM in {dicomvalues.name_of(syntax)} needs {plugin}: {dicomfile.INSTALL}")
+        raise MachineError(f"DICOM in {values.name_of(syntax)} needs {plugin}: {file.INSTALL}")
     words = shape.words
-    with dicomfile.refusing(_CORRUPT):
+    with file.refusing(_CORRUPT):
         array, meta = decoder.as_array(
             data,
             index=0,
@@ -182,8 +182,8 @@ def _in_rgb(array: npt.NDArray[np.uint8], shape: Shape, photometric: str = "") -
     photometric = photometric or shape.photometric
     if photometric == "RGB":
         return array
-    convert = dicomfile.pydicom().pixels.processing.convert_color_space
-    with dicomfile.refusing("DICOM in colours that cannot be read"):
+    convert = file.pydicom().pixels.processing.convert_color_space
+    with file.refusing("DICOM in colours that cannot be read"):
         return cast(Grey, convert(array, photometric, "RGB"))
 
 

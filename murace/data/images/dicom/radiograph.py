@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from murace.data import dicomchain, dicomfile, dicompixels, dicomvalues
-from murace.data.dicomchain import chain_of
-from murace.data.dicomvalues import text, value, values, word
-from murace.data.display import Grey, display
+from murace.data.images.dicom import chain as dicomchain
+from murace.data.images.dicom import file as dicomfile
+from murace.data.images.dicom import pixels
+from murace.data.images.dicom import values as dicomvalues
+from murace.data.images.dicom.chain import chain_of
+from murace.data.images.dicom.display import Grey, display
+from murace.data.images.dicom.values import text, value, values, word
 from murace.data.images.header import ImageError
 from murace.opencv import cv2
 
@@ -25,7 +28,7 @@ _PROCESSING, _SECONDARY = _STORAGE + "1.1.1", _STORAGE + "7"
 _RADIOGRAPHY = ("CR", "DX", "RG", "DR", "XR")
 _READ = (
     "SpecificCharacterSet", "SOPClassUID", "Modality", "PresentationIntentType", "BurnedInAnnotation",
-    *dicomchain.KEYWORDS, *dicompixels.KEYWORDS,
+    *dicomchain.KEYWORDS, *pixels.KEYWORDS,
 )  # fmt: skip
 _TAGS = ("SpecificCharacterSet", ANATOMIC_REGION, "PatientID", BODY_PART, "StudyInstanceUID")
 
@@ -56,9 +59,9 @@ def read_grey(data: bytes) -> Grey:
     if not len(elements):  # pydicom gives nothing of a file that ends within an element
         raise ImageError("damaged DICOM: it ends too early")
     _check_kind(elements)
-    shape = dicompixels.shape_of(elements)
+    shape = pixels.shape_of(elements)
     chain = chain_of(elements, shape.words)
-    picture = dicompixels.read_words(elements, shape)
+    picture = pixels.read_words(elements, shape)
     if shape.samples == 3:
         return cast(Grey, cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
     return display(picture, chain)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from murace.data.dicom import Tags
+from murace.data.images.dicom.radiograph import Tags
 
 
 @dataclass(frozen=True)
