@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from murace.data.chunknotes import file_state
 from murace.data.images.header import ImageError
-from murace.data.job import Outcome
+from murace.data.ingest.job import Outcome
+from murace.data.ingest.notes import file_state
 from murace.data.listing import Listing
 from murace.data.paths import locate
 from murace.data.store import read_frame

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 import pandas as pd
 
 from murace.data.conflict import COLUMNS
-from murace.data.job import Outcome
+from murace.data.ingest.job import Outcome
 from murace.data.listing import NO_IMAGE, Listing
 
 

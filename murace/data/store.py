@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from murace.breakdown import refuse_machine_error
-from murace.data import pixelfile
+from murace.data.ingest import pixelfile
 from murace.errors import WorkspaceError
 from murace.files import PRIVATE, PUBLIC, write_text
 

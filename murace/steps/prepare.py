@@ -8,13 +8,14 @@ from typing import Any
 import pandas as pd
 
 from murace.config import MAX_REJECTED_FRACTION, PrepareConfig, params
-from murace.data import changes, counts, duplicates, reading, rejects, split, store
+from murace.data import changes, counts, duplicates, rejects, split, store
 from murace.data.audit import findings as audit
 from murace.data.conflict import ConflictError
 from murace.data.images.resize import RESIZER
-from murace.data.job import Outcome
+from murace.data.ingest import read_all
+from murace.data.ingest.job import Outcome
+from murace.data.ingest.pool import cores
 from murace.data.listing import COLUMNS, Listing
-from murace.data.pool import cores
 from murace.data.source import read_source
 from murace.errors import DataError, UsageError
 from murace.record import Action, Plan, Wish, begin, commit, decide, forget, read, writing
@@ -109,14 +110,14 @@ def _prepare(
     listing: Listing, place: PrepareFolder, config: PrepareConfig, operation: Operation, afresh: bool, watch: Watch
 ) -> None:
     about = {"source": listing.digest, "size": config.size, "fit": config.fit}
-    scratch = reading.Scratch(place.partial, place.pixels, about)
+    scratch = read_all.Scratch(place.partial, place.pixels, about)
     if afresh:
         forget(place.folder, place.partial)
-    request = reading.Request(listing.root, listing.images["path"].tolist(), config.size, config.fit)
-    reading.require_space(request, scratch)
+    request = read_all.Request(listing.root, listing.images["path"].tolist(), config.size, config.fit)
+    read_all.require_space(request, scratch)
     begin(place.folder, STEP, params(config), {"source": listing.digest})
     try:
-        outcomes = reading.read_all(request, scratch, jobs=operation.jobs or cores(), watch=watch)
+        outcomes = read_all.read_all(request, scratch, jobs=operation.jobs or cores(), watch=watch)
         rejected = rejects.tabulate(listing, outcomes)
         store.write_frame(place.rejected, rejected, private=True)
         _refuse(len(rejected), listing.listed, place, operation.accept_rejects)
@@ -129,7 +130,7 @@ def _prepare(
         if isinstance(error, ConflictError):
             raise _listed(error, pd.concat([error.table, rejected]), place) from None
         raise
-    reading.place(scratch, images["position"].tolist())
+    read_all.place(scratch, images["position"].tolist())
     found = audit.find(images, images[audit.PRINTS], store.open_pixels(place.pixels), fit=config.fit, watch=watch)
     findings = audit.count(found, rejects.empty_studies(listing, set(images["study"])))
     store.write_frame(place.index, _index(images, listing), private=True)

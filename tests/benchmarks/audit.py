@@ -16,9 +16,9 @@ from unittest import mock
 import numpy as np
 import numpy.typing as npt
 
-from murace.data import chunks, pixelfile
 from murace.data.audit import near
 from murace.data.images.fingerprint import perceptual_hash
+from murace.data.ingest import chunks, pixelfile
 from murace.watch import Watch
 from tests.benchmarks.lines import Line
 from tests.benchmarks.sources import draw

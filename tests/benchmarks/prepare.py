@@ -15,7 +15,7 @@ from dataclasses import replace
 from hashlib import sha512
 from pathlib import Path
 
-from murace.data.pool import ENVIRONMENT
+from murace.data.ingest.pool import ENVIRONMENT
 from tests.benchmarks import table
 from tests.benchmarks.lines import Line
 from tests.benchmarks.serve import Round

@@ -79,7 +79,7 @@ def prepare(source: Path, work: Path, jobs: int) -> None:
 
 def share(folder: Path, files: list[Path]) -> float:
     """Of the processor time of reading, the fraction inside OpenCV's decoder and its resizing."""
-    from murace.data import chunks, pixelfile
+    from murace.data.ingest import chunks, pixelfile
     from murace.opencv import cv2
 
     inside = 0.0
@@ -138,7 +138,7 @@ def _peak(process: str) -> float:
     except OSError:  # it has just ended
         return 0.0
     found = [float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")]
-    return found[0] if found and b"murace.data.worker" in command else 0.0
+    return found[0] if found and b"murace.data.ingest.worker" in command else 0.0
 
 
 if __name__ == "__main__":

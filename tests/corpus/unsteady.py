@@ -92,15 +92,15 @@ def touch(path: Path) -> None:
 
 def once_listed(change: Callable[[], object]) -> Patch:
     """Something happens after the source has been listed and before its files are read."""
-    from murace.data import reading
+    from murace.data.ingest import read_all
 
-    create = reading.pixelfile.create
+    create = read_all.pixelfile.create
 
     def created(*given: Any) -> None:
         create(*given)
         change()
 
-    return lambda monkeypatch: monkeypatch.setattr(reading.pixelfile, "create", created)
+    return lambda monkeypatch: monkeypatch.setattr(read_all.pixelfile, "create", created)
 
 
 def odd(folder: Path) -> Any:

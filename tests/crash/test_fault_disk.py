@@ -56,7 +56,7 @@ CASES = {
         same=("new/prepare/pixels.npy", "new/prepare/index.csv", "new/prepare/counts.csv"),
         most=40,
         needs=(),
-        more={"murace.data.chunks.CHUNK_IMAGES": 15},
+        more={"murace.data.ingest.chunks.CHUNK_IMAGES": 15},
     ),
     "train": Case(
         ("train", "--arch", "convnet", *NARROW, "--epochs", 2, "--seed", 1, "--batch-size", 8, *HERE),

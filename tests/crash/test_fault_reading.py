@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from murace.data import chunks, pool
+from murace.data.ingest import chunks, pool
 from murace.opencv import cv2
 from tests.cli.typed import done, environment, error_lines, typed
 from tests.crash.faultdisk import VARIABLE

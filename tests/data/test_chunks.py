@@ -6,10 +6,10 @@ from queue import SimpleQueue
 
 import pytest
 
-from murace.data import pixelfile, pool, reading, worker
-from murace.data.chunknotes import finished, note_path, settle
-from murace.data.chunks import array, cut, read_chunk, run_chunk
-from murace.data.job import Chunk, Job, Outcome
+from murace.data.ingest import pixelfile, pool, read_all, worker
+from murace.data.ingest.chunks import array, cut, read_chunk, run_chunk
+from murace.data.ingest.job import Chunk, Job, Outcome
+from murace.data.ingest.notes import finished, note_path, settle
 from murace.errors import MachineError
 from murace.opencv import cv2
 from murace.seal import read_sealed, write_sealed
@@ -122,9 +122,9 @@ def test_after_pixels_could_not_be_written_no_chunk_is_noted(job, monkeypatch, c
 
 
 def test_answers_that_come_in_pieces_or_together_are_all_taken():
-    reading, writing = os.pipe()
+    read_all, writing = os.pipe()
     process = pool._Worker.__new__(pool._Worker)
-    process.chunks, process.unread, process.answers = pool.deque(), b"", os.fdopen(reading, "rb")
+    process.chunks, process.unread, process.answers = pool.deque(), b"", os.fdopen(read_all, "rb")
     process.chunks.extend(given := [Chunk(number, number, ("a.png",)) for number in range(3)])
     answer = b'{"outcomes": [{"reason": "missing"}]}\n'
     taken = []
@@ -155,14 +155,14 @@ def test_a_reading_process_tells_the_machines_fault_from_a_bug(error, key, told,
 
 def test_the_room_of_an_array_that_is_not_written_yet_is_not_taken(tmp_path, monkeypatch):
     """Its file is as long as it will be from the start, and empty: a run that goes on asks for the rest."""
-    request = reading.Request(tmp_path, [f"{number}.png" for number in range(100)], 256, "squash")
-    scratch = reading.Scratch(tmp_path / "partial", tmp_path / "pixels.npy", {})
+    request = read_all.Request(tmp_path, [f"{number}.png" for number in range(100)], 256, "squash")
+    scratch = read_all.Scratch(tmp_path / "partial", tmp_path / "pixels.npy", {})
     scratch.folder.mkdir()
     pixelfile.create(scratch.pixels, 100, 256)
     monkeypatch.setattr("murace.disk.free_space", lambda _: 3_000_000)
     with pytest.raises(MachineError, match=r"the images need 6\.[0-9] MB in \S+ and 3\.0 MB are free"):
-        reading.require_space(request, scratch)
+        read_all.require_space(request, scratch)
     with scratch.pixels.open("r+b") as file:
         file.write(bytes(range(256)) * 16 * 1024)
         os.fsync(file.fileno())
-    reading.require_space(request, scratch)
+    read_all.require_space(request, scratch)

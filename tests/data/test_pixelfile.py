@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from murace.data import pixelfile
+from murace.data.ingest import pixelfile
 
 
 @pytest.fixture

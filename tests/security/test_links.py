@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from murace.data import pixelfile
-from murace.data.chunks import Job, array
+from murace.data.ingest import pixelfile
+from murace.data.ingest.chunks import Job, array
 from murace.errors import MachineError
 from murace.openformat import folder
 from murace.record import writing

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save
 
 from murace.checkpoint import latest_state, load_model, load_weights, save_model, save_state
-from murace.data import pixelfile
+from murace.data.ingest import pixelfile
 from murace.data.store import open_pixels, read_frame, read_index
 from murace.errors import WorkspaceError
 from murace.files import sha256

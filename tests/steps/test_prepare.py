@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 from murace.config import PrepareConfig
-from murace.data import chunks, store
+from murace.data import store
+from murace.data.ingest import chunks
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
 from murace.record import Wish
 from murace.steps.prepare import Operation, Prepared, run
@@ -476,7 +477,7 @@ def readers(folder: Path) -> list[Path]:
 
 def _has_open(process: Path, folder: Path) -> bool:
     try:
-        if b"murace.data.worker" not in (process / "cmdline").read_bytes():
+        if b"murace.data.ingest.worker" not in (process / "cmdline").read_bytes():
             return False
         return any(str(folder) in str(link.readlink()) for link in (process / "fd").iterdir())
     except OSError:  # it has just ended
@@ -490,7 +491,7 @@ def test_ctrl_c_at_the_terminal_reaches_only_the_parent(mura, root, monkeypatch)
     class Terminal(Listener):
         def check(self):
             for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
-                if b"murace.data.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                if b"murace.data.ingest.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
                     groups.add(os.getpgid(int(child)))
 
     prepare(mura, root, Terminal(), jobs=2)
@@ -514,9 +515,9 @@ def test_a_dead_reading_process_is_an_error_of_the_machine(mura, root, monkeypat
 def test_a_full_disk_is_one_line_and_the_run_can_be_finished(mura, root, jobs, monkeypatch):
     monkeypatch.setattr(chunks, "CHUNK_IMAGES", 7)
     with monkeypatch.context() as patch:
-        patch.setattr("murace.data.pixelfile.create", lambda *_: None)
-        patch.setattr("murace.data.reading.Scratch.pixels", Path("/dev/full"))
-        patch.setattr("murace.data.pixelfile.offset_of", lambda _: 0)
+        patch.setattr("murace.data.ingest.pixelfile.create", lambda *_: None)
+        patch.setattr("murace.data.ingest.read_all.Scratch.pixels", Path("/dev/full"))
+        patch.setattr("murace.data.ingest.pixelfile.offset_of", lambda _: 0)
         with pytest.raises(MachineError, match="disk full"):
             prepare(mura, root, jobs=jobs)
     assert prepare(mura, root).images == 64
@@ -538,7 +539,7 @@ def test_impossible_wishes_are_usage_errors(settings):
 
 def test_preparing_never_loads_torch():
     """It would take half a gigabyte of the memory that this step may use."""
-    code = "import sys; import murace.steps.prepare, murace.data.worker; sys.exit('torch' in sys.modules)"
+    code = "import sys; import murace.steps.prepare, murace.data.ingest.worker; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

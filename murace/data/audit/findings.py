@@ -12,7 +12,7 @@ import pandas as pd
 
 from murace.data.audit.near import near_duplicates
 from murace.data.images.resize import unpadded
-from murace.data.job import DARK, FLAT
+from murace.data.ingest.job import DARK, FLAT
 from murace.data.store import Pixels
 from murace.vocabulary import Split
 from murace.watch import Watch

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from murace.data import pixelfile
-from murace.data.chunknotes import finished
-from murace.data.chunks import cut
-from murace.data.job import Chunk, Job, Outcome
-from murace.data.pool import run_chunks
+from murace.data.ingest import pixelfile
+from murace.data.ingest.chunks import cut
+from murace.data.ingest.job import Chunk, Job, Outcome
+from murace.data.ingest.notes import finished
+from murace.data.ingest.pool import run_chunks
 from murace.disk import disk_error
 from murace.disk import require_space as require_free
 from murace.errors import WorkspaceError

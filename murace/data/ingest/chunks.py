@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from murace.data.chunknotes import file_state, settle
 from murace.data.images.decode import Grey, read
 from murace.data.images.fingerprint import perceptual_hash, pixel_digest
 from murace.data.images.header import ImageError
 from murace.data.images.resize import resize, unpadded
-from murace.data.job import DARK, FLAT, Chunk, Job, Outcome, Portion
+from murace.data.ingest.job import DARK, FLAT, Chunk, Job, Outcome, Portion
+from murace.data.ingest.notes import file_state, settle
 from murace.data.paths import locate
 from murace.disk import disk_error
 

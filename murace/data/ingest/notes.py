@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from murace.data.job import Chunk, Job, Outcome, Portion
+from murace.data.ingest.job import Chunk, Job, Outcome, Portion
 from murace.disk import disk_error
 from murace.errors import WorkspaceError
 from murace.files import PRIVATE

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 
 from murace.breakdown import machine_error
-from murace.data.chunknotes import settle
-from murace.data.chunks import array, read_chunk
-from murace.data.job import Chunk, Job, Portion
+from murace.data.ingest.chunks import array, read_chunk
+from murace.data.ingest.job import Chunk, Job, Portion
+from murace.data.ingest.notes import settle
 from murace.errors import MachineError
 
 _Done = SimpleQueue[tuple[Chunk, Portion] | None]

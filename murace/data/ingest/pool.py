@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import murace
-from murace.data.chunks import chunk_length, run_chunk
-from murace.data.job import Chunk, Job, Outcome
+from murace.data.ingest.chunks import chunk_length, run_chunk
+from murace.data.ingest.job import Chunk, Job, Outcome
 from murace.errors import MachineError
 from murace.watch import Watch
 
@@ -88,7 +88,7 @@ class _Worker:
         package = str(Path(murace.__file__).parent.parent)
         path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "murace.data.worker"],
+            [sys.executable, "-P", "-m", "murace.data.ingest.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # libpng writes its own complaints there; ours come as answers
