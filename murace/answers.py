@@ -10,7 +10,7 @@ import torch
 
 from murace import device
 from murace.checkpoint import load_model
-from murace.data.batches import Images
+from murace.data.loading.batches import Images
 from murace.data.store import open_pixels, read_frame, read_index
 from murace.ensemble import combine
 from murace.errors import DamagedError, WorkspaceError

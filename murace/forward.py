@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from murace.data.batches import Images, Rows, sweep
+from murace.data.loading.batches import Images, Rows, sweep
 from murace.device import Place
 from murace.watch import Watch
 from murace.world import World, current

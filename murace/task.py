@@ -14,7 +14,7 @@ import torch
 from murace import device, session
 from murace.checkpoint import load_model, recorded_facts, save_model
 from murace.config import Machine, Recipe, params, recipe_from
-from murace.data.batches import Images
+from murace.data.loading.batches import Images
 from murace.data.store import IDS, open_pixels, read_index, write_frame
 from murace.errors import UsageError, WorkspaceError
 from murace.files import digest_of

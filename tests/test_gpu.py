@@ -11,8 +11,8 @@ import torch
 
 from murace.cam import activation_maps
 from murace.config import Machine, Recipe, TrainConfig
-from murace.data.augment import augment, draw
-from murace.data.batches import Images
+from murace.data.loading.augment import augment, draw
+from murace.data.loading.batches import Images
 from murace.device import Place, choose, resolve_precision
 from murace.errors import Interrupted, MachineError
 from murace.fit.step import Stepper
@@ -56,7 +56,7 @@ def test_resident_and_streamed_images_are_the_same(monkeypatch: pytest.MonkeyPat
     pixels = np.random.default_rng(0).integers(0, 255, (9, 8, 8), dtype=np.uint8)
     rows = np.array([1, 4, 7, 8])
     resident = Images(pixels, rows, CUDA)
-    monkeypatch.setattr("murace.data.batches._fits", lambda num_bytes, device: False)
+    monkeypatch.setattr("murace.data.loading.batches._fits", lambda num_bytes, device: False)
     streamed = Images(pixels, rows, CUDA)
     assert resident.resident is not None
     assert streamed.resident is None
@@ -124,7 +124,7 @@ def test_training_from_the_memory_map_gives_the_numbers_of_resident_images(
     prepared: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resident = history_of(prepared, tiny_config("resnet", **STILL))
-    monkeypatch.setattr("murace.data.batches._fits", lambda num_bytes, device: False)
+    monkeypatch.setattr("murace.data.loading.batches._fits", lambda num_bytes, device: False)
     streamed = history_of(prepared, tiny_config("resnet", **STILL))
     assert np.allclose(resident["train_loss"], streamed["train_loss"], rtol=1e-3)
 

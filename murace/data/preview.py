@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from murace.data.augment import augment, draw
+from murace.data.loading.augment import augment, draw
 from murace.data.store import Pixels
 from murace.files import write_bytes
 from murace.opencv import cv2

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from murace.breakdown import is_out_of_memory
-from murace.data.augment import augment
+from murace.data.loading.augment import augment
 from murace.device import Place
 from murace.errors import MachineError
 from murace.fit.setting import Setting, Training

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from murace.config import Recipe
-from murace.data.batches import Images, Rows, num_steps
+from murace.data.loading.batches import Images, Rows, num_steps
 from murace.device import Place
 from murace.fit.batchnorm import unite
 from murace.loss import image_weights

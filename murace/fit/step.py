@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from murace.data.augment import augment
-from murace.data.batches import order
-from murace.data.stream import read_ahead
+from murace.data.loading.augment import augment
+from murace.data.loading.batches import order
+from murace.data.loading.stream import read_ahead
 from murace.errors import MachineError
 from murace.fit.setting import Setting, Training
 from murace.loss import weighted_cross_entropy

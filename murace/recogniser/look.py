@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from murace.config import RECOGNISER_IMAGES
-from murace.data.batches import sweep
+from murace.data.loading.batches import sweep
 from murace.data.store import Pixels
 from murace.errors import WorkspaceError
 from murace.member import Member

@@ -8,7 +8,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from murace.data.batches import Images
+from murace.data.loading.batches import Images
 from murace.data.store import open_pixels
 from murace.device import Place
 
@@ -72,7 +72,7 @@ def streamed(count: int, size: int, device: torch.device) -> Images:
     folder = tempfile.TemporaryDirectory()
     path = Path(folder.name) / "pixels.npy"
     np.save(path, np.random.default_rng(0).integers(0, 256, (count, size, size), dtype=np.uint8))
-    with mock.patch("murace.data.batches._fits", return_value=False):
+    with mock.patch("murace.data.loading.batches._fits", return_value=False):
         images = Images(open_pixels(path), np.arange(count), device)
     images.folder = folder  # type: ignore[attr-defined] # lives as long as they do
     return images

@@ -17,7 +17,7 @@ from murace import device
 from murace.answers import ask_all
 from murace.checkpoint import load_model
 from murace.config import Machine
-from murace.data.batches import Images
+from murace.data.loading.batches import Images
 from murace.data.store import open_pixels
 from murace.ensemble import PAIR, combine
 from murace.forward import Probabilities, logits_of, probabilities

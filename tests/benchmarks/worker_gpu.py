@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from murace.config import Recipe
-from murace.data.batches import Images
+from murace.data.loading.batches import Images
 from murace.fit import Part, Setting, fit, start
 from murace.forward import logits_of
 from murace.nets import create

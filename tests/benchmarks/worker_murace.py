@@ -35,7 +35,7 @@ def prepare(spec: Spec) -> tuple[Work, dict[str, object]]:
 def _training(spec: Spec, place):  # type: ignore[no-untyped-def]
     """A round is an epoch of `steps` steps; its time is the training part's, as the history says it."""
     from murace.config import Recipe
-    from murace.data.batches import Images
+    from murace.data.loading.batches import Images
     from murace.data.store import open_pixels
     from murace.fit import Part, Setting, fit, start
     from murace.nets import count_parameters, create
@@ -65,8 +65,8 @@ def _gathering(spec: Spec, cpu) -> Work:  # type: ignore[no-untyped-def]
     """A round is `steps` batches, read and augmented."""
     import torch
 
-    from murace.data.augment import augment
-    from murace.data.batches import Images
+    from murace.data.loading.augment import augment
+    from murace.data.loading.batches import Images
     from murace.data.store import open_pixels
 
     pixels = open_pixels(spec["pixels"])

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from murace.checkpoint import latest_state
 from murace.config import Recipe
-from murace.data.batches import Images
+from murace.data.loading.batches import Images
 from murace.device import Place
 from murace.errors import Interrupted
 from murace.fit import Part, Setting

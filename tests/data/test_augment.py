@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchvision.transforms import InterpolationMode, v2
 
-from murace.data.augment import MAX_DEGREES, augment, draw, matrices, uniform
+from murace.data.loading.augment import MAX_DEGREES, augment, draw, matrices, uniform
 
 ROWS = torch.arange(90_000)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from murace.data.batches import Images, num_steps, order, sweep
+from murace.data.loading.batches import Images, num_steps, order, sweep
 from murace.errors import DataError
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from murace.data.augment import augment
+from murace.data.loading.augment import augment
 from murace.data.preview import MARGIN, TILE, choose, draw_preview
 from tests.data.files import read_grey
 

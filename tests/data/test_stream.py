@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from murace.data.batches import Images
-from murace.data.stream import DEPTH, read_ahead
+from murace.data.loading.batches import Images
+from murace.data.loading.stream import DEPTH, read_ahead
 
 CPU = torch.device("cpu")
 PIXELS = np.random.default_rng(0).integers(0, 255, (50, 6, 6), dtype=np.uint8)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from murace.config import Recipe
-from murace.data.batches import Images
+from murace.data.loading.batches import Images
 from murace.device import Place, free_memory
 from murace.errors import MachineError
 from murace.fit import Part, Setting

@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 
 from murace.checkpoint import load_model
 from murace.config import CalibrateConfig
-from murace.data.batches import Images
+from murace.data.loading.batches import Images
 from murace.data.store import open_pixels, read_index
 from murace.device import Place
 from murace.errors import UsageError, WorkspaceError

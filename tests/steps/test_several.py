@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from murace.config import EvaluateConfig, Machine
-from murace.data.batches import order
+from murace.data.loading.batches import order
 from murace.data.store import read_frame
 from murace.errors import Interrupted, MachineError, PeerLostError, UsageError
 from murace.record import State, Wish, examine, read

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from murace.data.loading.stream import read_ahead
 from murace.data.store import Pixels
-from murace.data.stream import read_ahead
 from murace.errors import DataError
 
 FREE_SHARE = 0.6  # of the GPU's free memory that images may take; the nets need the rest

@@ -1,0 +1,1 @@
+"""Batches of images for a net: loading, streaming, augmentation."""
