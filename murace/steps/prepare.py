@@ -8,15 +8,16 @@ from typing import Any
 import pandas as pd
 
 from murace.config import MAX_REJECTED_FRACTION, PrepareConfig, params
-from murace.data import changes, counts, duplicates, rejects, split, store
+from murace.data import store
 from murace.data.audit import findings as audit
-from murace.data.conflict import ConflictError
 from murace.data.images.resize import RESIZER
 from murace.data.ingest import read_all
 from murace.data.ingest.job import Outcome
 from murace.data.ingest.pool import cores
-from murace.data.listing import COLUMNS, Listing
-from murace.data.source import read_source
+from murace.data.sources import changes, counts, duplicates, rejects, split
+from murace.data.sources.conflict import ConflictError
+from murace.data.sources.listing import COLUMNS, Listing
+from murace.data.sources.source import read_source
 from murace.errors import DataError, UsageError
 from murace.record import Action, Plan, Wish, begin, commit, decide, forget, read, writing
 from murace.vocabulary import Split

@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from murace.data.source import read_source
+from murace.data.sources.source import read_source
 from murace.errors import DataError
 from tests.data.files import make_manifest, make_mura, picture, png
 

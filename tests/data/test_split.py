@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from murace.data.split import assign
+from murace.data.sources.split import assign
 from murace.vocabulary import Split
 
 quick = settings(max_examples=50, deadline=None)

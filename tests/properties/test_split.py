@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 from hypothesis import strategies as st
 
-from murace.data.duplicates import unite
-from murace.data.split import assign
+from murace.data.sources.duplicates import unite
+from murace.data.sources.split import assign
 from murace.vocabulary import Split
 from tests.properties.size import holds, sizes
 

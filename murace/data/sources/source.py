@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from murace.data.listing import Listing
-from murace.data.manifest import list_manifest
-from murace.data.mura import CSV_NAMES, list_mura
+from murace.data.sources.listing import Listing
+from murace.data.sources.manifest import list_manifest
+from murace.data.sources.mura import CSV_NAMES, list_mura
 from murace.errors import DataError
 
 

@@ -5,9 +5,9 @@ from collections.abc import Collection, Sequence
 
 import pandas as pd
 
-from murace.data.conflict import COLUMNS
 from murace.data.ingest.job import Outcome
-from murace.data.listing import NO_IMAGE, Listing
+from murace.data.sources.conflict import COLUMNS
+from murace.data.sources.listing import NO_IMAGE, Listing
 
 
 def tabulate(listing: Listing, outcomes: Sequence[Outcome]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from murace.data.conflict import ConflictError
+from murace.data.sources.conflict import ConflictError
 from murace.data.table import few
 
 
