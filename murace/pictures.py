@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from murace.cam import activation_maps
 from murace.checkpoint import load_model
 from murace.data.preview import draw_figure
 from murace.data.store import open_pixels, read_index
 from murace.errors import UsageError
+from murace.explain.cam import activation_maps
 from murace.metrics.scores import THRESHOLD
 from murace.metrics.table import by_study
 from murace.nets import Learner

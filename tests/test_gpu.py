@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 import torch
 
-from murace.cam import activation_maps
 from murace.config import Machine, Recipe, TrainConfig
 from murace.data.loading.augment import augment, draw
 from murace.data.loading.batches import Images
 from murace.device import Place, choose, resolve_precision
 from murace.errors import Interrupted, MachineError
+from murace.explain.cam import activation_maps
 from murace.fit.step import Stepper
 from murace.forward import logits_of
 from murace.nets import create

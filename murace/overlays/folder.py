@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from murace.cam import WAY, Floats, Maps, Way, flaw, over_original, probability
 from murace.data.images.views import Bytes, Views
 from murace.data.studies import Study, view_names
 from murace.errors import UsageError, WorkspaceError
+from murace.explain.cam import WAY, Floats, Maps, Way, flaw, over_original, probability
 from murace.files import sha256, sweep, write_bytes, write_json
 from murace.member import Member
 from murace.metrics.scores import THRESHOLD

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from murace.background import Ahead, Behind
-from murace.cam import WAY, Bytes, Way, larger, look
 from murace.data.images.header import ImageError
 from murace.data.images.views import Views, read_views
 from murace.data.studies import Study
+from murace.explain.cam import WAY, Bytes, Way, larger, look
 from murace.member import Member
 from murace.nets import Learner
 from murace.overlays.folder import Answer, draw, drawn_before

@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from murace.background import Ahead
-from murace.cam import Way
 from murace.data.images.decode import read_drawn
 from murace.data.images.header import ImageError
 from murace.errors import UsageError
+from murace.explain.cam import Way
 from murace.files import atomic
 from murace.overlays.folder import BEGUN, METHOD, MODEL, RECORD, SCALES, sealed_record
 from murace.report.gallery import GENERATOR, Entry, View, gallery_page, ranked

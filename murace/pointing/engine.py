@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from murace.background import Ahead
-from murace.cam import WAY, Maps, Way, flaw, grid_over_original, look
 from murace.config import Bootstrap
+from murace.explain.cam import WAY, Maps, Way, flaw, grid_over_original, look
 from murace.member import Member
 from murace.metrics.localisation import THRESHOLDS, centre_prior, chance, energy, overlaps, pointing
 from murace.nets import Learner

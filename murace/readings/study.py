@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from murace.cam import probability
+from murace.explain.cam import probability
 from murace.member import Floats, Member
 from murace.metrics.temperature import apply_temperature
 from murace.nets import Learner

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from murace import device
-from murace.cam import Way
 from murace.config import Machine
 from murace.data.finding import Found, find_studies
 from murace.data.studies import placed
 from murace.errors import DataError, MuraceError, UsageError
+from murace.explain.cam import Way
 from murace.overlays import (
     INDEX,
     RECORD,

@@ -6,11 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from murace import device
-from murace.cam import Way
 from murace.config import Bootstrap, Machine
 from murace.data.boxes import Matched, match, read_boxes
 from murace.data.store import read_index
 from murace.errors import DataError
+from murace.explain.cam import Way
 from murace.panel import WorkspacePanel
 from murace.pointing import check, findings_of
 from murace.watch import Watch

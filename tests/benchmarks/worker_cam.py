@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 import murace.cli.app  # noqa: F401 - threads wait as in any command
-from murace.cam import activation_maps
 from murace.config import Machine
 from murace.device import set_threads
+from murace.explain.cam import activation_maps
 from murace.nets import create
 from murace.nets.learner import Learner
 from murace.report.overlay import upsample

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from murace.cam import activation_maps, probability
 from murace.errors import UsageError
+from murace.explain.cam import activation_maps, probability
 from murace.nets import create
 from murace.vocabulary import LEARNERS
 

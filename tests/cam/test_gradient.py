@@ -4,7 +4,7 @@ import torch
 from captum.attr import LayerGradCam
 from torch import Tensor, nn
 
-from murace.cam import activation_maps, grad_cam, grad_cam_plus
+from murace.explain.cam import activation_maps, grad_cam, grad_cam_plus
 from murace.nets import Learner, create
 from murace.vocabulary import LEARNERS
 

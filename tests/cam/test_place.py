@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from murace.cam import grid_over_original, over_original
+from murace.explain.cam import grid_over_original, over_original
 
 
 def test_a_padded_map_is_cut_back_to_the_original() -> None:

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from murace.cam import METHODS, Way, activation_maps, flaw, larger, look
 from murace.data.images.resize import resize
 from murace.device import Place
 from murace.errors import UsageError
+from murace.explain.cam import METHODS, Way, activation_maps, flaw, larger, look
 from murace.member import Member
 from murace.nets import Learner, create
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from murace.cam import Way
 from murace.config import Bootstrap, CalibrateConfig, EvaluateConfig, PredictConfig, PrepareConfig
+from murace.explain.cam import Way
 from murace.opencv import cv2
 from murace.record import Wish
 from murace.seal import read_sealed

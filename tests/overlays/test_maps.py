@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from murace.cam import Way
 from murace.data.studies import Study
 from murace.device import Place
+from murace.explain.cam import Way
 from murace.member import Member
 from murace.nets import Learner
 from murace.opencv import cv2
@@ -99,7 +99,7 @@ def test_a_map_that_is_not_finite_is_said_to_be_so(tmp_path: Path, monkeypatch: 
         maps[1, 3, 3] = 5.0
         return maps, np.zeros(len(images))
 
-    monkeypatch.setitem(__import__("murace.cam", fromlist=["METHODS"]).METHODS, "cam", broken)
+    monkeypatch.setitem(__import__("murace.explain.cam", fromlist=["METHODS"]).METHODS, "cam", broken)
     one = study(tmp_path)
     draw([one], Tiny())
     assert [view["map"] for view in record(one)["views"]] == ["not finite", "drawn"]

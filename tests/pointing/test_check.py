@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from murace.cam import Way
 from murace.config import Bootstrap
 from murace.data.boxes import NUMBERS, match, read_boxes
 from murace.device import Place
 from murace.errors import Interrupted, UsageError
+from murace.explain.cam import Way
 from murace.files import sha256
 from murace.member import Member
 from murace.nets import Learner

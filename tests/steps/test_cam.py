@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import pytest
 
-from murace.cam import Way
-from murace.cam.way import METHODS
 from murace.config import Machine
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
+from murace.explain.cam import Way
+from murace.explain.cam.method import METHODS
 from murace.member import AT_ONCE, Member
 from murace.overlays import gallery
 from murace.record import writing

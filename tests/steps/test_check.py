@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from murace.cam import Way
 from murace.config import Bootstrap
 from murace.data.store import read_index
 from murace.errors import DataError, WorkspaceError
+from murace.explain.cam import Way
 from murace.steps import check
 from murace.watch import Watch
 from murace.workspace import Workspace

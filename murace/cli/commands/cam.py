@@ -14,8 +14,8 @@ from murace.vocabulary import METHODS
 if TYPE_CHECKING:
     import pandas as pd
 
-    from murace.cam import Way
     from murace.cli.display.columns import Columns
+    from murace.explain.cam import Way
     from murace.workspace import Workspace
 
 Paths = Annotated[
@@ -67,7 +67,7 @@ def cam(
             )
         if check is not None and (group or force):
             raise UsageError("--check looks at the workspace's test images: it takes neither --group nor --force")
-        from murace.cam import Way
+        from murace.explain.cam import Way
         from murace.workspace import Workspace
 
         way = Way.of(method, scales)

@@ -110,7 +110,7 @@ def _chain(voice: Voice, folder: Path, space: "Workspace", machine: Machine, see
 
 def _draw(voice: Voice, folder: Path, space: "Workspace", machine: Machine) -> Path:
     """The maps of a few abnormal test studies, each of another region."""
-    from murace.cam import Way
+    from murace.explain.cam import Way
     from murace.steps import cam
 
     overlays = folder / "overlays"

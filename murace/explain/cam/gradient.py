@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from murace.cam.arrays import Floats, Maps
+from murace.explain.cam.maps import Floats, Maps
 from murace.nets import Learner
 
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from murace.cam.arrays import Floats, Maps
-from murace.cam.gradient import score_gradient
+from murace.explain.cam.gradient import score_gradient
+from murace.explain.cam.maps import Floats, Maps
 from murace.nets import Learner
 
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from murace.cam.activation import NO_MAP, activation_maps
-from murace.cam.arrays import Method
-from murace.cam.gradient import grad_cam
-from murace.cam.gradient_plus import grad_cam_plus
 from murace.errors import UsageError
+from murace.explain.cam.activation import NO_MAP, activation_maps
+from murace.explain.cam.gradient import grad_cam
+from murace.explain.cam.gradient_plus import grad_cam_plus
+from murace.explain.cam.maps import Method
 from murace.vocabulary import closest
 
 METHODS: dict[str, Method] = {"cam": activation_maps, "gradcam": grad_cam, "gradcam++": grad_cam_plus}

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from murace.cam.arrays import Floats, Maps
 from murace.errors import UsageError
+from murace.explain.cam.maps import Floats, Maps
 from murace.nets import Learner
 
 NO_MAP = "a net with --head fc has no class activation map; train with --head gap to draw one"

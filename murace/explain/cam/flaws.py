@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from murace.cam.arrays import Maps
+from murace.explain.cam.maps import Maps
 
 FLAT = 1e-3  # logits, or shares of the maximum: an eight-thousandth of the scale that maps are drawn on
 

@@ -6,9 +6,9 @@ from functools import partial
 
 import numpy as np
 
-from murace.cam.arrays import Bytes, Floats, Maps
-from murace.cam.way import METHODS, Way
 from murace.data.images.resize import resize
+from murace.explain.cam.maps import Bytes, Floats, Maps
+from murace.explain.cam.method import METHODS, Way
 from murace.member import Member
 from murace.nets import Learner
 from murace.opencv import cv2

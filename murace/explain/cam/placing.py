@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from murace.cam.arrays import Maps
+from murace.explain.cam.maps import Maps
 from murace.opencv import cv2
 
 GRID = 256  # cells along the square's side

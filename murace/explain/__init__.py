@@ -1,0 +1,1 @@
+"""Explanations: class activation maps, overlays, and the pointing game."""
