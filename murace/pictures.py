@@ -14,13 +14,13 @@ from murace.data.preview import draw_figure
 from murace.data.store import open_pixels, read_index
 from murace.errors import UsageError
 from murace.explain.cam import activation_maps
+from murace.explain.overlays.triptych import triptych
 from murace.metrics.scores import THRESHOLD
 from murace.metrics.table import by_study
 from murace.nets import Learner
 from murace.opencv import cv2
 from murace.record import Record, read
 from murace.report.contents import Picture
-from murace.report.overlay import triptych
 from murace.vocabulary import CALIBRATED
 from murace.workspace import Workspace
 

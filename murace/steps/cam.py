@@ -9,10 +9,9 @@ from typing import Any
 from murace import device
 from murace.config import Machine
 from murace.data.finding import Found, find_studies
-from murace.data.studies import placed
 from murace.errors import DataError, MuraceError, UsageError
 from murace.explain.cam import Way
-from murace.overlays import (
+from murace.explain.overlays import (
     INDEX,
     RECORD,
     draw_all,
@@ -23,6 +22,7 @@ from murace.overlays import (
     refuse_foreign_index,
     write_index,
 )
+from murace.explain.overlays.folders import placed
 from murace.panel import Panel, WorkspacePanel
 from murace.readings import Assigned, Wanted, assign_groups, require_group, wanted
 from murace.record import writing

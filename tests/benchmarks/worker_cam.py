@@ -16,9 +16,9 @@ import murace.cli.app  # noqa: F401 - threads wait as in any command
 from murace.config import Machine
 from murace.device import set_threads
 from murace.explain.cam import activation_maps
+from murace.explain.overlays.triptych import upsample
 from murace.nets import create
 from murace.nets.learner import Learner
-from murace.report.overlay import upsample
 from tests.benchmarks.serve import Spec, Work, serve
 
 Maps = Callable[[Tensor], np.ndarray]

@@ -11,7 +11,7 @@ import pytest
 from murace.answers import _kept
 from murace.checkpoint import latest_state
 from murace.errors import Interrupted, MuraceError
-from murace.overlays.folder import sealed_record
+from murace.explain.overlays.folder import sealed_record
 from murace.readings import kept
 from murace.record import Wish, begun, read, require
 from murace.steps import train

@@ -10,8 +10,8 @@ import pytest
 
 from murace.data import finding
 from murace.data.finding import Found
-from murace.data.studies import view_names
 from murace.errors import DataError, Interrupted
+from murace.explain.overlays.folders import view_names
 from murace.watch import Watch
 from tests.data import files
 

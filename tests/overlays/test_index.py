@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from murace.errors import Interrupted, UsageError
+from murace.explain.overlays.index import drawn_folders, refuse_foreign_index, write_index
+from murace.explain.overlays.triptych import triptych
 from murace.opencv import cv2
-from murace.overlays.index import drawn_folders, refuse_foreign_index, write_index
-from murace.report.overlay import triptych
 from murace.seal import read_sealed, write_sealed
 from murace.vocabulary import DISCLAIMER
 from murace.watch import Watch

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from murace.data.studies import Study
 from murace.device import Place
 from murace.explain.cam import Way
+from murace.explain.overlays import Drawn, draw_all
+from murace.explain.overlays.folders import Study
 from murace.member import Member
 from murace.nets import Learner
 from murace.opencv import cv2
-from murace.overlays import Drawn, draw_all
 from murace.watch import Watch
 
 

@@ -7,11 +7,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from murace.explain.overlays.gallery import Entry, View, gallery_page, ranked
+from murace.explain.overlays.thumbnail import SIDE, Thumbnail, thumbnail, thumbnail_of
+from murace.explain.overlays.triptych import colours, triptych
 from murace.opencv import cv2
-from murace.report.gallery import Entry, View, gallery_page, ranked
-from murace.report.overlay import colours, triptych
 from murace.report.sheet import panels_on
-from murace.report.thumbnail import SIDE, Thumbnail, thumbnail, thumbnail_of
 from murace.vocabulary import DISCLAIMER
 from tests.report.reading import text
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from murace.report.overlay import (
+from murace.explain.overlays.triptych import (
     LIMIT,
     OPACITY,
     RAMP,

@@ -1,6 +1,6 @@
 import numpy as np
 
-from murace.report.overlay import triptych, without_map
+from murace.explain.overlays.triptych import triptych, without_map
 from murace.report.sentence import BACKGROUND, written
 
 

@@ -17,8 +17,8 @@ from murace.config import Machine
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
 from murace.explain.cam import Way
 from murace.explain.cam.method import METHODS
+from murace.explain.overlays import draw
 from murace.member import AT_ONCE, Member
-from murace.overlays import gallery
 from murace.record import writing
 from murace.steps import cam
 from murace.watch import Bar, Watch
@@ -285,7 +285,7 @@ def test_answers_and_pictures_do_not_depend_on_what_else_is_in_the_batch(
     given = several(tmp_path, 1, 2, 3, 1, 1, 2, 3)
     together = run(finished, *given, out=tmp_path / "together", machine=Machine(gpu="cpu", threads=3))
     alone = [run(finished, path, out=tmp_path / "alone")[0] for path in given]
-    monkeypatch.setattr(gallery, "WEIGHT", 0)  # no radiograph more in memory than must be
+    monkeypatch.setattr(draw, "WEIGHT", 0)  # no radiograph more in memory than must be
     reverse = run(finished, *given[::-1], out=tmp_path / "reverse")[::-1]
     for one, *others in zip(alone, together, reverse, strict=True):
         for other in others:

@@ -12,10 +12,10 @@ from murace.data.images.decode import read_drawn
 from murace.data.images.header import ImageError
 from murace.errors import UsageError
 from murace.explain.cam import Way
+from murace.explain.overlays.folder import BEGUN, METHOD, MODEL, RECORD, SCALES, sealed_record
+from murace.explain.overlays.gallery import GENERATOR, Entry, View, gallery_page, ranked
+from murace.explain.overlays.thumbnail import Thumbnail, thumbnail_of
 from murace.files import atomic
-from murace.overlays.folder import BEGUN, METHOD, MODEL, RECORD, SCALES, sealed_record
-from murace.report.gallery import GENERATOR, Entry, View, gallery_page, ranked
-from murace.report.thumbnail import Thumbnail, thumbnail_of
 from murace.vocabulary import is_group
 from murace.watch import Bar, Watch
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from murace.data.images.views import Bytes, Views
-from murace.data.studies import Study, view_names
 from murace.errors import UsageError, WorkspaceError
 from murace.explain.cam import WAY, Floats, Maps, Way, flaw, over_original, probability
+from murace.explain.overlays.folders import Study, view_names
+from murace.explain.overlays.triptych import LIMIT, triptych, without_map
 from murace.files import sha256, sweep, write_bytes, write_json
 from murace.member import Member
 from murace.metrics.scores import THRESHOLD
 from murace.opencv import cv2
-from murace.report.overlay import LIMIT, triptych, without_map
 from murace.seal import read_sealed, write_sealed
 from murace.vocabulary import DISCLAIMER
 

@@ -12,9 +12,9 @@ from urllib.parse import quote
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from murace.explain.overlays.thumbnail import Thumbnail
+from murace.explain.overlays.triptych import LIMIT, colours
 from murace.report.formats import model_name, signed
-from murace.report.overlay import LIMIT, colours
-from murace.report.thumbnail import Thumbnail
 from murace.vocabulary import DISCLAIMER
 
 GENERATOR = "murace cam"

@@ -15,11 +15,11 @@ import numpy as np
 from murace.background import Ahead, Behind
 from murace.data.images.header import ImageError
 from murace.data.images.views import Views, read_views
-from murace.data.studies import Study
 from murace.explain.cam import WAY, Bytes, Way, larger, look
+from murace.explain.overlays.folder import Answer, draw, drawn_before
+from murace.explain.overlays.folders import Study
 from murace.member import Member
 from murace.nets import Learner
-from murace.overlays.folder import Answer, draw, drawn_before
 from murace.watch import Bar, Watch
 
 WEIGHT = 256 * 2**20  # bytes of radiographs read ahead; as many in a batch, and as many again waiting to be drawn

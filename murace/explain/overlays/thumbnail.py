@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from murace.explain.overlays.triptych import BACKGROUND, TITLES, Bytes
 from murace.opencv import cv2
-from murace.report.overlay import BACKGROUND, TITLES, Bytes
 from murace.report.sheet import panels_on
 
 SIDE = 192  # pixels, of either picture at most

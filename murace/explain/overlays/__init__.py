@@ -3,9 +3,9 @@
 Pictures, maps and paths come in; nothing here knows a workspace.
 """
 
-from murace.overlays.folder import RECORD, drawn_before, refuse_foreign
-from murace.overlays.gallery import Drawn, draw_all
-from murace.overlays.index import INDEX, drawn_folders, is_index_of, refuse_foreign_index, write_index
+from murace.explain.overlays.draw import Drawn, draw_all
+from murace.explain.overlays.folder import RECORD, drawn_before, refuse_foreign
+from murace.explain.overlays.index import INDEX, drawn_folders, is_index_of, refuse_foreign_index, write_index
 
 __all__ = [
     "INDEX",
