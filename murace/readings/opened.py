@@ -9,10 +9,10 @@ from functools import partial
 import numpy as np
 
 from murace.background import Ahead
-from murace.data.finding import Found
 from murace.data.images.decode import read
 from murace.data.images.header import ImageError
 from murace.data.images.resize import resize
+from murace.data.studies.find import Found
 from murace.member import Bytes
 from murace.watch import Watch
 

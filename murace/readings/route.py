@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from murace.data.finding import Found
+from murace.data.studies.find import Found
 from murace.errors import UsageError
 from murace.member import Bytes
 from murace.nets import Learner

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from murace.data.finding import harmless, shown
+from murace.data.studies.find import harmless, shown
 from murace.readings.study import Reading
 
 STUDY_COLUMNS = (

@@ -8,7 +8,7 @@ from typing import Any
 
 from murace import device
 from murace.config import Machine
-from murace.data.finding import Found, find_studies
+from murace.data.studies.find import Found, find_studies
 from murace.errors import DataError, MuraceError, UsageError
 from murace.explain.cam import Way
 from murace.explain.overlays import (

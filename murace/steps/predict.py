@@ -10,8 +10,8 @@ import pandas as pd
 
 from murace import device
 from murace.config import Machine, PredictConfig, params
-from murace.data.finding import Found, find_studies
 from murace.data.store import read_frame, write_frame
+from murace.data.studies.find import Found, find_studies
 from murace.errors import UsageError
 from murace.files import digest_of, sweep_beside
 from murace.panel import FilePanel, Panel, WorkspacePanel

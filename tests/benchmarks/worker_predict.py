@@ -15,8 +15,8 @@ from torch import Tensor
 import murace.cli.app  # noqa: F401 - as any command does, before torch
 from murace import device
 from murace.config import Machine
-from murace.data.finding import Found, find_studies
 from murace.data.images.views import read_views
+from murace.data.studies.find import Found, find_studies
 from murace.device import Place
 from murace.member import Bytes, Floats, Member
 from murace.nets import Learner, create

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from murace.data import finding
-from murace.data.finding import Found
+from murace.data.studies import find
+from murace.data.studies.find import Found
 from murace.errors import DataError, Interrupted
 from murace.explain.overlays.folders import view_names
 from murace.watch import Watch
@@ -19,7 +19,7 @@ FIRST, SECOND = "1.2.3.4", "1.2.3.5"
 
 
 def find_studies(paths: list[Path], skip: Path | None = None) -> list[Found]:
-    return finding.find_studies(paths, skip=skip, watch=Watch())
+    return find.find_studies(paths, skip=skip, watch=Watch())
 
 
 def png(path: Path) -> Path:
@@ -175,7 +175,7 @@ def test_an_interruption_is_heard_while_folders_are_searched(tmp_path: Path) -> 
     watch = Watch()
     watch.signum = signal.SIGINT
     with pytest.raises(Interrupted):
-        finding.find_studies([tmp_path], watch=watch)
+        find.find_studies([tmp_path], watch=watch)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from murace.data.finding import find_studies
+from murace.data.studies.find import find_studies
 from murace.errors import UsageError
 from murace.member import Member
 from murace.readings import Reading, read_studies, require_group, wanted

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from murace.data.finding import Found, harmless
-from murace.data.searching import MURA_PLACE
+from murace.data.studies.find import Found, harmless
+from murace.data.studies.search import MURA_PLACE
 from murace.errors import UsageError
 
 LONGEST = 150  # bytes of a file's name; the temporary one beside it is longer, and 255 is what disks take

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from murace.data.images.dicom.regions import Stated, stated_region
-from murace.data.searching import Fault, View, search
+from murace.data.studies.search import Fault, View, search
 from murace.errors import DataError
 from murace.watch import Watch
 

@@ -1,0 +1,1 @@
+"""Finding the studies in files and folders."""
