@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from murace.data.boxes import NUMBERS, orientation_of, upright_shares
 from murace.data.images.header import ImageError
 from murace.data.images.views import read_views
-from murace.data.paths import locate
+from murace.data.tables.boxes import NUMBERS, orientation_of, upright_shares
+from murace.data.tables.paths import locate
 from murace.explain.cam import Way, larger
 from murace.member import Member
 

@@ -7,8 +7,8 @@ import pandas as pd
 
 from murace import device
 from murace.config import Bootstrap, Machine
-from murace.data.boxes import Matched, match, read_boxes
 from murace.data.store import read_index
+from murace.data.tables.boxes import Matched, match, read_boxes
 from murace.errors import DataError
 from murace.explain.cam import Way
 from murace.panel import WorkspacePanel

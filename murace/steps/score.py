@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from murace.config import Bootstrap
-from murace.data.predictions import Predictions, read_predictions
+from murace.data.tables.predictions import Predictions, read_predictions
 from murace.metrics.analysis import Analysis, analyse
 from murace.metrics.slices import small_notes
 from murace.watch import Watch

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from murace.data.boxes import COLUMNS, match, orientation_of, read_boxes, upright_shares
 from murace.data.images.header import ImageError
+from murace.data.tables.boxes import COLUMNS, match, orientation_of, read_boxes, upright_shares
 from murace.errors import DataError
 from murace.sample.layout import TRUTH
 from tests.data.files import chunk, exif, jpeg, png, read_grey

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from murace.data.images.header import ImageError
-from murace.data.paths import fault_of_path, fault_of_text, is_sidecar, locate
+from murace.data.tables.paths import fault_of_path, fault_of_text, is_sidecar, locate
 
 parts = st.one_of(st.sampled_from(["..", ".", "a", "out", "in", "", "loop"]), st.text(max_size=4))
 

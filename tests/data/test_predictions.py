@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from murace.data.predictions import Predictions, read_predictions
+from murace.data.tables.predictions import Predictions, read_predictions
 from murace.errors import DataError, UsageError
 
 HEADER = "path,patient,study,group,label,mine,theirs\n"
@@ -159,7 +159,7 @@ def test_blank_lines_and_quoted_ids_are_counted_as_lines(path: Path) -> None:
 
 
 def test_an_endless_file_is_refused_before_it_fills_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("murace.data.table.MAX_FILE", 1 << 20)
+    monkeypatch.setattr("murace.data.tables.table.MAX_FILE", 1 << 20)
     (tmp_path / "p.csv").write_text("label,mine\n" + "1,0.5\n" * 200_000)
     with pytest.raises(DataError, match="too large for a csv file: more than 1 MiB"):
         read_predictions(tmp_path / "p.csv")

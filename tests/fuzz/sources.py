@@ -8,9 +8,9 @@ import numpy as np
 from murace.data.images.decode import read
 from murace.data.images.header import MAX_PIXELS, ImageError
 from murace.data.images.resize import resize
-from murace.data.paths import fault_of_path, locate
 from murace.data.sources.manifest import list_manifest
 from murace.data.sources.mura import CSV_NAMES, list_mura
+from murace.data.tables.paths import fault_of_path, locate
 from murace.errors import DataError, MachineError
 from tests.corpus.images import PICTURES
 from tests.data.files import dicom, exif, jpeg, picture, png

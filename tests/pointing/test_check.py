@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from murace.config import Bootstrap
-from murace.data.boxes import NUMBERS, match, read_boxes
+from murace.data.tables.boxes import NUMBERS, match, read_boxes
 from murace.device import Place
 from murace.errors import Interrupted, UsageError
 from murace.explain.cam import Way

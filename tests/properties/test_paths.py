@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from murace.data.images.decode import read
 from murace.data.images.header import ImageError
-from murace.data.paths import fault_of_id, fault_of_path, locate, normal
+from murace.data.tables.paths import fault_of_id, fault_of_path, locate, normal
 from tests.data.files import picture, png
 from tests.properties.size import holds, sizes
 

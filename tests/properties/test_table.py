@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from murace.data.cells import fault_of_label
-from murace.data.table import read_table
+from murace.data.tables.cells import fault_of_label
+from murace.data.tables.table import read_table
 from murace.errors import DataError
 from tests.properties.size import holds, sizes
 

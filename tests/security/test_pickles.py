@@ -15,11 +15,11 @@ from murace.bundle import open_bundle
 from murace.checkpoint import latest_state, load_model, load_weights, model_from, recorded_facts, save_state
 from murace.data.images.decode import read, read_drawn
 from murace.data.images.header import ImageError
-from murace.data.predictions import read_predictions
 from murace.data.sources import changes
 from murace.data.sources.listing import Listing
 from murace.data.sources.manifest import list_manifest
 from murace.data.store import open_pixels, read_frame, read_index
+from murace.data.tables.predictions import read_predictions
 from murace.errors import DataError, WorkspaceError
 from murace.files import read_json, sha256
 from murace.readings.journal import kept

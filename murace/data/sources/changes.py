@@ -8,9 +8,9 @@ import pandas as pd
 from murace.data.images.header import ImageError
 from murace.data.ingest.job import Outcome
 from murace.data.ingest.notes import file_state
-from murace.data.paths import locate
 from murace.data.sources.listing import Listing
 from murace.data.store import read_frame
+from murace.data.tables.paths import locate
 from murace.files import sha256
 
 COLUMNS = ["path", "length", "modified", "sha256"]

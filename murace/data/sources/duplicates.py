@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from murace.data.sources.conflict import ConflictError
-from murace.data.table import few
+from murace.data.tables.table import few
 
 
 def unite(patients: Iterable[str], digests: Iterable[str]) -> dict[str, str]:

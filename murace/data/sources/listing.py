@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from murace.data.sources.conflict import ConflictError
-from murace.data.table import few
+from murace.data.tables.table import few
 from murace.errors import DataError
 from murace.files import digest_of
 from murace.vocabulary import Split

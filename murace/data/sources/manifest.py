@@ -6,11 +6,11 @@ import pandas as pd
 
 from murace.config import TEST_FRACTION, VALIDATION_FRACTION
 from murace.data import store
-from murace.data.cells import fault_of_group, fault_of_label
-from murace.data.paths import fault_of_id, fault_of_path, fault_of_text, is_sidecar, normal
 from murace.data.sources import listing
 from murace.data.sources.listing import Listing, settle
-from murace.data.table import Table, ascii_safe, few, read_table, refuse
+from murace.data.tables.cells import fault_of_group, fault_of_label
+from murace.data.tables.paths import fault_of_id, fault_of_path, fault_of_text, is_sidecar, normal
+from murace.data.tables.table import Table, ascii_safe, few, read_table, refuse
 from murace.errors import DataError
 from murace.vocabulary import CALIBRATED, LEARNERS, RESCALED, RESNET_DENSENET, Split, closest
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from murace.config import VALIDATION_FRACTION
-from murace.data.paths import fault_of_path, is_sidecar
 from murace.data.sources.listing import COLUMNS, NO_IMAGE, Listing, settle
-from murace.data.table import Table, few, read_table, refuse
+from murace.data.tables.paths import fault_of_path, is_sidecar
+from murace.data.tables.table import Table, few, read_table, refuse
 from murace.errors import DataError
 from murace.vocabulary import Split, is_group
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from murace.data.images.dicom.radiograph import Tags, read_tags
-from murace.data.paths import is_sidecar
+from murace.data.tables.paths import is_sidecar
 from murace.errors import DataError
 from murace.files import parse_json
 from murace.watch import Watch

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from murace.data.cells import check
 from murace.data.images import jpeg, png
 from murace.data.images.header import UPRIGHT, ImageError
-from murace.data.paths import fault_of_path, normal
-from murace.data.table import few, read_table
+from murace.data.tables.cells import check
+from murace.data.tables.paths import fault_of_path, normal
+from murace.data.tables.table import few, read_table
 from murace.errors import DataError
 from murace.vocabulary import Split
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from murace.data.table import refuse
+from murace.data.tables.table import refuse
 from murace.vocabulary import is_group
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from murace.data.paths import fault_of_id
-from murace.data.table import Table, few
+from murace.data.tables.paths import fault_of_id
+from murace.data.tables.table import Table, few
 from murace.errors import DataError, UsageError
 from murace.vocabulary import RESCALED, closest
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from murace.data.cells import check, fault_of_group, fault_of_label, fault_of_pixels, pairs
-from murace.data.paths import fault_of_id, fault_of_value, normal
-from murace.data.roles import SIZES, Roles, assign
-from murace.data.table import ascii_safe, few, read_table, refuse
+from murace.data.tables.cells import check, fault_of_group, fault_of_label, fault_of_pixels, pairs
+from murace.data.tables.paths import fault_of_id, fault_of_value, normal
+from murace.data.tables.roles import SIZES, Roles, assign
+from murace.data.tables.table import ascii_safe, few, read_table, refuse
 from murace.errors import DataError
 
 ONE_GROUP = "all"

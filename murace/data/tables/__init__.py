@@ -1,0 +1,1 @@
+"""The csv tables: reading, checking, writing."""
