@@ -11,8 +11,8 @@ from murace.data.store import read_index
 from murace.data.tables.boxes import Matched, match, read_boxes
 from murace.errors import DataError
 from murace.explain.cam import Way
+from murace.explain.pointing import check, findings_of
 from murace.panel import WorkspacePanel
-from murace.pointing import check, findings_of
 from murace.watch import Watch
 from murace.workspace import Workspace
 
@@ -21,7 +21,7 @@ MEANING = {"flat": "they count as pointing blindly", "not finite": "they count a
 
 @dataclass(frozen=True)
 class Pointed:
-    """What was found: the table (`murace.pointing.COLUMNS`), how many images it is about, and what to say with it."""
+    """What was found: the table (`murace.explain.pointing.COLUMNS`), how many images it is about, and what to say with it."""
 
     table: pd.DataFrame
     thresholds: dict[str, float]

@@ -16,11 +16,11 @@ from murace.data.tables.boxes import NUMBERS, match, read_boxes
 from murace.device import Place
 from murace.errors import Interrupted, UsageError
 from murace.explain.cam import Way
+from murace.explain.pointing import CENTRE, CHANCE, COLUMNS, RANDOM, Checked, Finding, check, findings_of
 from murace.files import sha256
 from murace.member import Member
 from murace.nets import Learner
 from murace.opencv import cv2
-from murace.pointing import CENTRE, CHANCE, COLUMNS, RANDOM, Checked, Finding, check, findings_of
 from murace.watch import Bar, Watch
 
 FEW = Bootstrap(resamples=100)

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
+from murace.explain.pointing.randomised import randomised
 from murace.nets import create
-from murace.pointing.randomised import randomised
 from murace.vocabulary import LEARNERS
 
 

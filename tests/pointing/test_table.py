@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from murace.config import Bootstrap
+from murace.explain.pointing.table import IOU, POINTING, Measured, tabulate
 from murace.metrics.localisation import THRESHOLDS
-from murace.pointing.table import IOU, POINTING, Measured, tabulate
 
 
 def measured(patients: list[str], values: list[float], groups: list[str] | None = None) -> Measured:

@@ -10,12 +10,12 @@ import pandas as pd
 from murace.background import Ahead
 from murace.config import Bootstrap
 from murace.explain.cam import WAY, Maps, Way, flaw, grid_over_original, look
+from murace.explain.pointing.finding import Finding, Floats, Opened, open_finding
+from murace.explain.pointing.randomised import randomised
+from murace.explain.pointing.table import CENTRE, CHANCE, ENERGY, EXACT, IOU, POINTING, RANDOM, Measured, tabulate
 from murace.member import Member
 from murace.metrics.localisation import THRESHOLDS, centre_prior, chance, energy, overlaps, pointing
 from murace.nets import Learner
-from murace.pointing.finding import Finding, Floats, Opened, open_finding
-from murace.pointing.randomised import randomised
-from murace.pointing.table import CENTRE, CHANCE, ENERGY, EXACT, IOU, POINTING, RANDOM, Measured, tabulate
 from murace.watch import Watch
 
 WEIGHT = 128 * 2**20  # bytes of prepared pictures read ahead
@@ -24,7 +24,7 @@ MOST_THREADS = 8
 
 @dataclass(frozen=True)
 class Checked:
-    """The table (`murace.pointing.COLUMNS`), and what must be said with it.
+    """The table (`murace.explain.pointing.COLUMNS`), and what must be said with it.
 
     `thresholds`: of the IoU, per source; `bad`: images that could not be used, as (path, reason); `flawed`: how many
     of the trained nets' maps were flat or not finite: they count as pointing blindly, or nowhere.
