@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from murace.ensemble import combine, models_of, route
+from murace.inference.combine import combine, models_of, route
 
 IMAGES = pd.DataFrame({"group": ["b", "a", "b", "a"]})
 

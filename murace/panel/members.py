@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
+from murace.inference.readout import Readout
 from murace.member import Member
-from murace.operating import Readout
 from murace.recogniser import Recogniser
 
 SYNTHETIC = "The ensemble was trained on synthetic pictures (drawings): what it says of radiographs means nothing."

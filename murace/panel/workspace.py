@@ -5,15 +5,15 @@ from functools import cached_property, partial
 
 import torch
 
-from murace import operating
 from murace.chain import require_choice, require_evaluation, require_step
 from murace.checkpoint import load_model
 from murace.commands import command
 from murace.device import Place
 from murace.errors import WorkspaceError
 from murace.files import digest_of
+from murace.inference import readout as operating
+from murace.inference.readout import Readout
 from murace.member import Member
-from murace.operating import Readout
 from murace.panel.members import caveats
 from murace.recogniser import Recogniser, load_group_model
 from murace.record import Record

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from murace import device, operating
+from murace import device
 from murace.answers import Answers, ask_all, help_asking, known_answers
 from murace.chain import require_pixels
 from murace.config import EvaluateConfig, Machine, params
 from murace.data.store import COLUMNS, IDS, read_frame, read_index, write_frame
 from murace.errors import UsageError
 from murace.files import write_bytes, write_text
+from murace.inference import readout as operating
 from murace.lineup import Lineup, require_lineup, validation
 from murace.metrics.analysis import Analysis, analyse
 from murace.metrics.decisions import operating_table

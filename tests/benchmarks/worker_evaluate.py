@@ -19,8 +19,8 @@ from murace.checkpoint import load_model
 from murace.config import Machine
 from murace.data.loading.batches import Images
 from murace.data.store import open_pixels
-from murace.ensemble import PAIR, combine
 from murace.forward import Probabilities, logits_of, probabilities
+from murace.inference.combine import PAIR, combine
 from murace.vocabulary import LEARNERS
 from murace.watch import Watch
 from murace.workspace import Workspace

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from murace.device import Place
+from murace.inference.readout import Readout
 from murace.member import Bytes, Floats, Member
 from murace.nets import Learner, create
-from murace.operating import Readout
 from murace.recogniser import Recognition
 
 SIZE = 64

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import torch
 
-from murace import operating
 from murace.bundle import open_bundle
 from murace.checkpoint import latest_state, load_model, load_weights, model_from, recorded_facts, save_state
 from murace.data.images.decode import read, read_drawn
@@ -22,6 +21,7 @@ from murace.data.store import open_pixels, read_frame, read_index
 from murace.data.tables.predictions import read_predictions
 from murace.errors import DataError, WorkspaceError
 from murace.files import read_json, sha256
+from murace.inference import readout
 from murace.readings.journal import kept
 from murace.recogniser import load_group_model
 from murace.record import begun
@@ -89,7 +89,7 @@ GATES: dict[str, Callable[[Path], Any]] = {
     "begun.json": step_of("begun.json", begun),
     "sealed": read_sealed,
     "roster": read_roster,
-    "operating": lambda path: operating.load(path, {"calibrated": {}}),
+    "operating": lambda path: readout.load(path, {"calibrated": {}}),
     "JSON": read_json,
     "recogniser": load_group_model,
     "index": read_index,

@@ -19,11 +19,12 @@ import pandas as pd
 import pytest
 import torch
 
-from murace import device, operating
+from murace import device
 from murace.config import params
 from murace.data.store import IDS, read_index, write_frame
 from murace.device import Place
 from murace.files import digest_of, write_bytes, write_json
+from murace.inference import readout
 from murace.metrics.table import by_study
 from murace.record import OPERATIONAL
 from murace.seal import read_sealed, write_sealed
@@ -211,7 +212,7 @@ def instead() -> Iterator[None]:
         patch.setattr(evaluate, "_publish", published)
         for module in ("steps.evaluate", "summary"):
             patch.setattr(f"murace.{module}.flow", flowed)
-        patch.setattr(operating, "load", None)  # nothing here may need it
+        patch.setattr(readout, "load", None)  # nothing here may need it
         patch.setattr(device, "set_threads", lambda machine, recorded=None: 1)
         patch.setattr("os.fsync", lambda descriptor: None)
         patch.setattr(note, "_versions", lambda: versions)

@@ -1,0 +1,1 @@
+"""Inference: trained nets asked about studies, combined into an ensemble."""
