@@ -7,12 +7,21 @@ from typing import Any, TypeVar
 
 import torch
 
-from murace.bundle import OPERATING, RECOGNISER, ROSTER, Bundle, Net, open_bundle, weights_of, weights_of_learner
 from murace.checkpoint import model_from
 from murace.device import Place
 from murace.errors import WorkspaceError
 from murace.files import parse_json
 from murace.inference import readout as operating
+from murace.inference.bundle import (
+    OPERATING,
+    RECOGNISER,
+    ROSTER,
+    Bundle,
+    Net,
+    open_bundle,
+    weights_of,
+    weights_of_learner,
+)
 from murace.inference.readout import Readout
 from murace.member import Member
 from murace.nets import Learner

@@ -10,14 +10,26 @@ import numpy as np
 import pandas as pd
 import torch
 
-from murace import __version__, bundle, device, openformat
-from murace.bundle import CARD, OPERATING, RECOGNISER, ROSTER, Data, File, Manifest, Net, weights_of, weights_of_learner
+from murace import __version__, device, openformat
 from murace.chain import require_evaluation, require_step
 from murace.config import Machine
 from murace.data.store import open_pixels, read_index
 from murace.errors import UsageError, WorkspaceError
 from murace.files import sha256, sweep_beside
+from murace.inference import bundle
 from murace.inference import readout as operating
+from murace.inference.bundle import (
+    CARD,
+    OPERATING,
+    RECOGNISER,
+    ROSTER,
+    Data,
+    File,
+    Manifest,
+    Net,
+    weights_of,
+    weights_of_learner,
+)
 from murace.member import Bytes
 from murace.panel import WorkspacePanel
 from murace.record import Record

@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from murace.bundle import File, Manifest, open_bundle
 from murace.checkpoint import weights
 from murace.errors import WorkspaceError
+from murace.inference.bundle import File, Manifest, open_bundle
 from murace.nets import create
 from murace.panel import FilePanel, WorkspacePanel
 from murace.steps import export

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from murace import bundle
-from murace.bundle import layout, open_bundle, reading
 from murace.errors import WorkspaceError
+from murace.inference import bundle
+from murace.inference.bundle import layout, open_bundle, reading
 from tests.bundle.made_up import manifest, pack, sources, write
 
 GROUPS = ("elbow", "wrist")

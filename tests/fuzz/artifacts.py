@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from murace.bundle import open_bundle
 from murace.checkpoint import latest_state, load_model, model_from
 from murace.checkpoint.weights import METADATA
 from murace.errors import WorkspaceError
+from murace.inference.bundle import open_bundle
 from murace.nets import create
 from murace.recogniser import group_model_from
 from murace.record import Record, begun, examine, read

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import torch
 
-from murace.bundle import open_bundle
 from murace.checkpoint import latest_state, load_model, load_weights, model_from, recorded_facts, save_state
 from murace.data.images.decode import read, read_drawn
 from murace.data.images.header import ImageError
@@ -22,6 +21,7 @@ from murace.data.tables.predictions import read_predictions
 from murace.errors import DataError, WorkspaceError
 from murace.files import read_json, sha256
 from murace.inference import readout
+from murace.inference.bundle import open_bundle
 from murace.readings.journal import kept
 from murace.recogniser import load_group_model
 from murace.record import begun

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from murace.bundle import is_bundle
 from murace.data.store import read_index
 from murace.errors import MachineError, UsageError, WorkspaceError
+from murace.inference.bundle import is_bundle
 from murace.openformat import conversion
 from murace.steps import export
 from murace.vocabulary import DISCLAIMER

@@ -5,7 +5,7 @@ damage; it does not say who made the file. Whoever wants to know that compares t
 that its maker tells by other means.
 """
 
-from murace.bundle.manifest import (
+from murace.inference.bundle.manifest import (
     CARD,
     OPERATING,
     RECOGNISER,
@@ -18,8 +18,8 @@ from murace.bundle.manifest import (
     weights_of,
     weights_of_learner,
 )
-from murace.bundle.reading import Bundle, is_bundle, open_bundle
-from murace.bundle.writing import write_bundle
+from murace.inference.bundle.reading import Bundle, is_bundle, open_bundle
+from murace.inference.bundle.writing import write_bundle
 
 __all__ = [
     "CARD",

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from murace.bundle.layout import MAX_FILE
 from murace.config import FITS, HEADS
 from murace.files import parse_json
+from murace.inference.bundle.layout import MAX_FILE
 from murace.vocabulary import DISCLAIMER, LEARNERS, is_group
 
 SCHEMA = 1

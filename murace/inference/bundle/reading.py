@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
-from murace.bundle.layout import (
+from murace.errors import WorkspaceError
+from murace.inference.bundle.layout import (
     MANIFEST,
     MAX_ALL,
     MAX_MANIFEST,
@@ -21,9 +22,8 @@ from murace.bundle.layout import (
     recorded_digest,
     recorded_size,
 )
-from murace.bundle.manifest import File, Manifest, parse
-from murace.bundle.writing import CHUNK
-from murace.errors import WorkspaceError
+from murace.inference.bundle.manifest import File, Manifest, parse
+from murace.inference.bundle.writing import CHUNK
 
 NOT_OURS = "it is no file of murace export, or its end is missing or changed"
 
