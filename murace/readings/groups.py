@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from murace.panel import Panel
+from murace.inference.ensemble import Panel
 from murace.readings.opened import Wanted, open_all
 from murace.readings.route import Routed, route
 from murace.watch import Watch

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from murace.explain.cam import probability
+from murace.inference.ensemble import Panel
 from murace.inference.readout import Readout
 from murace.member import Floats, Member
 from murace.metrics.temperature import apply_temperature
 from murace.nets import Learner
-from murace.panel import Panel
 from murace.readings.opened import Wanted, open_all
 from murace.readings.route import Routed, route
 from murace.watch import Watch

@@ -23,7 +23,7 @@ from murace.explain.overlays import (
     write_index,
 )
 from murace.explain.overlays.folders import placed
-from murace.panel import Panel, WorkspacePanel
+from murace.inference.ensemble import Panel, WorkspacePanel
 from murace.readings import Assigned, Wanted, assign_groups, require_group, wanted
 from murace.record import writing
 from murace.watch import Watch

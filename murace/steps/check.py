@@ -12,7 +12,7 @@ from murace.data.tables.boxes import Matched, match, read_boxes
 from murace.errors import DataError
 from murace.explain.cam import Way
 from murace.explain.pointing import check, findings_of
-from murace.panel import WorkspacePanel
+from murace.inference.ensemble import WorkspacePanel
 from murace.watch import Watch
 from murace.workspace import Workspace
 

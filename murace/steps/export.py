@@ -30,8 +30,8 @@ from murace.inference.bundle import (
     weights_of,
     weights_of_learner,
 )
+from murace.inference.ensemble import WorkspacePanel
 from murace.member import Bytes
-from murace.panel import WorkspacePanel
 from murace.record import Record
 from murace.vocabulary import CALIBRATED, Split
 from murace.watch import Watch

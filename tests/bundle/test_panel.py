@@ -14,8 +14,8 @@ from safetensors.torch import load, save
 from murace.checkpoint import weights
 from murace.errors import WorkspaceError
 from murace.inference.bundle import File, Manifest, open_bundle
+from murace.inference.ensemble import FilePanel, WorkspacePanel
 from murace.nets import create
-from murace.panel import FilePanel, WorkspacePanel
 from murace.steps import export
 from murace.watch import Watch
 from murace.workspace import Workspace
@@ -91,7 +91,9 @@ def test_no_net_is_built_and_no_part_understood_of_a_damaged_file(
     for name in ("create", "load_tensors"):
         monkeypatch.setattr(weights, name, lambda *rest, **more: pytest.fail("a net was built"))
     for name in ("group_model_from", "model_from"):
-        monkeypatch.setattr(f"murace.panel.file.{name}", lambda *rest: pytest.fail("a part was understood"))
+        monkeypatch.setattr(
+            f"murace.inference.ensemble.from_file.{name}", lambda *rest: pytest.fail("a part was understood")
+        )
     data = bytearray(exported.read_bytes())
     for place in (40, len(data) // 2, len(data) - 900, len(data) - 3):
         data[place] ^= 1

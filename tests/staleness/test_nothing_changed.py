@@ -14,7 +14,7 @@ from murace.chain import links
 from murace.config import CalibrateConfig, EvaluateConfig, Machine, PrepareConfig
 from murace.errors import WorkspaceError
 from murace.files import read_json, sha256
-from murace.panel import WorkspacePanel
+from murace.inference.ensemble import WorkspacePanel
 from murace.record import FACTS, State, Wish, begin, begun, commit, examine, read
 from murace.steps import calibrate, evaluate, finetune, prepare, train
 from murace.task import EPOCHS

@@ -18,8 +18,8 @@ from murace.config import PredictConfig
 from murace.data.store import open_pixels
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
 from murace.files import digest_of, sha256
+from murace.inference.ensemble import WorkspacePanel
 from murace.member import Member
-from murace.panel import WorkspacePanel
 from murace.record import Wish
 from murace.steps import predict
 from murace.watch import Bar, Watch

@@ -3,8 +3,8 @@
 It comes from a workspace, or from one file that was handed over.
 """
 
-from murace.panel.file import FilePanel
-from murace.panel.members import Panel
-from murace.panel.workspace import WorkspacePanel
+from murace.inference.ensemble.from_file import FilePanel
+from murace.inference.ensemble.from_workspace import WorkspacePanel
+from murace.inference.ensemble.interface import Panel
 
 __all__ = ["FilePanel", "Panel", "WorkspacePanel"]

@@ -22,10 +22,10 @@ from murace.inference.bundle import (
     weights_of,
     weights_of_learner,
 )
+from murace.inference.ensemble.interface import caveats
 from murace.inference.readout import Readout
 from murace.member import Member
 from murace.nets import Learner
-from murace.panel.members import caveats
 from murace.recogniser import Recogniser, group_model_from
 from murace.vocabulary import CALIBRATED
 

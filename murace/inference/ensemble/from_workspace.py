@@ -12,9 +12,9 @@ from murace.device import Place
 from murace.errors import WorkspaceError
 from murace.files import digest_of
 from murace.inference import readout as operating
+from murace.inference.ensemble.interface import caveats
 from murace.inference.readout import Readout
 from murace.member import Member
-from murace.panel.members import caveats
 from murace.recogniser import Recogniser, load_group_model
 from murace.record import Record
 from murace.roster import read_roster
