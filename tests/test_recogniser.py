@@ -13,9 +13,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from murace.device import Place
 from murace.errors import WorkspaceError
-from murace.member import Member
-from murace.nets import create
-from murace.recogniser import (
+from murace.inference.recogniser import (
     GroupModel,
     Recogniser,
     Recognition,
@@ -26,9 +24,11 @@ from murace.recogniser import (
     load_group_model,
     save_group_model,
 )
-from murace.recogniser.fit import Labelled, chosen_learner, drawn, fit_group_model
-from murace.recogniser.look import fit_recogniser
-from murace.recogniser.recognise import features_of, pooled
+from murace.inference.recogniser.fit import Labelled, chosen_learner, drawn, fit_group_model
+from murace.inference.recogniser.look import fit_recogniser
+from murace.inference.recogniser.recognise import features_of, pooled
+from murace.member import Member
+from murace.nets import create
 from murace.watch import Watch
 
 SIZE, SHA = 64, "a" * 64

@@ -19,13 +19,13 @@ from murace.config import CalibrateConfig, Machine, params
 from murace.data.store import IDS, open_pixels, read_frame, read_index, write_frame
 from murace.errors import WorkspaceError
 from murace.files import digest_of, write_json
+from murace.inference.recogniser import GroupModel, load_group_model, save_group_model
+from murace.inference.recogniser.fit import chosen_learner
+from murace.inference.recogniser.look import fit_recogniser
 from murace.member import Member
 from murace.metrics.resampling import LEAST_PATIENTS, resamples
 from murace.metrics.scores import measure
 from murace.metrics.table import at_level, score_table
-from murace.recogniser import GroupModel, load_group_model, save_group_model
-from murace.recogniser.fit import chosen_learner
-from murace.recogniser.look import fit_recogniser
 from murace.record import Action, Record, Wish, commit, decide, take_up, writing
 from murace.roster import read_roster
 from murace.selection import NEAR_TIE, Choice, Grids, choose, stability

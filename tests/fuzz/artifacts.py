@@ -19,8 +19,8 @@ from murace.checkpoint import latest_state, load_model, model_from
 from murace.checkpoint.weights import METADATA
 from murace.errors import WorkspaceError
 from murace.inference.bundle import open_bundle
+from murace.inference.recogniser import group_model_from
 from murace.nets import create
-from murace.recogniser import group_model_from
 from murace.record import Record, begun, examine, read
 from murace.seal import SEAL
 from tests.bundle.made_up import manifest, pack, sources, write

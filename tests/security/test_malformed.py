@@ -17,8 +17,8 @@ from murace.data.ingest import pixelfile
 from murace.data.store import open_pixels, read_frame, read_index
 from murace.errors import WorkspaceError
 from murace.files import sha256
+from murace.inference.recogniser import load_group_model
 from murace.nets import create
-from murace.recogniser import load_group_model
 from murace.roster import read_roster
 from murace.seal import SEAL, read_sealed, write_sealed
 from tests.security.watched import watched

@@ -22,8 +22,8 @@ from murace.errors import DataError, WorkspaceError
 from murace.files import read_json, sha256
 from murace.inference import readout
 from murace.inference.bundle import open_bundle
+from murace.inference.recogniser import load_group_model
 from murace.readings.journal import kept
-from murace.recogniser import load_group_model
 from murace.record import begun
 from murace.record import read as read_record
 from murace.roster import read_roster

@@ -12,9 +12,9 @@ from murace.config import Bootstrap, CalibrateConfig, Machine
 from murace.data.store import open_pixels, read_index
 from murace.errors import Interrupted, MachineError, WorkspaceError
 from murace.inference.ensemble import WorkspacePanel
+from murace.inference.recogniser import load_group_model
 from murace.metrics.resampling import resamples
 from murace.metrics.table import by_study, score_table
-from murace.recogniser import load_group_model
 from murace.record import State, Wish, begin, examine, read
 from murace.seal import read_sealed, write_sealed
 from murace.selection import choose

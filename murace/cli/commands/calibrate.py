@@ -8,7 +8,7 @@ from murace.config import Bootstrap, CalibrateConfig, Machine, metric
 from murace.vocabulary import OVERALL, Level
 
 if TYPE_CHECKING:
-    from murace.recogniser import GroupModel
+    from murace.inference.recogniser import GroupModel
 
 DEFAULT = CalibrateConfig()
 
@@ -42,7 +42,7 @@ def calibrate(
         config = CalibrateConfig(metrics=metrics, level=cast(Level, level), bootstrap=bootstrap)  # it checks the word
         from murace.cli.display.next import finish
         from murace.cli.display.tables import roster_table, scores_table
-        from murace.recogniser import facts_of
+        from murace.inference.recogniser import facts_of
         from murace.record import Wish
         from murace.steps import calibrate as step
         from murace.workspace import Workspace

@@ -24,9 +24,9 @@ from murace.inference.bundle import (
 )
 from murace.inference.ensemble.interface import caveats
 from murace.inference.readout import Readout
+from murace.inference.recogniser import Recogniser, group_model_from
 from murace.member import Member
 from murace.nets import Learner
-from murace.recogniser import Recogniser, group_model_from
 from murace.vocabulary import CALIBRATED
 
 Part = TypeVar("Part")

@@ -14,8 +14,8 @@ from murace.files import digest_of
 from murace.inference import readout as operating
 from murace.inference.ensemble.interface import caveats
 from murace.inference.readout import Readout
+from murace.inference.recogniser import Recogniser, load_group_model
 from murace.member import Member
-from murace.recogniser import Recogniser, load_group_model
 from murace.record import Record
 from murace.roster import read_roster
 from murace.vocabulary import CALIBRATED

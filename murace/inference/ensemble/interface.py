@@ -3,8 +3,8 @@
 from typing import Protocol
 
 from murace.inference.readout import Readout
+from murace.inference.recogniser import Recogniser
 from murace.member import Member
-from murace.recogniser import Recogniser
 
 SYNTHETIC = "The ensemble was trained on synthetic pictures (drawings): what it says of radiographs means nothing."
 NO_PATIENTS = (

@@ -5,9 +5,9 @@ of the groups are those of a linear classifier, and the distance to the nearest 
 (Lee et al., A simple unified framework for detecting out-of-distribution samples, NeurIPS 2018). `fit` makes the model.
 """
 
-from murace.recogniser.file import facts_of, group_model_from, load_group_model, save_group_model
-from murace.recogniser.model import GroupModel, Recognition, Support, contradicts, judge
-from murace.recogniser.recognise import Recogniser, features_of
+from murace.inference.recogniser.file import facts_of, group_model_from, load_group_model, save_group_model
+from murace.inference.recogniser.model import GroupModel, Recognition, Support, contradicts, judge
+from murace.inference.recogniser.recognise import Recogniser, features_of
 
 __all__ = [
     "GroupModel",

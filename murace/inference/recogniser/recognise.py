@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from murace.errors import WorkspaceError
+from murace.inference.recogniser.model import MEND, Floats, GroupModel, Recognition, judge
 from murace.member import Bytes, Member
 from murace.nets import Learner
-from murace.recogniser.model import MEND, Floats, GroupModel, Recognition, judge
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.covariance import ledoit_wolf
 
-from murace.recogniser.model import Floats, GroupModel, Support, judge, log_shares
+from murace.inference.recogniser.model import Floats, GroupModel, Support, judge, log_shares
 from murace.vocabulary import OVERALL, Level
 
 # Whose features, the first that is trained: resnet's refused strangers (a chest, black, noise) most surely on drawn and

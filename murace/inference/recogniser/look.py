@@ -7,11 +7,11 @@ from murace.config import RECOGNISER_IMAGES
 from murace.data.loading.batches import sweep
 from murace.data.store import Pixels
 from murace.errors import WorkspaceError
+from murace.inference.recogniser.fit import Labelled, drawn, fit_group_model
+from murace.inference.recogniser.model import GroupModel
+from murace.inference.recogniser.recognise import features_of
 from murace.member import Member
 from murace.nets import Learner
-from murace.recogniser.fit import Labelled, drawn, fit_group_model
-from murace.recogniser.model import GroupModel
-from murace.recogniser.recognise import features_of
 from murace.vocabulary import Split
 from murace.watch import Bar, Watch
 
