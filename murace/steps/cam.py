@@ -24,7 +24,7 @@ from murace.explain.overlays import (
 )
 from murace.explain.overlays.folders import placed
 from murace.inference.ensemble import Panel, WorkspacePanel
-from murace.readings import Assigned, Wanted, assign_groups, require_group, wanted
+from murace.inference.studies import Assigned, Wanted, assign_groups, require_group, wanted
 from murace.record import writing
 from murace.watch import Watch
 from murace.workspace import Workspace

@@ -15,7 +15,7 @@ from murace.data.studies.find import Found, find_studies
 from murace.errors import UsageError
 from murace.files import digest_of, sweep_beside
 from murace.inference.ensemble import FilePanel, Panel, WorkspacePanel
-from murace.readings import TEXTS, Wanted, journal, kept, read_studies, require_group, rows_of, tables, wanted
+from murace.inference.studies import TEXTS, Wanted, journal, kept, read_studies, require_group, rows_of, tables, wanted
 from murace.record import Action, Wish, commit, take_up, writing
 from murace.watch import Watch
 from murace.workspace import BEGUN, RECORD, Workspace

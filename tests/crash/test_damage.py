@@ -12,7 +12,7 @@ from murace.answers import _kept
 from murace.checkpoint import latest_state
 from murace.errors import Interrupted, MuraceError
 from murace.explain.overlays.folder import sealed_record
-from murace.readings import kept
+from murace.inference.studies import kept
 from murace.record import Wish, begun, read, require
 from murace.steps import train
 from murace.workspace import Workspace
@@ -140,8 +140,8 @@ def test_a_drawn_study(ground: Path) -> None:
 
 
 def test_a_line_of_a_journal(tmp_path: Path) -> None:
-    from murace.readings import journal
-    from murace.readings.rows import Rows
+    from murace.inference.studies import journal
+    from murace.inference.studies.rows import Rows
 
     rows = Rows(0, {"study": "a", "probability": 1 / 3}, [{"study": "a", "view": "1.png", "probability": 0.1}])
     with journal(tmp_path, 0) as book:

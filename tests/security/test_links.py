@@ -103,7 +103,7 @@ def test_an_unfinished_array_that_is_a_link_is_not_written_to(tmp_path: Path) ->
 
 
 def test_a_lock_or_a_journal_that_is_a_link_is_not_opened(tmp_path: Path) -> None:
-    from murace.readings.journal import journal
+    from murace.inference.studies.journal import journal
 
     victim, folder = tmp_path / "victim", tmp_path / "folder"
     victim.write_text("mine")

@@ -23,7 +23,7 @@ from murace.files import read_json, sha256
 from murace.inference import readout
 from murace.inference.bundle import open_bundle
 from murace.inference.recogniser import load_group_model
-from murace.readings.journal import kept
+from murace.inference.studies.journal import kept
 from murace.record import begun
 from murace.record import read as read_record
 from murace.roster import read_roster

@@ -9,7 +9,7 @@ from typing import IO
 
 from murace.disk import disk_error
 from murace.files import PRIVATE, digest_of, parse_json
-from murace.readings.rows import Rows
+from murace.inference.studies.rows import Rows
 
 ENDING = ".jsonl"
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from murace.inference.ensemble import Panel
-from murace.readings.opened import Wanted, open_all
-from murace.readings.route import Routed, route
+from murace.inference.studies.opened import Wanted, open_all
+from murace.inference.studies.route import Routed, route
 from murace.watch import Watch
 
 

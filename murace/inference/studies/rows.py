@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from murace.data.studies.find import harmless, shown
-from murace.readings.study import Reading
+from murace.inference.studies.answer import Reading
 
 STUDY_COLUMNS = (
     "study",
