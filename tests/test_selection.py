@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from murace.errors import DataError
+from murace.metrics.selection import choose
 from murace.report.paper import paper_table
-from murace.selection import choose
 
 METRICS = ["auc", "accuracy", "kappa"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from murace.report.formats import DASH, is_missing
 
-DIGITS = 12  # equal to this many digits is equal: the rule of `murace.selection`
+DIGITS = 12  # equal to this many digits is equal: the rule of `murace.metrics.selection`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

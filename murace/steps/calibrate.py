@@ -25,10 +25,10 @@ from murace.inference.recogniser.look import fit_recogniser
 from murace.member import Member
 from murace.metrics.resampling import LEAST_PATIENTS, resamples
 from murace.metrics.scores import measure
+from murace.metrics.selection import NEAR_TIE, Choice, Grids, choose, stability
 from murace.metrics.table import at_level, score_table
 from murace.record import Action, Record, Wish, commit, decide, take_up, writing
 from murace.roster import read_roster
-from murace.selection import NEAR_TIE, Choice, Grids, choose, stability
 from murace.vocabulary import OVERALL
 from murace.watch import Watch
 from murace.workspace import Workspace

@@ -14,10 +14,10 @@ from murace.errors import Interrupted, MachineError, WorkspaceError
 from murace.inference.ensemble import WorkspacePanel
 from murace.inference.recogniser import load_group_model
 from murace.metrics.resampling import resamples
+from murace.metrics.selection import choose
 from murace.metrics.table import by_study, score_table
 from murace.record import State, Wish, begin, examine, read
 from murace.seal import read_sealed, write_sealed
-from murace.selection import choose
 from murace.steps import calibrate, train
 from murace.vocabulary import Level
 from murace.watch import Bar, Watch
