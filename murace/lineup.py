@@ -8,8 +8,8 @@ from murace.chain import finished_learners, require_choice, require_step
 from murace.commands import command
 from murace.data.store import read_frame, read_index
 from murace.errors import WorkspaceError
-from murace.forward import Probabilities
 from murace.inference.combine import PAIR, combine, models_of
+from murace.nets.forward import Probabilities
 from murace.record import FACTS, Record, read, require
 from murace.roster import read_roster
 from murace.task import EPOCHS

@@ -9,7 +9,6 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from murace.checkpoint import load_model
 from murace.data.preview import draw_figure
 from murace.data.store import open_pixels, read_index
 from murace.errors import UsageError
@@ -18,6 +17,7 @@ from murace.explain.overlays.triptych import triptych
 from murace.metrics.scores import THRESHOLD
 from murace.metrics.table import by_study
 from murace.nets import Learner
+from murace.nets.weights import load_model
 from murace.opencv import cv2
 from murace.record import Record, read
 from murace.report.contents import Picture

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from murace.breakdown import refuse_machine_error
-from murace.checkpoint import Saved, flatten_adam, restore_adam, save_model, save_state
+from murace.checkpoint.adam import flatten_adam, restore_adam
+from murace.checkpoint.state import Saved, save_state
 from murace.errors import WorkspaceError
 from murace.fit import Moment, Progress, Setting, Training
+from murace.nets.weights import save_model
 
 Facts = Mapping[str, Any]
 NET = "net."  # what the names of its tensors begin with in a state

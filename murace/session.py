@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from murace.checkpoint import Saved, latest_state, load_weights
+from murace.checkpoint.state import Saved, latest_state
 from murace.config import Machine
 from murace.device import set_threads
 from murace.errors import Interrupted, MachineError, WorkspaceError
 from murace.fit import Moment, Progress, Setting, Training, fit, is_out_of_memory, largest_batch, start
-from murace.forward import Probabilities
 from murace.nets import Learner
+from murace.nets.forward import Probabilities
+from murace.nets.weights import load_weights
 from murace.record import Record, differences
 from murace.saving import Facts, Saver, restore
 from murace.watch import Bar

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from murace import device, session
-from murace.checkpoint import load_model, recorded_facts, save_model
+from murace.checkpoint.state import recorded_facts
 from murace.config import Machine, Recipe, params, recipe_from
 from murace.data.loading.batches import Images
 from murace.data.store import IDS, open_pixels, read_index, write_frame
@@ -21,6 +21,7 @@ from murace.files import digest_of
 from murace.fit import Progress, Setting, part_of, require_memory
 from murace.loss import group_weights
 from murace.nets import Learner, count_parameters, create, outline
+from murace.nets.weights import load_model, save_model
 from murace.record import OPERATIONAL
 from murace.room import require_room
 from murace.vocabulary import CALIBRATED, Split

@@ -4,16 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from murace.checkpoint import (
-    flatten_adam,
-    latest_state,
-    load_model,
-    restore_adam,
-    save_model,
-    save_state,
-)
+from murace.checkpoint.adam import flatten_adam, restore_adam
+from murace.checkpoint.state import latest_state, save_state
 from murace.errors import WorkspaceError
 from murace.nets import create
+from murace.nets.weights import load_model, save_model
 
 FACTS = {"learner": "resnet", "width": 0.1, "head": "gap", "size": 64}
 

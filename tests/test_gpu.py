@@ -16,8 +16,8 @@ from murace.device import Place, choose, resolve_precision
 from murace.errors import Interrupted, MachineError
 from murace.explain.cam import activation_maps
 from murace.fit.step import Stepper
-from murace.forward import logits_of
 from murace.nets import create
+from murace.nets.forward import logits_of
 from murace.record import Wish
 from murace.steps import train
 from murace.vocabulary import LEARNERS

@@ -12,8 +12,8 @@ import torch
 
 from murace.device import Place
 from murace.errors import Interrupted, MachineError, UsageError
-from murace.member import Member
 from murace.nets import Learner, create
+from murace.nets.trained import Member
 from murace.openformat import Ensemble, convert_all, folder, refuse_foreign, require_packages
 from murace.openformat.conversion import open_session, probabilities, to_onnx
 from murace.seal import read_sealed

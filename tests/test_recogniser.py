@@ -27,8 +27,8 @@ from murace.inference.recogniser import (
 from murace.inference.recogniser.fit import Labelled, chosen_learner, drawn, fit_group_model
 from murace.inference.recogniser.look import fit_recogniser
 from murace.inference.recogniser.recognise import features_of, pooled
-from murace.member import Member
 from murace.nets import create
+from murace.nets.trained import Member
 from murace.watch import Watch
 
 SIZE, SHA = 64, "a" * 64

@@ -7,9 +7,9 @@ import torch
 
 from murace.errors import UsageError
 from murace.fit.setting import Moment, Part, Progress, Setting, Training
-from murace.forward import Probabilities, logits_of, probabilities
 from murace.loss import weighted_cross_entropy
 from murace.metrics.scores import score
+from murace.nets.forward import Probabilities, logits_of, probabilities
 from murace.vocabulary import Metric
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from murace import __version__
 from murace.errors import MachineError
-from murace.member import Bytes, Floats
+from murace.nets.trained import Bytes, Floats
 from murace.vocabulary import DISCLAIMER
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")

@@ -16,7 +16,7 @@ from murace.device import Place
 from murace.disk import disk_error
 from murace.errors import MachineError, UsageError, WorkspaceError
 from murace.files import digest_of, parse_json, sha256, write_bytes
-from murace.member import Bytes, Member
+from murace.nets.trained import Bytes, Member
 from murace.openformat.conversion import INPUT, OPSET, PACKAGES, answer, open_session, probabilities, to_onnx
 from murace.record import writing
 from murace.seal import read_sealed, write_sealed

@@ -14,7 +14,6 @@ import torch
 
 from murace import device
 from murace.chain import finished_learners, require_pixels, require_step
-from murace.checkpoint import load_model
 from murace.config import CalibrateConfig, Machine, params
 from murace.data.store import IDS, open_pixels, read_frame, read_index, write_frame
 from murace.errors import WorkspaceError
@@ -22,11 +21,12 @@ from murace.files import digest_of, write_json
 from murace.inference.recogniser import GroupModel, load_group_model, save_group_model
 from murace.inference.recogniser.fit import chosen_learner
 from murace.inference.recogniser.look import fit_recogniser
-from murace.member import Member
 from murace.metrics.resampling import LEAST_PATIENTS, resamples
 from murace.metrics.scores import measure
 from murace.metrics.selection import NEAR_TIE, Choice, Grids, choose, stability
 from murace.metrics.table import at_level, score_table
+from murace.nets.trained import Member
+from murace.nets.weights import load_model
 from murace.record import Action, Record, Wish, commit, decide, take_up, writing
 from murace.roster import read_roster
 from murace.vocabulary import OVERALL

@@ -31,7 +31,7 @@ from murace.inference.bundle import (
     weights_of_learner,
 )
 from murace.inference.ensemble import WorkspacePanel
-from murace.member import Bytes
+from murace.nets.trained import Bytes
 from murace.record import Record
 from murace.vocabulary import CALIBRATED, Split
 from murace.watch import Watch

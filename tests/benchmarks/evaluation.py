@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from murace.checkpoint import save_model
 from murace.nets import create
+from murace.nets.weights import save_model
 from murace.vocabulary import LEARNERS
 from murace.workspace import Workspace
 from tests.benchmarks.lines import Line

@@ -15,12 +15,12 @@ import torch
 import murace.cli.app  # noqa: F401 - as any command does, before torch
 from murace import device
 from murace.answers import ask_all
-from murace.checkpoint import load_model
 from murace.config import Machine
 from murace.data.loading.batches import Images
 from murace.data.store import open_pixels
-from murace.forward import Probabilities, logits_of, probabilities
 from murace.inference.combine import PAIR, combine
+from murace.nets.forward import Probabilities, logits_of, probabilities
+from murace.nets.weights import load_model
 from murace.vocabulary import LEARNERS
 from murace.watch import Watch
 from murace.workspace import Workspace

@@ -21,8 +21,8 @@ from murace.device import Place
 from murace.inference.readout import Readout
 from murace.inference.recogniser import Recognition
 from murace.inference.studies import read_studies, wanted
-from murace.member import Bytes, Floats, Member
 from murace.nets import Learner, create
+from murace.nets.trained import Bytes, Floats, Member
 from murace.vocabulary import LEARNERS
 from murace.watch import Watch
 from tests.benchmarks.serve import Spec, Work, serve

@@ -11,11 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from murace.checkpoint import weights
 from murace.errors import WorkspaceError
 from murace.inference.bundle import File, Manifest, open_bundle
 from murace.inference.ensemble import FilePanel, WorkspacePanel
-from murace.nets import create
+from murace.nets import create, weights
 from murace.steps import export
 from murace.watch import Watch
 from murace.workspace import Workspace

@@ -6,8 +6,8 @@ from murace.data.images.resize import resize
 from murace.device import Place
 from murace.errors import UsageError
 from murace.explain.cam import METHODS, Way, activation_maps, flaw, larger, look
-from murace.member import Member
 from murace.nets import Learner, create
+from murace.nets.trained import Member
 
 SIZE = 64
 
@@ -65,7 +65,7 @@ def test_fewer_of_the_larger_pictures_go_through_at_once(monkeypatch: pytest.Mon
         return activation_maps(net, images)
 
     monkeypatch.setitem(METHODS, "cam", counted)
-    monkeypatch.setattr("murace.member.REFERENCE", SIZE * SIZE)
+    monkeypatch.setattr("murace.nets.trained.REFERENCE", SIZE * SIZE)
     asked(Way("cam", (1, 2)), count=9)
     assert seen == [(9, SIZE), (8, 2 * SIZE), (1, 2 * SIZE)]
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from murace.checkpoint import latest_state
+from murace.checkpoint.state import latest_state
 from murace.config import Recipe
 from murace.data.loading.batches import Images
 from murace.device import Place

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from murace.answers import _kept
-from murace.checkpoint import latest_state
+from murace.checkpoint.state import latest_state
 from murace.errors import Interrupted, MuraceError
 from murace.explain.overlays.folder import sealed_record
 from murace.inference.studies import kept

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from murace import session
-from murace.checkpoint import Saved
+from murace.checkpoint.state import Saved
 from murace.errors import MuraceError
 from tests.crash.small import RECIPE, STEPS, STILL, Outcome, trained
 from tests.processes import Failure, together

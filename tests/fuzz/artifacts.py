@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from murace.checkpoint import latest_state, load_model, model_from
-from murace.checkpoint.weights import METADATA
+from murace.checkpoint.state import latest_state
 from murace.errors import WorkspaceError
 from murace.inference.bundle import open_bundle
 from murace.inference.recogniser import group_model_from
 from murace.nets import create
+from murace.nets.weights import METADATA, load_model, model_from
 from murace.record import Record, begun, examine, read
 from murace.seal import SEAL
 from tests.bundle.made_up import manifest, pack, sources, write

@@ -12,8 +12,8 @@ from murace.device import Place
 from murace.explain.cam import Way
 from murace.explain.overlays import Drawn, draw_all
 from murace.explain.overlays.folders import Study
-from murace.member import Member
 from murace.nets import Learner
+from murace.nets.trained import Member
 from murace.opencv import cv2
 from murace.watch import Watch
 

@@ -18,8 +18,8 @@ from murace.errors import Interrupted, UsageError
 from murace.explain.cam import Way
 from murace.explain.pointing import CENTRE, CHANCE, COLUMNS, RANDOM, Checked, Finding, check, findings_of
 from murace.files import sha256
-from murace.member import Member
 from murace.nets import Learner
+from murace.nets.trained import Member
 from murace.opencv import cv2
 from murace.watch import Bar, Watch
 

@@ -12,8 +12,8 @@ import torch
 from murace.device import Place
 from murace.inference.readout import Readout
 from murace.inference.recogniser import Recognition
-from murace.member import Bytes, Floats, Member
 from murace.nets import Learner, create
+from murace.nets.trained import Bytes, Floats, Member
 
 SIZE = 64
 GROUPS = ("elbow", "wrist")

@@ -9,7 +9,7 @@ import torch
 from murace.data.studies.find import find_studies
 from murace.errors import UsageError
 from murace.inference.studies import Reading, read_studies, require_group, wanted
-from murace.member import Member
+from murace.nets.trained import Member
 from murace.watch import Watch
 from tests.data.files import decode
 from tests.readings.made_up import GROUPS, SIZE, MadeUpPanel, net, picture

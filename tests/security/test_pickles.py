@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from murace.checkpoint import latest_state, load_model, load_weights, model_from, recorded_facts, save_state
+from murace.checkpoint.state import latest_state, recorded_facts, save_state
 from murace.data.images.decode import read, read_drawn
 from murace.data.images.header import ImageError
 from murace.data.sources import changes
@@ -24,6 +24,7 @@ from murace.inference import readout
 from murace.inference.bundle import open_bundle
 from murace.inference.recogniser import load_group_model
 from murace.inference.studies.journal import kept
+from murace.nets.weights import load_model, load_weights, model_from
 from murace.record import begun
 from murace.record import read as read_record
 from murace.roster import read_roster

@@ -18,7 +18,7 @@ from murace.errors import DataError, Interrupted, MachineError, UsageError, Work
 from murace.explain.cam import Way
 from murace.explain.cam.method import METHODS
 from murace.explain.overlays import draw
-from murace.member import AT_ONCE, Member
+from murace.nets.trained import AT_ONCE, Member
 from murace.record import writing
 from murace.steps import cam
 from murace.watch import Bar, Watch

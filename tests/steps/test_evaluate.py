@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from murace import forward
 from murace.config import Bootstrap, EvaluateConfig
 from murace.errors import Interrupted, UsageError, WorkspaceError
 from murace.files import sha256
 from murace.metrics.table import by_study
 from murace.metrics.temperature import fit_by_group
+from murace.nets import forward
 from murace.record import State, Wish, begin, examine, read
 from murace.seal import read_sealed, write_sealed
 from murace.steps import evaluate

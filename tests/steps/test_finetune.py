@@ -4,14 +4,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from murace.checkpoint import load_model
 from murace.config import CalibrateConfig
 from murace.data.loading.batches import Images
 from murace.data.store import open_pixels, read_index
 from murace.device import Place
 from murace.errors import UsageError, WorkspaceError
 from murace.fit import part_of, study_scores
-from murace.forward import logits_of, probabilities
+from murace.nets.forward import logits_of, probabilities
+from murace.nets.weights import load_model
 from murace.record import State, Wish, examine, read
 from murace.steps import calibrate, finetune
 from murace.steps.finetune import Finetuned

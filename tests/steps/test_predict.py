@@ -19,7 +19,7 @@ from murace.data.store import open_pixels
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
 from murace.files import digest_of, sha256
 from murace.inference.ensemble import WorkspacePanel
-from murace.member import Member
+from murace.nets.trained import Member
 from murace.record import Wish
 from murace.steps import predict
 from murace.watch import Bar, Watch

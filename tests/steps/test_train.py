@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import torch
 
-from murace.checkpoint import load_model
 from murace.config import Recipe, TrainConfig
 from murace.data.store import open_pixels, read_index
 from murace.errors import Interrupted, MachineError, UsageError, WorkspaceError
+from murace.nets.weights import load_model
 from murace.record import State, Wish, examine, read
 from murace.steps import train
 from murace.watch import Bar, Watch

@@ -9,8 +9,8 @@ import numpy as np
 from murace.data.images.resize import resize
 from murace.explain.cam.maps import Bytes, Floats, Maps
 from murace.explain.cam.method import METHODS, Way
-from murace.member import Member
 from murace.nets import Learner
+from murace.nets.trained import Member
 from murace.opencv import cv2
 
 

@@ -18,8 +18,8 @@ from murace.data.images.views import Views, read_views
 from murace.explain.cam import WAY, Bytes, Way, larger, look
 from murace.explain.overlays.folder import Answer, draw, drawn_before
 from murace.explain.overlays.folders import Study
-from murace.member import Member
 from murace.nets import Learner
+from murace.nets.trained import Member
 from murace.watch import Bar, Watch
 
 WEIGHT = 256 * 2**20  # bytes of radiographs read ahead; as many in a batch, and as many again waiting to be drawn

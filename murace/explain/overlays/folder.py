@@ -14,8 +14,8 @@ from murace.explain.cam import WAY, Floats, Maps, Way, flaw, over_original, prob
 from murace.explain.overlays.folders import Study, view_names
 from murace.explain.overlays.triptych import LIMIT, triptych, without_map
 from murace.files import sha256, sweep, write_bytes, write_json
-from murace.member import Member
 from murace.metrics.scores import THRESHOLD
+from murace.nets.trained import Member
 from murace.opencv import cv2
 from murace.seal import read_sealed, write_sealed
 from murace.vocabulary import DISCLAIMER

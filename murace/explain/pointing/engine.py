@@ -13,9 +13,9 @@ from murace.explain.cam import WAY, Maps, Way, flaw, grid_over_original, look
 from murace.explain.pointing.finding import Finding, Floats, Opened, open_finding
 from murace.explain.pointing.randomised import randomised
 from murace.explain.pointing.table import CENTRE, CHANCE, ENERGY, EXACT, IOU, POINTING, RANDOM, Measured, tabulate
-from murace.member import Member
 from murace.metrics.localisation import THRESHOLDS, centre_prior, chance, energy, overlaps, pointing
 from murace.nets import Learner
+from murace.nets.trained import Member
 from murace.watch import Watch
 
 WEIGHT = 128 * 2**20  # bytes of prepared pictures read ahead

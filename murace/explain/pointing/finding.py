@@ -13,7 +13,7 @@ from murace.data.images.views import read_views
 from murace.data.tables.boxes import NUMBERS, orientation_of, upright_shares
 from murace.data.tables.paths import locate
 from murace.explain.cam import Way, larger
-from murace.member import Member
+from murace.nets.trained import Member
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import torch
 
-from murace.checkpoint import model_from
 from murace.device import Place
 from murace.errors import WorkspaceError
 from murace.files import parse_json
@@ -25,8 +24,9 @@ from murace.inference.bundle import (
 from murace.inference.ensemble.interface import caveats
 from murace.inference.readout import Readout
 from murace.inference.recogniser import Recogniser, group_model_from
-from murace.member import Member
 from murace.nets import Learner
+from murace.nets.trained import Member
+from murace.nets.weights import model_from
 from murace.vocabulary import CALIBRATED
 
 Part = TypeVar("Part")

@@ -6,7 +6,6 @@ from functools import cached_property, partial
 import torch
 
 from murace.chain import require_choice, require_evaluation, require_step
-from murace.checkpoint import load_model
 from murace.commands import command
 from murace.device import Place
 from murace.errors import WorkspaceError
@@ -15,7 +14,8 @@ from murace.inference import readout as operating
 from murace.inference.ensemble.interface import caveats
 from murace.inference.readout import Readout
 from murace.inference.recogniser import Recogniser, load_group_model
-from murace.member import Member
+from murace.nets.trained import Member
+from murace.nets.weights import load_model
 from murace.record import Record
 from murace.roster import read_roster
 from murace.vocabulary import CALIBRATED

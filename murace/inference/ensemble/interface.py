@@ -4,7 +4,7 @@ from typing import Protocol
 
 from murace.inference.readout import Readout
 from murace.inference.recogniser import Recogniser
-from murace.member import Member
+from murace.nets.trained import Member
 
 SYNTHETIC = "The ensemble was trained on synthetic pictures (drawings): what it says of radiographs means nothing."
 NO_PATIENTS = (

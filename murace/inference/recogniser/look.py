@@ -10,8 +10,8 @@ from murace.errors import WorkspaceError
 from murace.inference.recogniser.fit import Labelled, drawn, fit_group_model
 from murace.inference.recogniser.model import GroupModel
 from murace.inference.recogniser.recognise import features_of
-from murace.member import Member
 from murace.nets import Learner
+from murace.nets.trained import Member
 from murace.vocabulary import Split
 from murace.watch import Bar, Watch
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from murace.errors import WorkspaceError
 from murace.inference.recogniser.model import MEND, Floats, GroupModel, Recognition, judge
-from murace.member import Bytes, Member
 from murace.nets import Learner
+from murace.nets.trained import Bytes, Member
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from murace.inference.ensemble import Panel
 from murace.inference.readout import Readout
 from murace.inference.studies.opened import Wanted, open_all
 from murace.inference.studies.route import Routed, route
-from murace.member import Floats, Member
 from murace.metrics.temperature import apply_temperature
 from murace.nets import Learner
+from murace.nets.trained import Floats, Member
 from murace.watch import Watch
 
 NOT_FINITE = "the net's answer is not a finite number"

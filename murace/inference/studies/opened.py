@@ -13,7 +13,7 @@ from murace.data.images.decode import read
 from murace.data.images.header import ImageError
 from murace.data.images.resize import resize
 from murace.data.studies.find import Found
-from murace.member import Bytes
+from murace.nets.trained import Bytes
 from murace.watch import Watch
 
 WEIGHT = 64 * 2**20  # bytes of prepared pictures that wait

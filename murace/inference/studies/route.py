@@ -10,8 +10,8 @@ from murace.data.studies.find import Found
 from murace.errors import UsageError
 from murace.inference.recogniser import Recogniser, Recognition, contradicts
 from murace.inference.studies.opened import Opened, Wanted
-from murace.member import Bytes
 from murace.nets import Learner
+from murace.nets.trained import Bytes
 from murace.vocabulary import closest
 
 OPTION, RECOGNISED, ONLY = "--group", "recogniser", "only group"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from murace.device import Place
-from murace.nets import Learner
+from murace.nets.learner import Learner
 
 AT_ONCE = {"cpu": 32, "cuda": 128}  # views at 256 pixels; fewer where they are larger, since memory follows
 REFERENCE = 256 * 256

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from murace.breakdown import refuse_machine_error
 from murace.errors import UsageError, WorkspaceError
 from murace.files import parse_json, write_bytes
-from murace.nets import Learner, create, outline
+from murace.nets import create, outline
+from murace.nets.learner import Learner
 
 MAX_HEADER = 4 * 2**20  # bytes that name the tensors; the longest of ours, a densenet's state, has 0.2 MiB
 # What a weights file that is none of ours may raise on its way into a net.
