@@ -9,7 +9,6 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from murace.data.preview import draw_figure
 from murace.data.store import open_pixels, read_index
 from murace.errors import UsageError
 from murace.explain.cam import activation_maps
@@ -21,6 +20,7 @@ from murace.nets.weights import load_model
 from murace.opencv import cv2
 from murace.record import Record, read
 from murace.report.contents import Picture
+from murace.report.drawing.preview import draw_figure
 from murace.vocabulary import CALIBRATED
 from murace.workspace import Workspace
 

@@ -3,8 +3,9 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from murace.report import formats, svg
+from murace.report import formats
 from murace.report.contents import Contents
+from murace.report.drawing import svg
 from murace.report.roc import LINES, OTHER
 from murace.vocabulary import CALIBRATED
 

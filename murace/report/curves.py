@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from murace.report import formats, svg
+from murace.report import formats
 from murace.report.contents import Contents
+from murace.report.drawing import svg
 from murace.report.roc import Dashes
 
 Limits = tuple[float, float]

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from murace.report import benefit, curves, reliability, roc, svg
+from murace.report import benefit, curves, reliability, roc
 from murace.report.contents import Contents
+from murace.report.drawing import svg
 
 PARTS = ("train", "finetune")
 

@@ -5,8 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from murace.report import formats, svg
+from murace.report import formats
 from murace.report.contents import Contents
+from murace.report.drawing import svg
 from murace.report.roc import LINES, OTHER
 from murace.vocabulary import CALIBRATED, RESNET_DENSENET
 

@@ -13,7 +13,7 @@ from murace.data.store import open_pixels, read_frame, read_index, write_frame
 from murace.errors import WorkspaceError
 from murace.files import PRIVATE, write_bytes
 from murace.record import Action, Record, Wish, commit, read, take_up, writing
-from murace.report.contact import draw_sheet
+from murace.report.drawing.contact import draw_sheet
 from murace.watch import Watch
 from murace.workspace import Workspace
 

@@ -199,7 +199,7 @@ def _info(listing: Listing, images: pd.DataFrame, rejected: int, config: Prepare
 
 def _draw(path: Path, place: PrepareFolder, seed: int, synthetic: bool) -> None:
     # Half a gigabyte and a second for torch, which nothing else here needs: memory stays far below its bound without.
-    from murace.data.preview import draw_preview  # noqa: PLC0415
+    from murace.report.drawing.preview import draw_preview  # noqa: PLC0415
 
     images, pixels = store.read_index(place.index), store.open_pixels(place.pixels)
     draw_preview(path, images, pixels, seed=seed, synthetic=synthetic)

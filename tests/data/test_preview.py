@@ -3,7 +3,7 @@ import pandas as pd
 import torch
 
 from murace.data.loading.augment import augment
-from murace.data.preview import MARGIN, TILE, choose, draw_preview
+from murace.report.drawing.preview import MARGIN, TILE, choose, draw_preview
 from tests.data.files import read_grey
 
 

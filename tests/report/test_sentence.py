@@ -1,7 +1,7 @@
 import numpy as np
 
 from murace.explain.overlays.triptych import triptych, without_map
-from murace.report.sentence import BACKGROUND, written
+from murace.report.drawing.sentence import BACKGROUND, written
 
 
 def test_a_sentence_stands_inside_its_panel_however_small_or_long() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from murace.explain.overlays.triptych import BACKGROUND, TITLES, Bytes
 from murace.opencv import cv2
-from murace.report.sheet import panels_on
+from murace.report.drawing.sheet import panels_on
 
 SIDE = 192  # pixels, of either picture at most
 GAP = 4

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from murace.opencv import cv2
-from murace.report.sentence import written
-from murace.report.sheet import compose
+from murace.report.drawing.sentence import written
+from murace.report.drawing.sheet import compose
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from murace.data.audit.findings import Kind
 from murace.data.store import Pixels
 from murace.opencv import cv2
-from murace.report.sheet import BACKGROUND, FAINT, INK, letters
+from murace.report.drawing.sheet import BACKGROUND, FAINT, INK, letters
 
 Bytes = npt.NDArray[np.uint8]
 TITLES = {

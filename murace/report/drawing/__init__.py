@@ -1,0 +1,1 @@
+"""Drawing primitives: SVG, contact sheets, thumbnails of training images."""
