@@ -4,7 +4,7 @@ import torch
 
 from murace.errors import DataError
 from murace.loss import group_weights, image_weights, weighted_cross_entropy
-from murace.report.paper import paper_table
+from murace.report.sections.paper import paper_table
 
 
 def test_weights_of_the_paper() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from murace.errors import DataError
 from murace.metrics.selection import choose
-from murace.report.paper import paper_table
+from murace.report.sections.paper import paper_table
 
 METRICS = ["auc", "accuracy", "kappa"]
 

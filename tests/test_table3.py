@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from murace.report.paper import paper_table
+from murace.report.sections.paper import paper_table
 from tests.cli.typed import answered
 
 METRICS = ["accuracy", "precision", "recall", "kappa"]

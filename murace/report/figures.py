@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from murace.report import benefit, curves, reliability, roc
 from murace.report.contents import Contents
+from murace.report.curves import curves, reliability, roc
 from murace.report.drawing import svg
+from murace.report.sections import benefit
 
 PARTS = ("train", "finetune")
 

@@ -5,23 +5,23 @@ from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from murace.report import summary, support
-from murace.report.calibration import calibration_table
-from murace.report.checklist import checklist_table
-from murace.report.choice import choice_table
-from murace.report.confusion import confusion_table
 from murace.report.contents import Contents, Picture
-from murace.report.differences import differences_table
 from murace.report.figures import figures, insets
-from murace.report.flow import diagram, flow_table
 from murace.report.formats import plain
 from murace.report.grid import Table
-from murace.report.limits import limits
-from murace.report.operating import operating_table
-from murace.report.paper import CITATION
-from murace.report.results import further_table, results_table
-from murace.report.slices import slices_table
-from murace.report.tables import counts_table, learners_table
+from murace.report.sections import summary, support
+from murace.report.sections.calibration import calibration_table
+from murace.report.sections.checklist import checklist_table
+from murace.report.sections.choice import choice_table
+from murace.report.sections.confusion import confusion_table
+from murace.report.sections.differences import differences_table
+from murace.report.sections.flow import diagram, flow_table
+from murace.report.sections.limits import limits
+from murace.report.sections.operating import operating_table
+from murace.report.sections.paper import CITATION
+from murace.report.sections.results import further_table, results_table
+from murace.report.sections.slices import slices_table
+from murace.report.sections.tables import counts_table, learners_table
 from murace.vocabulary import DISCLAIMER, Level
 
 __all__ = ["Contents", "Picture", "figures", "render", "tables"]

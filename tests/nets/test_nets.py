@@ -4,7 +4,7 @@ import torch
 from murace.errors import UsageError
 from murace.nets import count_parameters, create, smallest_size
 from murace.nets.resnet import Block
-from murace.report.paper import paper_table
+from murace.report.sections.paper import paper_table
 from murace.vocabulary import LEARNERS
 
 

@@ -5,9 +5,9 @@ from importlib import resources
 import pandas as pd
 import pytest
 
-from murace.report.checklist import BLANK, PARTS, checklist_table
 from murace.report.contents import Contents
 from murace.report.grid import Cell, Table
+from murace.report.sections.checklist import BLANK, PARTS, checklist_table
 from tests.report import made_up
 
 TRIPOD = (

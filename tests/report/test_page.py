@@ -9,7 +9,7 @@ import pytest
 from murace.report.formats import DASH, MINUS
 from murace.report.page import Contents, Picture, figures
 from murace.report.page import render as render_drawn
-from murace.report.paper import paper_table
+from murace.report.sections.paper import paper_table
 from murace.vocabulary import DISCLAIMER
 from tests.report import made_up
 from tests.report.reading import rows, table

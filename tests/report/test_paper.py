@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from murace.report.paper import is_paper_test_set, paper_table, paper_values
+from murace.report.sections.paper import is_paper_test_set, paper_table, paper_values
 
 
 def test_tables_are_packaged_whole() -> None:

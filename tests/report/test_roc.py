@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_curve
 
-from murace.report.roc import decision_point
+from murace.report.curves.roc import decision_point
 
 
 def test_the_dot_is_the_decision_at_one_half() -> None:

@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from murace.report.checklist import PARTS
 from murace.report.page import Contents, Picture, figures, render, tables
+from murace.report.sections.checklist import PARTS
 from tests.report import made_up, made_up_analysis, reading
 from tests.report.reading import lines, shown, table
 from tests.report.test_page import HOSTILE

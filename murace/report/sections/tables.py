@@ -6,7 +6,7 @@ from typing import Any
 from murace.report import formats
 from murace.report.contents import Contents
 from murace.report.grid import Block, Cell, Column, Row, Table
-from murace.report.paper import paper_table
+from murace.report.sections.paper import paper_table
 from murace.vocabulary import OVERALL
 
 GREY = "Grey: the paper's numbers, for MURA."

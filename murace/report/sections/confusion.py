@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from murace.report import formats
-from murace.report.comparison import overall_first
 from murace.report.contents import Contents
 from murace.report.grid import Block, Cell, Column, Row, Table
+from murace.report.sections.comparison import overall_first
 from murace.vocabulary import CALIBRATED, OVERALL, Level
 
 COUNTS = ("true_positive", "false_negative", "false_positive", "true_negative")

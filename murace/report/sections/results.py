@@ -2,11 +2,12 @@
 
 import pandas as pd
 
-from murace.report import formats, support
-from murace.report.comparison import BOLD, compare
+from murace.report import formats
 from murace.report.contents import Contents
 from murace.report.grid import Table
-from murace.report.paper import is_paper_test_set, paper_table
+from murace.report.sections import support
+from murace.report.sections.comparison import BOLD, compare
+from murace.report.sections.paper import is_paper_test_set, paper_table
 from murace.vocabulary import BASELINE, LOWER_IS_BETTER, OVERALL, Level, Metric
 
 NUMBERS = {Level.STUDY: "Table 3, studies", Level.IMAGE: "Table 3, single images"}

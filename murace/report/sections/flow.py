@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from murace.report import formats
-from murace.report.comparison import overall_first
 from murace.report.contents import Contents
 from murace.report.grid import Block, Cell, Column, Row, Table
+from murace.report.sections.comparison import overall_first
 from murace.vocabulary import OVERALL, Split
 
 UNITS = {"patients": "Patients", "studies": "Studies", "abnormal_studies": "Abnormal", "images": "Images"}

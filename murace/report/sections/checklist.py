@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from importlib import resources
 from itertools import groupby
 
-from murace.report import support
 from murace.report.contents import Contents
 from murace.report.grid import Block, Cell, Column, Row, Table
+from murace.report.sections import support
 
 BLANK = "to be filled in by the authors: "
 NO_PROOF = (

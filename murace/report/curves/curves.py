@@ -10,8 +10,8 @@ from matplotlib.ticker import MaxNLocator
 
 from murace.report import formats
 from murace.report.contents import Contents
+from murace.report.curves.roc import Dashes
 from murace.report.drawing import svg
-from murace.report.roc import Dashes
 
 Limits = tuple[float, float]
 Line = tuple[str, str, Dashes]  # label, colour, dashes

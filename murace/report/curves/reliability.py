@@ -7,8 +7,8 @@ from matplotlib.ticker import MaxNLocator
 
 from murace.report import formats
 from murace.report.contents import Contents
+from murace.report.curves.roc import LINES, OTHER
 from murace.report.drawing import svg
-from murace.report.roc import LINES, OTHER
 from murace.vocabulary import CALIBRATED, RESNET_DENSENET
 
 STAGES = {"raw": "before", "calibrated": "after temperature"}

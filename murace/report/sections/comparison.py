@@ -8,7 +8,7 @@ import pandas as pd
 
 from murace.report import formats
 from murace.report.grid import Block, Cell, Column, Row, best_of
-from murace.report.paper import paper_values
+from murace.report.sections.paper import paper_values
 from murace.vocabulary import BASELINE, LOWER_IS_BETTER, OVERALL
 
 BOLD = "Bold: the best of its column within the metric, before rounding; equals are all bold."

@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 
 from murace.report import formats
 from murace.report.contents import Contents
+from murace.report.curves.roc import LINES, OTHER
 from murace.report.drawing import svg
-from murace.report.roc import LINES, OTHER
 from murace.vocabulary import CALIBRATED
 
 STEM = "benefit"

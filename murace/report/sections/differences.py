@@ -7,9 +7,9 @@ import pandas as pd
 
 from murace.metrics.comparison import is_real
 from murace.report import formats
-from murace.report.comparison import overall_first
 from murace.report.contents import Contents
 from murace.report.grid import Block, Cell, Column, Row, Table
+from murace.report.sections.comparison import overall_first
 from murace.vocabulary import CALIBRATED, OVERALL, Level
 
 TESTS = {"delong": "DeLong's test", "mcnemar": "exact McNemar test", "bootstrap": "paired bootstrap over patients"}

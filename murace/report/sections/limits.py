@@ -1,7 +1,7 @@
 """What the numbers do not say."""
 
-from murace.report import support
 from murace.report.contents import Contents
+from murace.report.sections import support
 
 
 def limits(contents: Contents) -> list[str]:

@@ -1,0 +1,1 @@
+"""Curves as figures: ROC, reliability diagrams, decision curves."""
