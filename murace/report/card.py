@@ -9,12 +9,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from murace.report import escape
 from murace.report.contents import Contents
 from murace.report.sections import card_sheets, support
 from murace.report.sections.choice import near_ties, stability_note, ties
 from murace.report.sections.limits import limits
 from murace.report.sections.paper import CITATION
+from murace.report.text import escape
 from murace.vocabulary import DISCLAIMER
 
 

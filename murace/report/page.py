@@ -7,8 +7,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from murace.report.contents import Contents, Picture
 from murace.report.figures import figures, insets
-from murace.report.formats import plain
-from murace.report.grid import Table
 from murace.report.sections import summary, support
 from murace.report.sections.calibration import calibration_table
 from murace.report.sections.checklist import checklist_table
@@ -22,6 +20,8 @@ from murace.report.sections.paper import CITATION
 from murace.report.sections.results import further_table, results_table
 from murace.report.sections.slices import slices_table
 from murace.report.sections.tables import counts_table, learners_table
+from murace.report.text.formats import plain
+from murace.report.text.grid import Table
 from murace.vocabulary import DISCLAIMER, Level
 
 __all__ = ["Contents", "Picture", "figures", "render", "tables"]

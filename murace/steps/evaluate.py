@@ -23,8 +23,8 @@ from murace.pictures import pictures
 from murace.record import Action, Wish, commit, decide, take_up, writing
 from murace.report.card import model_card
 from murace.report.contents import Contents
-from murace.report.latex import latex, table_csv
 from murace.report.page import figures, render, tables
+from murace.report.text.latex import latex, table_csv
 from murace.summary import contents, flow
 from murace.vocabulary import Split, closest
 from murace.watch import Watch

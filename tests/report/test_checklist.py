@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from murace.report.contents import Contents
-from murace.report.grid import Cell, Table
 from murace.report.sections.checklist import BLANK, PARTS, checklist_table
+from murace.report.text.grid import Cell, Table
 from tests.report import made_up
 
 TRIPOD = (

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from murace.report import escape
-from murace.report.formats import DASH, MINUS
+from murace.report.text import escape
+from murace.report.text.formats import DASH, MINUS
 
 HOSTILE = (
     r"""\input{/etc/passwd} & 5% $x$ #1 _a_ {b} ~ ^ <script>alert(1)</script> | `code` **b** [l](http://x.y) "q" """

@@ -1,6 +1,6 @@
 import pytest
 
-from murace.report import formats
+from murace.report.text import formats
 
 NAN = float("nan")
 

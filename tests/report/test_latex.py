@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from murace.report import floats
-from murace.report.formats import DASH, MINUS
-from murace.report.grid import Block, Cell, Column, Row, Table
-from murace.report.latex import latex, table_csv
 from murace.report.page import tables
+from murace.report.text import floats
+from murace.report.text.formats import DASH, MINUS
+from murace.report.text.grid import Block, Cell, Column, Row, Table
+from murace.report.text.latex import latex, table_csv
 from tests.report import made_up
 from tests.report.test_escape import HOSTILE, is_balanced
 

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from murace.report.formats import DASH, MINUS
 from murace.report.page import Contents, Picture, figures
 from murace.report.page import render as render_drawn
 from murace.report.sections.paper import paper_table
+from murace.report.text.formats import DASH, MINUS
 from murace.vocabulary import DISCLAIMER
 from tests.report import made_up
 from tests.report.reading import rows, table

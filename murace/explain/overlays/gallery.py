@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from murace.explain.overlays.thumbnail import Thumbnail
 from murace.explain.overlays.triptych import LIMIT, colours
-from murace.report.formats import model_name, signed
+from murace.report.text.formats import model_name, signed
 from murace.vocabulary import DISCLAIMER
 
 GENERATOR = "murace cam"

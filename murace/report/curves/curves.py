@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from murace.report import formats
 from murace.report.contents import Contents
 from murace.report.curves.roc import Dashes
 from murace.report.drawing import svg
+from murace.report.text import formats
 
 Limits = tuple[float, float]
 Line = tuple[str, str, Dashes]  # label, colour, dashes

@@ -5,10 +5,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from murace.report import formats
 from murace.report.contents import Contents
 from murace.report.curves.roc import LINES, OTHER
 from murace.report.drawing import svg
+from murace.report.text import formats
 from murace.vocabulary import CALIBRATED, RESNET_DENSENET
 
 STAGES = {"raw": "before", "calibrated": "after temperature"}

@@ -6,9 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from murace.report import formats
 from murace.report.contents import Contents
 from murace.report.drawing import svg
+from murace.report.text import formats
 from murace.vocabulary import CALIBRATED, OVERALL, RESNET_DENSENET, Level, Metric
 
 THRESHOLD = 0.5

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from murace.report.formats import signed
+from murace.report.text.formats import signed
 
 Bytes = npt.NDArray[np.uint8]
 Font = ImageFont.FreeTypeFont

@@ -3,10 +3,10 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from murace.report import formats
 from murace.report.contents import Contents
 from murace.report.curves.roc import LINES, OTHER
 from murace.report.drawing import svg
+from murace.report.text import formats
 from murace.vocabulary import CALIBRATED
 
 STEM = "benefit"

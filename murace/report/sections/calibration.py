@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from murace.report import formats
 from murace.report.contents import Contents
-from murace.report.grid import Block, Cell, Column, Row, Table
 from murace.report.sections import support
 from murace.report.sections.comparison import overall_first
 from murace.report.sections.results import ECE
+from murace.report.text import formats
+from murace.report.text.grid import Block, Cell, Column, Row, Table
 from murace.vocabulary import CALIBRATED, OVERALL
 
 METRICS = {"slope": "Slope", "intercept": "Intercept", "brier": "Brier score", "ece": "ECE"}

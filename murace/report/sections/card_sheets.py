@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from murace.report import formats
 from murace.report.contents import Contents
 from murace.report.sections import support
 from murace.report.sections.comparison import overall_first
 from murace.report.sections.flow import UNITS
 from murace.report.sections.operating import POINTS
+from murace.report.text import formats
 from murace.vocabulary import CALIBRATED, OVERALL, Level
 
 SCORES = {"auc": "AUC", "accuracy": "Accuracy", "recall": "Sensitivity", "specificity": "Specificity", "kappa": "Kappa"}

@@ -7,8 +7,8 @@ from importlib import resources
 from itertools import groupby
 
 from murace.report.contents import Contents
-from murace.report.grid import Block, Cell, Column, Row, Table
 from murace.report.sections import support
+from murace.report.text.grid import Block, Cell, Column, Row, Table
 
 BLANK = "to be filled in by the authors: "
 NO_PROOF = (

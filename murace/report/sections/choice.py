@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from murace.report import formats
 from murace.report.contents import Contents
-from murace.report.grid import Block, Cell, Row, Table
 from murace.report.sections.comparison import BOLD, Comparison, compare
+from murace.report.text import formats
+from murace.report.text.grid import Block, Cell, Row, Table
 
 GREY = "Grey: the paper's Table 5, for orientation; it is about MURA's validation images."
 Choices = Mapping[str, Mapping[str, Any]]

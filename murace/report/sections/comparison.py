@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from murace.report import formats
-from murace.report.grid import Block, Cell, Column, Row, best_of
 from murace.report.sections.paper import paper_values
+from murace.report.text import formats
+from murace.report.text.grid import Block, Cell, Column, Row, best_of
 from murace.vocabulary import BASELINE, LOWER_IS_BETTER, OVERALL
 
 BOLD = "Bold: the best of its column within the metric, before rounding; equals are all bold."

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from murace.report import formats
 from murace.report.contents import Contents
-from murace.report.grid import Block, Cell, Column, Row, Table
 from murace.report.sections.comparison import overall_first
+from murace.report.text import formats
+from murace.report.text.grid import Block, Cell, Column, Row, Table
 from murace.vocabulary import CALIBRATED, OVERALL, Level
 
 COUNTS = ("true_positive", "false_negative", "false_positive", "true_negative")

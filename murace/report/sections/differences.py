@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 
 from murace.metrics.comparison import is_real
-from murace.report import formats
 from murace.report.contents import Contents
-from murace.report.grid import Block, Cell, Column, Row, Table
 from murace.report.sections.comparison import overall_first
+from murace.report.text import formats
+from murace.report.text.grid import Block, Cell, Column, Row, Table
 from murace.vocabulary import CALIBRATED, OVERALL, Level
 
 TESTS = {"delong": "DeLong's test", "mcnemar": "exact McNemar test", "bootstrap": "paired bootstrap over patients"}

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from murace.report import formats
 from murace.report.contents import Contents
-from murace.report.grid import Block, Cell, Column, Row, Table
 from murace.report.sections.comparison import overall_first
+from murace.report.text import formats
+from murace.report.text.grid import Block, Cell, Column, Row, Table
 from murace.vocabulary import OVERALL, Split
 
 UNITS = {"patients": "Patients", "studies": "Studies", "abnormal_studies": "Abnormal", "images": "Images"}

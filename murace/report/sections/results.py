@@ -2,12 +2,12 @@
 
 import pandas as pd
 
-from murace.report import formats
 from murace.report.contents import Contents
-from murace.report.grid import Table
 from murace.report.sections import support
 from murace.report.sections.comparison import BOLD, compare
 from murace.report.sections.paper import is_paper_test_set, paper_table
+from murace.report.text import formats
+from murace.report.text.grid import Table
 from murace.vocabulary import BASELINE, LOWER_IS_BETTER, OVERALL, Level, Metric
 
 NUMBERS = {Level.STUDY: "Table 3, studies", Level.IMAGE: "Table 3, single images"}

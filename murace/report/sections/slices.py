@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from murace.report import formats
 from murace.report.contents import Contents
-from murace.report.grid import Block, Cell, Column, Row, Table
 from murace.report.sections import support
+from murace.report.text import formats
+from murace.report.text.grid import Block, Cell, Column, Row, Table
 from murace.vocabulary import CALIBRATED, Level
 
 METRICS = {"auc": "AUC", "recall": "Sensitivity", "specificity": "Specificity", "kappa": "Kappa"}

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from murace.report import formats
 from murace.report.contents import Contents
 from murace.report.sections import differences, support
+from murace.report.text import formats
 from murace.vocabulary import BASELINE, CALIBRATED, OVERALL, RESNET_DENSENET, Level, Metric
 
 HEADLINE = {Metric.AUC: "AUC", Metric.ACCURACY: "accuracy", Metric.KAPPA: "Cohen's kappa"}

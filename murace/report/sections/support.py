@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from murace.metrics.slices import SMALL_CLASS, SMALL_PATIENTS
-from murace.report import formats
 from murace.report.contents import Contents
+from murace.report.text import formats
 from murace.vocabulary import OVERALL, Level
 
 TEST = ["test_positive", "test_negative"]

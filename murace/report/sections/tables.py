@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from murace.report import formats
 from murace.report.contents import Contents
-from murace.report.grid import Block, Cell, Column, Row, Table
 from murace.report.sections.paper import paper_table
+from murace.report.text import formats
+from murace.report.text.grid import Block, Cell, Column, Row, Table
 from murace.vocabulary import OVERALL
 
 GREY = "Grey: the paper's numbers, for MURA."

@@ -5,10 +5,10 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from murace.report import escape, floats
-from murace.report.floats import Shape
-from murace.report.formats import DASH
-from murace.report.grid import Block, Cell, Row, Table
+from murace.report.text import escape, floats
+from murace.report.text.floats import Shape
+from murace.report.text.formats import DASH
+from murace.report.text.grid import Block, Cell, Row, Table
 
 END = r" \tabularnewline"  # unlike \\, also valid after \raggedright
 MANY = 9  # columns; so many need smaller print

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from murace.report.grid import Block, Cell, Row, Table
+from murace.report.text.grid import Block, Cell, Row, Table
 
 LONG = 26  # letters; a column with longer texts breaks its lines
 LONGEST = 80  # letters; longer texts make their column no wider

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from murace.report.formats import DASH, is_missing
+from murace.report.text.formats import DASH, is_missing
 
 DIGITS = 12  # equal to this many digits is equal: the rule of `murace.metrics.selection`
 

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from murace.report.formats import DASH, MINUS
+from murace.report.text.formats import DASH, MINUS
 
 SPLIT_HYPHENS = "\u200b"  # between two hyphens, which LaTeX would join to a dash
 LATEX = {

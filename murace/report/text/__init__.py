@@ -1,0 +1,1 @@
+"""Text of tables: number formats, escaping, LaTeX."""
