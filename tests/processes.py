@@ -14,7 +14,7 @@ from murace.torchrun import VARIABLES
 from murace.world import joined
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["murace.steps.train", "murace.steps.finetune", "murace.steps.evaluate"])
+CONTEXT.set_forkserver_preload(["murace.steps.train", "murace.steps.finetune", "murace.steps.evaluate.step"])
 PATIENCE = 60  # seconds
 
 

@@ -9,7 +9,8 @@ from murace.config import CalibrateConfig, EvaluateConfig, FinetuneConfig, Machi
 from murace.data.store import COLUMNS, write_frame
 from murace.files import atomic, sha256
 from murace.record import Wish, begin, commit, writing
-from murace.steps import calibrate, evaluate, finetune, train
+from murace.steps import calibrate, finetune, train
+from murace.steps.evaluate import step
 from murace.vocabulary import LEARNERS
 from murace.watch import Watch
 from murace.workspace import Workspace
@@ -98,4 +99,4 @@ def tiny_chain(workspace: Workspace) -> None:
         train.run(workspace, tiny_config(learner), machine=CPU, wish=Wish(), watch=Watch())
     calibrate.run(workspace, CalibrateConfig(), machine=CPU, wish=Wish(), watch=Watch())
     finetune.run(workspace, tiny_members(), groups=[], machine=CPU, wish=Wish(), watch=Watch())
-    evaluate.run(workspace, EvaluateConfig(), machine=CPU, wish=Wish(), watch=Watch())
+    step.run(workspace, EvaluateConfig(), machine=CPU, wish=Wish(), watch=Watch())

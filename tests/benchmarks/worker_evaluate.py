@@ -14,13 +14,13 @@ import torch
 
 import murace.cli.app  # noqa: F401 - as any command does, before torch
 from murace import device
-from murace.answers import ask_all
 from murace.config import Machine
 from murace.data.loading.batches import Images
 from murace.data.store import open_pixels
 from murace.inference.combine import PAIR, combine
 from murace.nets.forward import Probabilities, logits_of, probabilities
 from murace.nets.weights import load_model
+from murace.steps.evaluate.predictions import ask_all
 from murace.vocabulary import LEARNERS
 from murace.watch import Watch
 from murace.workspace import Workspace

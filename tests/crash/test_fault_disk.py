@@ -48,7 +48,7 @@ class Case:
 
 
 HERE = ("-w", "workspace")
-PURE = [f"murace.steps.evaluate.{name}" for name in ("analyse", "figures", "render", "model_card", "pictures")]
+PURE = [f"murace.steps.evaluate.step.{name}" for name in ("analyse", "figures", "render", "model_card", "pictures")]
 CASES = {
     "prepare": Case(
         ("prepare", "../source/manifest.csv", "-w", "new", "--size", 64, "--jobs", 1),

@@ -7,9 +7,9 @@ import pandas as pd
 
 from murace.explain.overlays.triptych import triptych
 from murace.metrics.table import roc_points
-from murace.pictures import ERRORS, jpeg
 from murace.report.contents import Picture
 from murace.report.page import figures, render
+from murace.steps.evaluate.pictures import ERRORS, jpeg
 from murace.vocabulary import Level
 from tests.report import made_up
 

@@ -24,7 +24,8 @@ from murace.config import (
     TrainConfig,
 )
 from murace.record import Wish, begin
-from murace.steps import calibrate, evaluate, finetune, prepare, train
+from murace.steps import calibrate, finetune, prepare, train
+from murace.steps.evaluate import step as evaluate
 from murace.watch import Watch
 from murace.workspace import Workspace
 from tests.staleness.source import Seen, write_source

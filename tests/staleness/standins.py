@@ -29,7 +29,8 @@ from murace.metrics.table import by_study
 from murace.record import OPERATIONAL
 from murace.seal import read_sealed, write_sealed
 from murace.session import FACTS
-from murace.steps import calibrate, evaluate, finetune, train
+from murace.steps import calibrate, finetune, train
+from murace.steps.evaluate import step as evaluate
 from murace.task import EPOCHS, Task, _groups
 from murace.vocabulary import CALIBRATED, Split
 from murace.watch import Watch
@@ -206,7 +207,7 @@ def instead() -> Iterator[None]:
         patch.setattr(calibrate, "_stabilities", stabilities)
         patch.setattr(calibrate, "_fit_recogniser", recognise)
         patch.setattr(calibrate, "load_group_model", lambda path: path.read_bytes())
-        patch.setattr("murace.answers._ask", answer)
+        patch.setattr("murace.steps.evaluate.predictions._ask", answer)
         patch.setattr(evaluate, "_analyse", analysed)
         patch.setattr(evaluate, "pictures", lambda *given: {"maps": [], "errors": [], "augmentation": None})
         patch.setattr(evaluate, "_publish", published)

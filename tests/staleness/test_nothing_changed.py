@@ -16,7 +16,8 @@ from murace.errors import WorkspaceError
 from murace.files import read_json, sha256
 from murace.inference.ensemble import WorkspacePanel
 from murace.record import FACTS, State, Wish, begin, begun, commit, examine, read
-from murace.steps import calibrate, evaluate, finetune, prepare, train
+from murace.steps import calibrate, finetune, prepare, train
+from murace.steps.evaluate import step as evaluate
 from murace.task import EPOCHS
 from murace.vocabulary import LEARNERS
 from murace.watch import Watch

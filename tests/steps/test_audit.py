@@ -274,7 +274,7 @@ def test_without_prepare_nothing_is_written(root):
 
 def test_the_report_tells_what_was_found(films, root):
     from murace.record import read
-    from murace.summary import notes
+    from murace.steps.evaluate.contents import notes
 
     films.put(recompressed(film(0, SIDE)), split="test")
     workspace = prepared(films.source(), root)

@@ -16,7 +16,7 @@ from murace.metrics.temperature import fit_by_group
 from murace.nets import forward
 from murace.record import State, Wish, begin, examine, read
 from murace.seal import read_sealed, write_sealed
-from murace.steps import evaluate
+from murace.steps.evaluate import step
 from murace.watch import Bar, Watch
 from murace.workspace import Workspace
 from tests.workshop import CPU, tiny_chain, tiny_workspace
@@ -25,8 +25,8 @@ MODELS = ["convnet", "resnet", "densenet", "resnet+densenet", "calibrated"]
 FORCE = Wish(force=True)
 
 
-def run(workspace: Workspace, wish: Wish = Wish(), watch: Watch | None = None) -> evaluate.Evaluated:  # noqa: B008
-    return evaluate.run(workspace, EvaluateConfig(), machine=CPU, wish=wish, watch=watch or Watch())
+def run(workspace: Workspace, wish: Wish = Wish(), watch: Watch | None = None) -> step.Evaluated:  # noqa: B008
+    return step.run(workspace, EvaluateConfig(), machine=CPU, wish=wish, watch=watch or Watch())
 
 
 def test_the_promised_files_and_columns(finished: Workspace) -> None:
@@ -80,10 +80,10 @@ def test_each_net_sees_each_image_once(finished: Workspace, monkeypatch: pytest.
         asked.append(len(rows))
         return real(net, images, rows, **rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("murace.answers.logits_of", counting)
+    monkeypatch.setattr("murace.steps.evaluate.predictions.logits_of", counting)
     config = EvaluateConfig(bootstrap=Bootstrap(resamples=120))
     before = finished.evaluate.predictions.read_bytes()
-    other = evaluate.run(finished, config, machine=CPU, wish=Wish(), watch=Watch())
+    other = step.run(finished, config, machine=CPU, wish=Wish(), watch=Watch())
     assert not other.skipped
     assert not asked  # other resamples, the same answers
     assert finished.evaluate.predictions.read_bytes() == before
@@ -104,7 +104,7 @@ def test_interrupted_it_keeps_the_nets_it_has_been_through(
             raise Interrupted(15)
         return real(net, images, rows, **rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("murace.answers.logits_of", third_stops)
+    monkeypatch.setattr("murace.steps.evaluate.predictions.logits_of", third_stops)
     with pytest.raises(Interrupted):
         run(finished, FORCE)
     assert len(list(finished.evaluate.partial.glob("*.json"))) == 2
@@ -182,7 +182,7 @@ def test_a_learner_trained_since_the_choice_is_refused(finished: Workspace) -> N
 @pytest.mark.parametrize("name", ["path", "patient", "study", "sha256", "row", "group", "label", "width", "hardware"])
 def test_only_columns_of_the_users_own_are_slices(finished: Workspace, name: str) -> None:
     with pytest.raises(UsageError, match=f"--slice: '{name}' is not a column to slice by"):
-        evaluate.run(finished, EvaluateConfig(slice=(name,)), machine=CPU, wish=Wish(), watch=Watch())
+        step.run(finished, EvaluateConfig(slice=(name,)), machine=CPU, wish=Wish(), watch=Watch())
 
 
 def test_the_temperatures_and_thresholds_are_fitted_on_validation_alone(finished: Workspace) -> None:
@@ -236,5 +236,5 @@ def test_what_a_killed_run_was_writing_is_swept_out_of_the_subfolders_too(finish
     left = [finished.evaluate.figures / ".roc.svg.tmp.1.00", finished.evaluate.tables / ".scores.tex.tmp.1.00"]
     for path in left:
         path.write_bytes(b"half")
-    evaluate.run(finished, EvaluateConfig(), machine=CPU, wish=Wish(force=True), watch=Watch())
+    step.run(finished, EvaluateConfig(), machine=CPU, wish=Wish(force=True), watch=Watch())
     assert not [path for path in left if path.exists()]

@@ -17,7 +17,8 @@ from murace.data.loading.batches import order
 from murace.data.store import read_frame
 from murace.errors import Interrupted, MachineError, PeerLostError, UsageError
 from murace.record import State, Wish, examine, read
-from murace.steps import evaluate, finetune, train
+from murace.steps import finetune, train
+from murace.steps.evaluate import step as evaluate
 from murace.watch import Watch
 from murace.workspace import Workspace
 from murace.world import current

@@ -74,7 +74,8 @@ def _chain(voice: Voice, folder: Path, space: "Workspace", machine: Machine, see
     from murace.cli.display.tables import counts_table, roster_table, scores_table
     from murace.record import Wish
     from murace.sample.layout import draw_sample, is_drawn
-    from murace.steps import calibrate, evaluate, finetune, prepare, train
+    from murace.steps import calibrate, finetune, prepare, train
+    from murace.steps.evaluate import step
 
     sample, wish = folder / "sample", Wish()
     chance = f" --seed {seed}" if seed else ""
@@ -101,7 +102,7 @@ def _chain(voice: Voice, folder: Path, space: "Workspace", machine: Machine, see
     )
     finetune.run(space, members, groups=[], machine=machine, wish=wish, watch=voice)
     _title(voice, "murace evaluate")
-    done = evaluate.run(space, EvaluateConfig(), machine=machine, wish=wish, watch=voice)
+    done = step.run(space, EvaluateConfig(), machine=machine, wish=wish, watch=voice)
     scores = done.tables["scores"]
     scores = scores[scores["level"] == "study"]
     voice.show(scores_table(scores, done.models, title="Test scores by study (Table 3), synthetic data"))

@@ -37,7 +37,7 @@ def evaluate(
         from murace.cli.several import together
         from murace.metrics.slices import small_notes
         from murace.record import Wish
-        from murace.steps import evaluate as step
+        from murace.steps.evaluate import step as step
         from murace.workspace import Workspace
 
         space = Workspace(workspace)

@@ -13,11 +13,11 @@ from murace.data.loading.batches import Images
 from murace.data.store import open_pixels, read_frame, read_index
 from murace.errors import DamagedError, WorkspaceError
 from murace.inference.combine import combine
-from murace.lineup import Lineup
 from murace.nets.forward import Probabilities, logits_of, probabilities
 from murace.nets.weights import load_model
 from murace.record import begun, damaged, read
 from murace.seal import read_sealed, write_sealed
+from murace.steps.evaluate.inputs import Lineup
 from murace.vocabulary import Split
 from murace.watch import Watch
 from murace.workspace import Workspace

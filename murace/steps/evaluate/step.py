@@ -7,25 +7,25 @@ from pathlib import Path
 import pandas as pd
 
 from murace import device
-from murace.answers import Answers, ask_all, help_asking, known_answers
 from murace.chain import require_pixels
 from murace.config import EvaluateConfig, Machine, params
 from murace.data.store import COLUMNS, IDS, read_frame, read_index, write_frame
 from murace.errors import UsageError
 from murace.files import write_bytes, write_text
 from murace.inference import readout as operating
-from murace.lineup import Lineup, require_lineup, validation
 from murace.metrics.analysis import Analysis, analyse
 from murace.metrics.decisions import operating_table
 from murace.metrics.slices import with_slices
 from murace.metrics.table import by_study
-from murace.pictures import pictures
 from murace.record import Action, Wish, commit, decide, take_up, writing
 from murace.report.card import model_card
 from murace.report.contents import Contents
 from murace.report.page import figures, render, tables
 from murace.report.text.latex import latex, table_csv
-from murace.summary import contents, flow
+from murace.steps.evaluate.contents import contents, flow
+from murace.steps.evaluate.inputs import Lineup, require_lineup, validation
+from murace.steps.evaluate.pictures import pictures
+from murace.steps.evaluate.predictions import Answers, ask_all, help_asking, known_answers
 from murace.vocabulary import Split, closest
 from murace.watch import Watch
 from murace.workspace import Workspace

@@ -1,0 +1,1 @@
+"""The step evaluate: score every model on the test split."""
