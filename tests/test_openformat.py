@@ -14,9 +14,9 @@ from murace.device import Place
 from murace.errors import Interrupted, MachineError, UsageError
 from murace.nets import Learner, create
 from murace.nets.trained import Member
-from murace.openformat import Ensemble, convert_all, folder, refuse_foreign, require_packages
-from murace.openformat.conversion import open_session, probabilities, to_onnx
 from murace.seal import read_sealed
+from murace.steps.export import Ensemble, convert_all, onnx_folder, refuse_foreign, require_packages
+from murace.steps.export.onnx_graph import open_session, probabilities, to_onnx
 from murace.vocabulary import DISCLAIMER
 from murace.watch import Watch
 
@@ -50,7 +50,7 @@ def graph_of(learner: str) -> bytes:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder's tests take the graph that is there."""
-    monkeypatch.setattr(folder, "to_onnx", lambda net, *, size: graph_of(type(net).__name__.lower()))
+    monkeypatch.setattr(onnx_folder, "to_onnx", lambda net, *, size: graph_of(type(net).__name__.lower()))
 
 
 def pictures(count: int) -> np.ndarray:
@@ -146,7 +146,7 @@ def test_a_second_run_has_nothing_to_do_until_something_changes(
     out = tmp_path / "out"
     convert_all(out, ensemble(), watch=Watch())
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "to_onnx", lambda *rest, **more: pytest.fail("it was made again"))
+        patch.setattr(onnx_folder, "to_onnx", lambda *rest, **more: pytest.fail("it was made again"))
         assert convert_all(out, ensemble(), watch=Watch()).skipped
     other = {"elbow": replace(member(), sha256="b" * 64)}
     assert not convert_all(out, ensemble(other), watch=Watch()).skipped
@@ -161,13 +161,13 @@ def test_a_graph_that_answers_otherwise_is_refused_and_nothing_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     members = {"elbow": member(), "wrist": member("resnet")}
-    real = folder.probabilities
+    real = onnx_folder.probabilities
 
     def slightly_off(session: object, prepared: np.ndarray) -> np.ndarray:
         return real(session, prepared) + 2e-4
 
     for wrong in (slightly_off, lambda session, prepared: real(session, prepared) * np.nan):
-        monkeypatch.setattr(folder, "probabilities", wrong)
+        monkeypatch.setattr(onnx_folder, "probabilities", wrong)
         with pytest.raises(MachineError, match="the ONNX graph of elbow answers otherwise than its net"):
             convert_all(tmp_path / "deep" / "out", ensemble(members), watch=Watch())
         assert not (tmp_path / "deep" / "out").exists()
@@ -198,6 +198,6 @@ def test_foreign_folders_are_left_alone(tmp_path: Path) -> None:
 
 def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     require_packages()
-    monkeypatch.setattr("murace.openformat.conversion.PACKAGES", ("onnx", "no_such_package"))
+    monkeypatch.setattr("murace.steps.export.onnx_graph.PACKAGES", ("onnx", "no_such_package"))
     with pytest.raises(MachineError, match=r'^ONNX needs: pip install "murace\[onnx\]"$'):
         require_packages()

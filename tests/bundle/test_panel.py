@@ -15,7 +15,7 @@ from murace.errors import WorkspaceError
 from murace.inference.bundle import File, Manifest, open_bundle
 from murace.inference.ensemble import FilePanel, WorkspacePanel
 from murace.nets import create, weights
-from murace.steps import export
+from murace.steps.export import step
 from murace.watch import Watch
 from murace.workspace import Workspace
 from tests.bundle.made_up import pack
@@ -27,7 +27,7 @@ Parts = dict[str, bytes]
 
 @pytest.fixture
 def exported(finished: Workspace, tmp_path: Path) -> Path:
-    export.run(finished, tmp_path / "a.murace", None, machine=CPU, watch=Watch())
+    step.run(finished, tmp_path / "a.murace", None, machine=CPU, watch=Watch())
     return tmp_path / "a.murace"
 
 

@@ -100,7 +100,7 @@ CASES = {
         own=("handed.murace", "onnx"),
         same=("handed.murace", "onnx/elbow.onnx", "onnx/wrist.onnx"),
         most=40,
-        standing_in=("murace.openformat.folder.to_onnx", "murace.openformat.folder._compare"),
+        standing_in=("murace.steps.export.onnx_folder.to_onnx", "murace.steps.export.onnx_folder._compare"),
     ),
     "sample": Case(
         ("sample", "drawn", "--studies", 10),

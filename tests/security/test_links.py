@@ -9,8 +9,8 @@ import pytest
 from murace.data.ingest import pixelfile
 from murace.data.ingest.chunks import Job, array
 from murace.errors import MachineError
-from murace.openformat import folder
 from murace.record import writing
+from murace.steps.export import onnx_folder
 from murace.watch import Watch
 from murace.workspace import Workspace
 from tests.cli.typed import CPU, MEMBER, NARROW, done, typed
@@ -22,7 +22,7 @@ def planted(folder: Path, outside: Path, *, names: list[str] | None = None) -> d
     """Replace every file in `folder` by a link to a copy of it outside; the copies with their bytes."""
     outside.mkdir(parents=True, exist_ok=True)
     victims = {}
-    for number, path in enumerate(sorted(path for path in folder.rglob("*") if path.is_file())):
+    for number, path in enumerate(sorted(path for path in onnx_folder.rglob("*") if path.is_file())):
         if names is None or path.name in names:
             victim = outside / f"{number}-{path.name}"
             shutil.move(path, victim)
@@ -51,7 +51,7 @@ def test_no_step_writes_through_a_link_in_its_folder(finished: Workspace, source
         shutil.move(tmp_path / name, tmp_path / "victims" / name)
         (tmp_path / name).symlink_to(tmp_path / "victims" / name)
         victims[tmp_path / "victims" / name] = (tmp_path / name).read_bytes()
-    locks = [path for folder in (finished.root, tmp_path / "out", record) for path in folder.rglob(".lock")]
+    locks = [path for onnx_folder in (finished.root, tmp_path / "out", record) for path in onnx_folder.rglob(".lock")]
     assert len(victims) > 100
     assert {typed(*line).exit_code for line in (("train", *NARROW, *here), drawing, asking)} <= {
         2,
@@ -105,14 +105,14 @@ def test_an_unfinished_array_that_is_a_link_is_not_written_to(tmp_path: Path) ->
 def test_a_lock_or_a_journal_that_is_a_link_is_not_opened(tmp_path: Path) -> None:
     from murace.inference.studies.journal import journal
 
-    victim, folder = tmp_path / "victim", tmp_path / "folder"
+    victim, onnx_folder = tmp_path / "victim", tmp_path / "folder"
     victim.write_text("mine")
-    folder.mkdir()
+    onnx_folder.mkdir()
     for name in (".lock", "0.jsonl"):
-        (folder / name).symlink_to(victim)
-    with pytest.raises(MachineError, match="cannot write"), writing(folder):
+        (onnx_folder / name).symlink_to(victim)
+    with pytest.raises(MachineError, match="cannot write"), writing(onnx_folder):
         pass
-    with pytest.raises(MachineError, match="cannot write"), journal(folder, 0):
+    with pytest.raises(MachineError, match="cannot write"), journal(onnx_folder, 0):
         pass
     assert victim.read_text() == "mine"
 
@@ -141,12 +141,12 @@ def test_scratch_that_is_a_link_to_a_folder_is_neither_emptied_nor_filled(
 
 
 def test_unfinished_graphs_are_not_put_where_a_link_leads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "_write_members", lambda *rest: pytest.fail("they were written"))
+    monkeypatch.setattr(onnx_folder, "_write_members", lambda *rest: pytest.fail("they were written"))
     (tmp_path / "victim").mkdir()
     (tmp_path / "onnx").mkdir()
     (tmp_path / "onnx" / ".unfinished").symlink_to(tmp_path / "victim")
     with pytest.raises(MachineError, match="cannot write"):
-        folder.convert_all(tmp_path / "onnx", ensemble(), watch=Watch())
+        onnx_folder.convert_all(tmp_path / "onnx", ensemble(), watch=Watch())
     assert list((tmp_path / "victim").iterdir()) == []
 
 

@@ -7,16 +7,15 @@ import pytest
 from murace.data.store import read_index
 from murace.errors import MachineError, UsageError, WorkspaceError
 from murace.inference.bundle import is_bundle
-from murace.openformat import conversion
-from murace.steps import export
+from murace.steps.export import onnx_graph, step
 from murace.vocabulary import DISCLAIMER
 from murace.watch import Watch
 from murace.workspace import Workspace
 from tests.workshop import CPU
 
 
-def run(workspace: Workspace, file: Path | None = None, onnx: Path | None = None) -> export.Exported:
-    return export.run(workspace, file, onnx, machine=CPU, watch=Watch())
+def run(workspace: Workspace, file: Path | None = None, onnx: Path | None = None) -> step.Exported:
+    return step.run(workspace, file, onnx, machine=CPU, watch=Watch())
 
 
 def test_the_file_holds_the_ensemble_and_says_what_it_is(finished: Workspace, tmp_path: Path) -> None:
@@ -113,7 +112,7 @@ def test_foreign_files_are_left_alone(finished: Workspace, tmp_path: Path) -> No
 
 
 def test_the_extra_is_asked_for_before_the_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversion, "PACKAGES", ("no_such_package",))
+    monkeypatch.setattr(onnx_graph, "PACKAGES", ("no_such_package",))
     with pytest.raises(MachineError, match="ONNX needs"):
         run(Workspace(tmp_path), onnx=tmp_path / "onnx")
 
@@ -124,17 +123,17 @@ def test_members_are_compared_on_test_pictures_of_their_group(
     pytest.importorskip("onnxruntime")
     seen = {}
     monkeypatch.setattr(
-        export.openformat, "convert_all", lambda folder, ensemble, *, watch: seen.update(ensemble=ensemble)
+        step.openformat, "convert_all", lambda folder, ensemble, *, watch: seen.update(ensemble=ensemble)
     )
     run(finished, onnx=tmp_path / "onnx")
     index = read_index(finished.prepare.index)
     ensemble = seen["ensemble"]
-    pixels = export.open_pixels(finished.prepare.pixels)
+    pixels = step.open_pixels(finished.prepare.pixels)
     mine = index[index["group"] == "elbow"]
-    assert len(mine) > export.COMPARED // 2
-    assert len(ensemble.pictures("elbow")) == min(export.COMPARED, len(mine))
+    assert len(mine) > step.COMPARED // 2
+    assert len(ensemble.pictures("elbow")) == min(step.COMPARED, len(mine))
     test = mine[mine["split"] == "test"]["row"]
-    monkeypatch.setattr(export, "COMPARED", len(test))
+    monkeypatch.setattr(step, "COMPARED", len(test))
     assert (ensemble.pictures("elbow") == pixels[test]).all()
     assert ensemble.data == {"patient_level_split": True, "synthetic": True}
     assert not is_bundle(tmp_path / "onnx")

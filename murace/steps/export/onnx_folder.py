@@ -17,9 +17,9 @@ from murace.disk import disk_error
 from murace.errors import MachineError, UsageError, WorkspaceError
 from murace.files import digest_of, parse_json, sha256, write_bytes
 from murace.nets.trained import Bytes, Member
-from murace.openformat.conversion import INPUT, OPSET, PACKAGES, answer, open_session, probabilities, to_onnx
 from murace.record import writing
 from murace.seal import read_sealed, write_sealed
+from murace.steps.export.onnx_graph import INPUT, OPSET, PACKAGES, answer, open_session, probabilities, to_onnx
 from murace.vocabulary import DISCLAIMER
 from murace.watch import Watch
 

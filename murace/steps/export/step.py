@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from murace import __version__, device, openformat
+from murace import __version__, device
 from murace.chain import require_evaluation, require_step
 from murace.config import Machine
 from murace.data.store import open_pixels, read_index
@@ -33,6 +33,7 @@ from murace.inference.bundle import (
 from murace.inference.ensemble import WorkspacePanel
 from murace.nets.trained import Bytes
 from murace.record import Record
+from murace.steps import export
 from murace.vocabulary import CALIBRATED, Split
 from murace.watch import Watch
 from murace.workspace import Workspace
@@ -59,7 +60,7 @@ class Exported:
     """What was written, or found to be up to date."""
 
     packed: Packed | None
-    converted: openformat.Converted | None
+    converted: export.Converted | None
 
 
 def run(workspace: Workspace, file: Path | None, onnx: Path | None, *, machine: Machine, watch: Watch) -> Exported:
@@ -73,11 +74,11 @@ def run(workspace: Workspace, file: Path | None, onnx: Path | None, *, machine: 
     """
     _check_names(file, onnx)
     if onnx is not None:
-        openformat.require_packages()
+        export.require_packages()
     device.set_threads(machine)
     panel = _whole_chain(workspace)
     packed = None if file is None else _pack(file, workspace, panel)
-    converted = None if onnx is None else openformat.convert_all(onnx, _ensemble(workspace, panel), watch=watch)
+    converted = None if onnx is None else export.convert_all(onnx, _ensemble(workspace, panel), watch=watch)
     return Exported(packed, converted)
 
 
@@ -89,7 +90,7 @@ def _check_names(file: Path | None, onnx: Path | None) -> None:
     if file is not None and file.exists() and not bundle.is_bundle(file):
         raise UsageError(f"{file} exists and is not of murace export; name another file")
     if onnx is not None:
-        openformat.refuse_foreign(onnx)
+        export.refuse_foreign(onnx)
 
 
 def _whole_chain(workspace: Workspace) -> WorkspacePanel:
@@ -181,7 +182,7 @@ def _data(prepared: Record) -> Data:
     return Data(synthetic=bool(info.get("synthetic")), patient_level_split=bool(info.get("patient_level", True)))
 
 
-def _ensemble(workspace: Workspace, panel: WorkspacePanel) -> openformat.Ensemble:
+def _ensemble(workspace: Workspace, panel: WorkspacePanel) -> export.Ensemble:
     """The members, with prepared pictures of the group to compare them on: of the test split, else of the others."""
     require_step(workspace, "prepare", ("index.csv", "pixels.npy"))
     index, pixels = read_index(workspace.prepare.index), open_pixels(workspace.prepare.pixels)
@@ -192,7 +193,7 @@ def _ensemble(workspace: Workspace, panel: WorkspacePanel) -> openformat.Ensembl
         return np.asarray(pixels[np.sort(rows[:COMPARED])])
 
     readout = operating.content({CALIBRATED: panel.readout()})["models"][CALIBRATED]
-    return openformat.Ensemble(
+    return export.Ensemble(
         members={group: panel.member(group) for group in panel.groups},
         pictures=pictures,
         readout={"temperature": readout["groups"], "points": readout["points"]},
