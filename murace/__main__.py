@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from murace.cli import app
-from murace.torchrun import launch
+from murace.system.launch import launch
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from murace.errors import WorkspaceError
-from murace.files import read_json
+from murace.system.files import read_json
 from murace.vocabulary import LEARNERS, Level, Metric, is_group
 
 MEND = "murace calibrate --fresh"

@@ -9,7 +9,6 @@ from typing import Any
 
 from murace.checkpoint.state import Saved, latest_state
 from murace.config import Machine
-from murace.device import set_threads
 from murace.errors import Interrupted, MachineError, WorkspaceError
 from murace.fit import Moment, Progress, Setting, Training, fit, is_out_of_memory, largest_batch, start
 from murace.nets import Learner
@@ -17,8 +16,9 @@ from murace.nets.forward import Probabilities
 from murace.nets.weights import load_weights
 from murace.record import Record, differences
 from murace.saving import Facts, Saver, restore
-from murace.watch import Bar
-from murace.world import current
+from murace.system.device import set_threads
+from murace.system.processes import current
+from murace.system.progress import Bar
 
 FACTS = ("threads", "precision", "processes", "compiled", "about", "consumed", "progress")  # of a state
 

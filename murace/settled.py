@@ -9,7 +9,7 @@ from murace.chain import consumed_images, require_step
 from murace.config import Machine, TrainConfig, params
 from murace.errors import MuraceError
 from murace.record import Action, Wish, decide, read
-from murace.torchrun import launch
+from murace.system.launch import launch
 from murace.workspace import Workspace
 
 

@@ -11,23 +11,24 @@ import numpy as np
 import pandas as pd
 import torch
 
-from murace import device, session
+from murace import session
 from murace.checkpoint.state import recorded_facts
 from murace.config import Machine, Recipe, params, recipe_from
 from murace.data.loading.batches import Images
 from murace.data.store import IDS, open_pixels, read_index, write_frame
 from murace.errors import UsageError, WorkspaceError
-from murace.files import digest_of
 from murace.fit import Progress, Setting, part_of, require_memory
 from murace.loss import group_weights
 from murace.nets import Learner, count_parameters, create, outline
 from murace.nets.weights import load_model, save_model
 from murace.record import OPERATIONAL
 from murace.room import require_room
+from murace.system import device
+from murace.system.files import digest_of
+from murace.system.processes import current
+from murace.system.progress import Watch
 from murace.vocabulary import CALIBRATED, Split
-from murace.watch import Watch
 from murace.workspace import FitFolder, Workspace
-from murace.world import current
 
 FILES = ["model.safetensors", "history.csv", "predictions.csv"]
 EPOCHS = "history.csv:epochs"  # the history without its clock, as a part that a child may consume

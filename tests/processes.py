@@ -10,8 +10,8 @@ from typing import Any
 
 from torch.distributed import TCPStore
 
-from murace.torchrun import VARIABLES
-from murace.world import joined
+from murace.system.launch import VARIABLES
+from murace.system.processes import joined
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["murace.steps.train", "murace.steps.finetune", "murace.steps.evaluate.step"])

@@ -5,9 +5,9 @@ from functools import partial
 
 import pytest
 
-from murace.background import Ahead, Behind
 from murace.errors import Interrupted, MachineError
-from murace.watch import Watch
+from murace.system.progress import Watch
+from murace.system.threads import Ahead, Behind
 
 
 @pytest.fixture(autouse=True)

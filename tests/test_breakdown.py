@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from murace.breakdown import is_gpu_failure, is_out_of_memory, machine_error
+from murace.system.failures import is_gpu_failure, is_out_of_memory, machine_error
 
 HINT = "\nCUDA kernel errors might be asynchronously reported at some other API call"
 NO_MEMORY = [

@@ -3,7 +3,7 @@ from murace.commands import command, settings
 from murace.config import CalibrateConfig, FinetuneConfig, Recipe, params
 from murace.record import State, Wish, begin
 from murace.steps import calibrate, train
-from murace.watch import Watch
+from murace.system.progress import Watch
 from murace.workspace import Workspace
 from tests.workshop import CPU, tiny_config, tiny_workspace
 

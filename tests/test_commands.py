@@ -9,8 +9,8 @@ from murace.commands import command
 from murace.config import Bootstrap, CalibrateConfig, EvaluateConfig, PrepareConfig, params
 from murace.record import Wish, begin
 from murace.steps import calibrate
+from murace.system.progress import Watch
 from murace.vocabulary import LEARNERS, Level, Metric
-from murace.watch import Watch
 from murace.workspace import Workspace
 from tests.cli.typed import answered
 from tests.workshop import CPU, GROUPS, SIZE

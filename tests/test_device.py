@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from murace import device
 from murace.config import Machine
 from murace.errors import MachineError, UsageError
-from murace.world import World
+from murace.system import device
+from murace.system.processes import World
 
 CPU = torch.device("cpu")
 

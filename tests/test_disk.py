@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from murace import disk
-from murace.disk import disk_error, require_space, size
 from murace.errors import MachineError
-from murace.files import atomic, sync_folder, write_bytes
+from murace.system import disk
+from murace.system.disk import disk_error, require_space, size
+from murace.system.files import atomic, sync_folder, write_bytes
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -70,7 +70,7 @@ def test_after_the_rename_what_stood_there_before_is_not_intact(tmp_path, monkey
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     assert sync_folder is not fail
-    monkeypatch.setattr("murace.files.sync_folder", fail)
+    monkeypatch.setattr("murace.system.files.sync_folder", fail)
     with pytest.raises(MachineError) as failed:
         write_bytes(tmp_path / "a", b"new")
     assert str(failed.value) == f"cannot write {tmp_path / 'a'}: {os.strerror(errno.EIO)}"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from murace import files
 from murace.errors import MachineError, WorkspaceError
+from murace.system import files
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:

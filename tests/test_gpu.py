@@ -12,7 +12,6 @@ import torch
 from murace.config import Machine, Recipe, TrainConfig
 from murace.data.loading.augment import augment, draw
 from murace.data.loading.batches import Images
-from murace.device import Place, choose, resolve_precision
 from murace.errors import Interrupted, MachineError
 from murace.explain.cam import activation_maps
 from murace.fit.step import Stepper
@@ -20,8 +19,9 @@ from murace.nets import create
 from murace.nets.forward import logits_of
 from murace.record import Wish
 from murace.steps import train
+from murace.system.device import Place, choose, resolve_precision
+from murace.system.progress import Watch
 from murace.vocabulary import LEARNERS
-from murace.watch import Watch
 from murace.workspace import Workspace
 from tests.steps.test_train import StopAfter
 from tests.workshop import SIZE, tiny_config

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from murace.device import Place
 from murace.errors import Interrupted, MachineError, UsageError
 from murace.nets import Learner, create
 from murace.nets.trained import Member
-from murace.seal import read_sealed
 from murace.steps.export import Ensemble, convert_all, onnx_folder, refuse_foreign, require_packages
 from murace.steps.export.onnx_graph import open_session, probabilities, to_onnx
+from murace.system.device import Place
+from murace.system.progress import Watch
+from murace.system.sealed import read_sealed
 from murace.vocabulary import DISCLAIMER
-from murace.watch import Watch
 
 SIZE = 64
 for name in ("onnx", "onnxruntime", "onnxscript"):

@@ -11,7 +11,6 @@ import torch
 from safetensors.numpy import load, save
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from murace.device import Place
 from murace.errors import WorkspaceError
 from murace.inference.recogniser import (
     GroupModel,
@@ -29,7 +28,8 @@ from murace.inference.recogniser.look import fit_recogniser
 from murace.inference.recogniser.recognise import features_of, pooled
 from murace.nets import create
 from murace.nets.trained import Member
-from murace.watch import Watch
+from murace.system.device import Place
+from murace.system.progress import Watch
 
 SIZE, SHA = 64, "a" * 64
 

@@ -9,8 +9,8 @@ import pytest
 
 from murace.errors import MachineError, WorkspaceError
 from murace.record import Action, State, Wish, begin, begun, commit, decide, examine, read, require, take_up, writing
-from murace.seal import read_sealed, write_sealed
-from murace.watch import Watch
+from murace.system.progress import Watch
+from murace.system.sealed import read_sealed, write_sealed
 
 PARAMS = {"lr": 0.1, "epochs": 4, "seed": 0}
 

@@ -12,7 +12,7 @@ from murace.nets import create
 from murace.record import Wish
 from murace.room import SMALL, require_room, training_bytes
 from murace.steps import train
-from murace.watch import Watch
+from murace.system.progress import Watch
 from tests.workshop import CPU, tiny_config, tiny_workspace
 
 
@@ -44,7 +44,7 @@ def test_what_stands_there_already_is_not_asked_for_again(tmp_path: Path, monkey
     with torch.device("meta"):
         net = create("convnet", width=0.1, size=64)
     need, states = training_bytes(net), tmp_path / "convnet" / "checkpoint"
-    monkeypatch.setattr("murace.disk.free_space", lambda _: need - 1000)
+    monkeypatch.setattr("murace.system.disk.free_space", lambda _: need - 1000)
     with pytest.raises(MachineError, match="the checkpoints of this training need"):
         require_room(net, states)
     states.mkdir(parents=True)

@@ -5,7 +5,7 @@ from murace.errors import MachineError
 from murace.fit import fit as real_fit
 from murace.record import Wish
 from murace.steps import train
-from murace.watch import Watch
+from murace.system.progress import Watch
 from murace.workspace import Workspace
 from tests.workshop import CPU, tiny_config, tiny_workspace
 

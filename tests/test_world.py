@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from murace.errors import DismissedError, Interrupted, MachineError, PeerLostError
-from murace.torchrun import VARIABLES
-from murace.watch import Watch
-from murace.world import World, current, joined
+from murace.system.launch import VARIABLES
+from murace.system.processes import World, current, joined
+from murace.system.progress import Watch
 from tests.processes import together
 
 
@@ -146,7 +146,7 @@ WAIT = """
 import signal, sys
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda *given: None)
-from murace.world import joined
+from murace.system.processes import joined
 print("waiting", flush=True)
 with joined():
     pass

@@ -7,12 +7,12 @@ import pandas as pd
 
 from murace.config import CalibrateConfig, EvaluateConfig, FinetuneConfig, Machine, Recipe, TrainConfig
 from murace.data.store import COLUMNS, write_frame
-from murace.files import atomic, sha256
 from murace.record import Wish, begin, commit, writing
 from murace.steps import calibrate, finetune, train
 from murace.steps.evaluate import step
+from murace.system.files import atomic, sha256
+from murace.system.progress import Watch
 from murace.vocabulary import LEARNERS
-from murace.watch import Watch
 from murace.workspace import Workspace
 from tests.data.files import png
 

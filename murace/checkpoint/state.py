@@ -13,9 +13,9 @@ from typing import Any
 from torch import Tensor
 
 from murace.errors import WorkspaceError
-from murace.files import sha256, sweep, write_bytes
 from murace.nets.weights import dump, tensors_from
-from murace.seal import read_sealed, write_sealed
+from murace.system.files import sha256, sweep, write_bytes
+from murace.system.sealed import read_sealed, write_sealed
 
 KEPT = 2
 

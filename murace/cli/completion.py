@@ -8,7 +8,7 @@ from pathlib import Path
 
 from typer._completion_shared import get_completion_script
 
-from murace.files import write_text
+from murace.system.files import write_text
 
 PROGRAM, VARIABLE = "murace", "_MURACE_COMPLETE"
 FILES = {"bash": "murace.bash", "zsh": "_murace", "fish": "murace.fish", "powershell": "murace.ps1"}

@@ -10,8 +10,8 @@ import typer
 
 from murace.config import Machine
 from murace.errors import MachineError
-from murace.torchrun import STARTED, launch
-from murace.watch import Watch
+from murace.system.launch import STARTED, launch
+from murace.system.progress import Watch
 
 
 @contextmanager
@@ -22,8 +22,8 @@ def together(machine: Machine, watch: Watch | None = None) -> Iterator[None]:
         MachineError: one of the GPUs is not there.
         Interrupted: the watch heard a signal before all processes were there.
     """
-    from murace.device import require_gpus
-    from murace.world import joined
+    from murace.system.device import require_gpus
+    from murace.system.processes import joined
 
     if len(machine.gpus) > 1 and launch().size == 1:
         require_gpus(machine.gpus)

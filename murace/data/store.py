@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from murace.breakdown import refuse_machine_error
 from murace.data.ingest import pixelfile
 from murace.errors import WorkspaceError
-from murace.files import PRIVATE, PUBLIC, write_text
+from murace.system.failures import refuse_machine_error
+from murace.system.files import PRIVATE, PUBLIC, write_text
 
 COLUMNS = ["row", "path", "split", "group", "patient", "study", "label", "width", "height", "sha256"]
 IDS = ["row", "patient", "study", "group", "label"]  # the columns of a table of predictions before its probabilities

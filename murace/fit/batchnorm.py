@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from murace.world import World, current
+from murace.system.processes import World, current
 
 
 def unite(net: nn.Module, world: World, device: torch.device) -> None:

@@ -13,7 +13,7 @@ from murace.errors import Interrupted, PeerLostError, UsageError
 from murace.fit.judge import close_epoch
 from murace.fit.setting import Moment, Progress, Setting, Training
 from murace.fit.step import Stepper
-from murace.watch import Bar
+from murace.system.progress import Bar
 
 LOG_EVERY = 20  # steps between two looks at the loss: on a GPU each look is a wait
 

@@ -17,7 +17,7 @@ from murace.data.loading.stream import read_ahead
 from murace.errors import MachineError
 from murace.fit.setting import Setting, Training
 from murace.loss import weighted_cross_entropy
-from murace.world import current
+from murace.system.processes import current
 
 WARM_UP = 3  # steps before a graph is captured: lazy initialisation and cuDNN's search must be over
 COMPILER = ("torch._dynamo", "torch._inductor", "triton")

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from murace.errors import WorkspaceError
-from murace.files import read_json, write_json
 from murace.metrics.calibration import COLUMNS
 from murace.metrics.scores import NAN
 from murace.metrics.table import by_study
 from murace.metrics.temperature import apply_temperature, fit_by_group
 from murace.metrics.threshold import HALF, operating_points
+from murace.system.files import read_json, write_json
 from murace.vocabulary import CALIBRATED, OVERALL, POINTS, RESCALED
 
 SCHEMA = 1

@@ -13,8 +13,8 @@ from murace.metrics.comparison import comparison_table
 from murace.metrics.resampling import Estimate, estimate, interval
 from murace.metrics.slices import is_small, with_slices
 from murace.metrics.table import KEYS, at_level, confusion_table, parts_of, roc_points, with_change
+from murace.system.progress import Watch
 from murace.vocabulary import Level
-from murace.watch import Watch
 
 SCORES = [*KEYS, "value", "low", "high", "change"]
 Estimates = dict[tuple[str, str], Estimate]

@@ -12,7 +12,7 @@ from murace.metrics.reliability import reliability_curve
 from murace.metrics.resampling import interval, resamples
 from murace.metrics.scores import Labels, Probabilities, Values, Weights, brier, calibration_error
 from murace.metrics.table import parts_of
-from murace.watch import Watch
+from murace.system.progress import Watch
 
 RAW, CALIBRATED = "raw", "calibrated"
 COLUMNS = ["model", "group", "stage", "metric", "value", "low", "high", "undefined"]

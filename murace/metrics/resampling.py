@@ -9,7 +9,7 @@ import pandas as pd
 
 from murace.config import Bootstrap
 from murace.metrics.scores import Labels, Probabilities, Values, Weights, measure, rank
-from murace.watch import Watch
+from murace.system.progress import Watch
 
 CHUNK, LEAST_CHUNK = 2**17, 16  # weights at a time (1 MB stays in the cache), but so many resamples at least
 COVERAGE = 0.95

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from murace.data.loading.batches import Images, Rows, sweep
-from murace.device import Place
-from murace.watch import Watch
-from murace.world import World, current
+from murace.system.device import Place
+from murace.system.processes import World, current
+from murace.system.progress import Watch
 
 BATCH_SIZES = {"cpu": 32, "cuda": 512}  # at 256 pixels; fewer where images are larger, since memory follows
 REFERENCE = 256 * 256

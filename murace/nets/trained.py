@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from murace.device import Place
 from murace.nets.learner import Learner
+from murace.system.device import Place
 
 AT_ONCE = {"cpu": 32, "cuda": 128}  # views at 256 pixels; fewer where they are larger, since memory follows
 REFERENCE = 256 * 256

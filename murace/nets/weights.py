@@ -11,11 +11,11 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from murace.breakdown import refuse_machine_error
 from murace.errors import UsageError, WorkspaceError
-from murace.files import parse_json, write_bytes
 from murace.nets import create, outline
 from murace.nets.learner import Learner
+from murace.system.failures import refuse_machine_error
+from murace.system.files import parse_json, write_bytes
 
 MAX_HEADER = 4 * 2**20  # bytes that name the tensors; the longest of ours, a densenet's state, has 0.2 MiB
 # What a weights file that is none of ours may raise on its way into a net.

@@ -8,7 +8,7 @@ from typing import Any
 
 from murace.errors import DamagedError, WorkspaceError
 from murace.record.note import Record, begin, begun, damaged, forget, read
-from murace.watch import Watch
+from murace.system.progress import Watch
 from murace.workspace import BEGUN
 
 DERIVED = ("learner", "groups")  # parameters that no option names

@@ -8,9 +8,9 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from murace.disk import disk_error
 from murace.errors import MachineError, WorkspaceError
-from murace.files import sweep
+from murace.system.disk import disk_error
+from murace.system.files import sweep
 
 TRIES = 100  # to lock a file that its last holder removes again and again
 

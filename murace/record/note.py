@@ -11,8 +11,8 @@ from typing import Any
 
 from murace import __version__
 from murace.errors import DamagedError, WorkspaceError
-from murace.files import digest_of, discard, sha256, sweep
-from murace.seal import read_sealed, write_sealed
+from murace.system.files import digest_of, discard, sha256, sweep
+from murace.system.sealed import read_sealed, write_sealed
 from murace.workspace import BEGUN, RECORD
 
 SCHEMA = 2  # 1 had no seal

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from murace.opencv import cv2
 from murace.sample.projection import Outline, Pose, project
 from murace.sample.skeleton import Array, Shaft
+from murace.system.opencv import cv2
 
 Image = NDArray[np.float32]
 Canvas = NDArray[np.float32] | NDArray[np.uint8]

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from murace.opencv import cv2
 from murace.sample.film import Image, fill
 from murace.sample.projection import Outline, Pose, onto_film
 from murace.sample.skeleton import Array, Body, Site
+from murace.system.opencv import cv2
 
 WIDEST = 1.25  # findings grow with the bone up to this many of its median half widths
 SMALLEST = 0.03  # radius of the smallest lesion by the film's longer side: some 4 pixels of 128

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from murace.opencv import cv2
 from murace.sample.film import SHIFT, Image, fill, fixed
+from murace.system.opencv import cv2
 
 CLOSED = 0.12  # of the light leaks through
 LEAD = 0.92  # grey level of the letter

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from murace import files
 from murace.config import SampleConfig
-from murace.disk import disk_error
 from murace.errors import UsageError
-from murace.opencv import cv2
 from murace.sample.plan import REGIONS, Study, plan
 from murace.sample.radiograph import Radiograph, draw_study
-from murace.watch import Watch
+from murace.system import files
+from murace.system.disk import disk_error
+from murace.system.opencv import cv2
+from murace.system.progress import Watch
 
 SIDES = ("train", "valid")
 PREFIX = "MURA-v1.1"  # with which every path in MURA's csv files begins

@@ -11,10 +11,10 @@ from murace.commands import command
 from murace.data.audit import findings as audit
 from murace.data.store import open_pixels, read_frame, read_index, write_frame
 from murace.errors import WorkspaceError
-from murace.files import PRIVATE, write_bytes
 from murace.record import Action, Record, Wish, commit, read, take_up, writing
 from murace.report.drawing.contact import draw_sheet
-from murace.watch import Watch
+from murace.system.files import PRIVATE, write_bytes
+from murace.system.progress import Watch
 from murace.workspace import Workspace
 
 CONSUMED = ("index.csv", "fingerprints.csv", "pixels.npy")

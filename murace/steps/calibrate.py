@@ -12,12 +12,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from murace import device
 from murace.chain import finished_learners, require_pixels, require_step
 from murace.config import CalibrateConfig, Machine, params
 from murace.data.store import IDS, open_pixels, read_frame, read_index, write_frame
 from murace.errors import WorkspaceError
-from murace.files import digest_of, write_json
 from murace.inference.recogniser import GroupModel, load_group_model, save_group_model
 from murace.inference.recogniser.fit import chosen_learner
 from murace.inference.recogniser.look import fit_recogniser
@@ -29,8 +27,10 @@ from murace.nets.trained import Member
 from murace.nets.weights import load_model
 from murace.record import Action, Record, Wish, commit, decide, take_up, writing
 from murace.roster import read_roster
+from murace.system import device
+from murace.system.files import digest_of, write_json
+from murace.system.progress import Watch
 from murace.vocabulary import OVERALL
-from murace.watch import Watch
 from murace.workspace import Workspace
 
 SCORES = ("level", "learner", "group", "metric", "value")

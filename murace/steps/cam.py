@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from murace import device
 from murace.config import Machine
 from murace.data.studies.find import Found, find_studies
 from murace.errors import DataError, MuraceError, UsageError
@@ -26,7 +25,8 @@ from murace.explain.overlays.folders import placed
 from murace.inference.ensemble import Panel, WorkspacePanel
 from murace.inference.studies import Assigned, Wanted, assign_groups, require_group, wanted
 from murace.record import writing
-from murace.watch import Watch
+from murace.system import device
+from murace.system.progress import Watch
 from murace.workspace import Workspace
 
 SHOWN = 20  # studies in a message

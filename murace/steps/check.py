@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from murace import device
 from murace.config import Bootstrap, Machine
 from murace.data.store import read_index
 from murace.data.tables.boxes import Matched, match, read_boxes
@@ -13,7 +12,8 @@ from murace.errors import DataError
 from murace.explain.cam import Way
 from murace.explain.pointing import check, findings_of
 from murace.inference.ensemble import WorkspacePanel
-from murace.watch import Watch
+from murace.system import device
+from murace.system.progress import Watch
 from murace.workspace import Workspace
 
 MEANING = {"flat": "they count as pointing blindly", "not finite": "they count as pointing nowhere"}

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from murace import device
 from murace.chain import consumed_images, require_choice, require_pixels, require_step
 from murace.config import FinetuneConfig, Machine, Recipe, params
 from murace.errors import UsageError
 from murace.record import Action, Wish, commit, decide, read, take_up, writing
 from murace.roster import read_roster
+from murace.system import device
+from murace.system.processes import current
+from murace.system.progress import Watch
 from murace.task import (
     FILES,
     Circumstances,
@@ -22,9 +24,7 @@ from murace.task import (
     require_same_run,
 )
 from murace.vocabulary import closest
-from murace.watch import Watch
 from murace.workspace import Workspace
-from murace.world import current
 
 FORM = ("learner", "width", "head", "size")
 

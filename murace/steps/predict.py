@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from murace import device
 from murace.config import Machine, PredictConfig, params
 from murace.data.store import read_frame, write_frame
 from murace.data.studies.find import Found, find_studies
 from murace.errors import UsageError
-from murace.files import digest_of, sweep_beside
 from murace.inference.ensemble import FilePanel, Panel, WorkspacePanel
 from murace.inference.studies import TEXTS, Wanted, journal, kept, read_studies, require_group, rows_of, tables, wanted
 from murace.record import Action, Wish, commit, take_up, writing
-from murace.watch import Watch
+from murace.system import device
+from murace.system.files import digest_of, sweep_beside
+from murace.system.processes import current
+from murace.system.progress import Watch
 from murace.workspace import BEGUN, RECORD, Workspace
-from murace.world import current
 
 TOGETHER = 16  # studies between two moments in which several processes listen to each other
 

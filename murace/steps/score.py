@@ -8,7 +8,7 @@ from murace.config import Bootstrap
 from murace.data.tables.predictions import Predictions, read_predictions
 from murace.metrics.analysis import Analysis, analyse
 from murace.metrics.slices import small_notes
-from murace.watch import Watch
+from murace.system.progress import Watch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

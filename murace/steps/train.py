@@ -3,11 +3,13 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from murace import device
 from murace.chain import consumed_images, require_pixels, require_step
 from murace.config import Machine, TrainConfig, params
 from murace.nets import count_parameters
 from murace.record import Action, Wish, commit, decide, read, take_up, writing
+from murace.system import device
+from murace.system.processes import current
+from murace.system.progress import Watch
 from murace.task import (
     FILES,
     Circumstances,
@@ -19,9 +21,7 @@ from murace.task import (
     require_possible,
     require_same_run,
 )
-from murace.watch import Watch
 from murace.workspace import Workspace
-from murace.world import current
 
 
 @dataclass(frozen=True)

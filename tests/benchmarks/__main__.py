@@ -77,8 +77,8 @@ def _device(wish: str | None) -> str:
     if wish is None:
         return "cpu"
     from murace.config import Machine
-    from murace.device import Place, choose
     from murace.errors import MuraceError
+    from murace.system.device import Place, choose
 
     try:
         return Place(choose(Machine(gpu=wish))[0], "fp32").name

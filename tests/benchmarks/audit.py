@@ -19,7 +19,7 @@ import numpy.typing as npt
 from murace.data.audit import near
 from murace.data.images.fingerprint import perceptual_hash
 from murace.data.ingest import chunks, pixelfile
-from murace.watch import Watch
+from murace.system.progress import Watch
 from tests.benchmarks.lines import Line
 from tests.benchmarks.sources import draw
 from tests.benchmarks.worker_reading import SIZE

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from murace.config import SampleConfig
 from murace.sample.layout import draw_sample
-from murace.watch import Watch
+from murace.system.progress import Watch
 from tests.benchmarks.lines import Line
 from tests.benchmarks.serve import Spec
 from tests.benchmarks.workers import Worker, compare, in_turn

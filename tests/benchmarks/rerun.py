@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from murace.config import Recipe, TrainConfig, params
-from murace.files import write_bytes, write_text
 from murace.record import begin, commit, require
+from murace.system.files import write_bytes, write_text
 from murace.vocabulary import LEARNERS
 from murace.workspace import Workspace
 from tests.benchmarks.lines import Line

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from murace.opencv import cv2
+from murace.system.opencv import cv2
 
 LONGEST = 512  # pixels; MURA's images are so large
 CLASSES = ("abnormal", "normal")

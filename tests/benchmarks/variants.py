@@ -10,7 +10,7 @@ import torch
 
 from murace.data.loading.batches import Images
 from murace.data.store import open_pixels
-from murace.device import Place
+from murace.system.device import Place
 
 
 class ChannelsFirst(Place):

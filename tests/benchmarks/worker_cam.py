@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 import murace.cli.app  # noqa: F401 - threads wait as in any command
 from murace.config import Machine
-from murace.device import set_threads
 from murace.explain.cam import activation_maps
 from murace.explain.overlays.triptych import upsample
 from murace.nets import create
 from murace.nets.learner import Learner
+from murace.system.device import set_threads
 from tests.benchmarks.serve import Spec, Work, serve
 
 Maps = Callable[[Tensor], np.ndarray]

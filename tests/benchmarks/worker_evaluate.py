@@ -13,7 +13,6 @@ import pandas as pd
 import torch
 
 import murace.cli.app  # noqa: F401 - as any command does, before torch
-from murace import device
 from murace.config import Machine
 from murace.data.loading.batches import Images
 from murace.data.store import open_pixels
@@ -21,8 +20,9 @@ from murace.inference.combine import PAIR, combine
 from murace.nets.forward import Probabilities, logits_of, probabilities
 from murace.nets.weights import load_model
 from murace.steps.evaluate.predictions import ask_all
+from murace.system import device
+from murace.system.progress import Watch
 from murace.vocabulary import LEARNERS
-from murace.watch import Watch
 from murace.workspace import Workspace
 from tests.benchmarks.serve import Spec, Work, serve
 

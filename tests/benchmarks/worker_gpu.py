@@ -16,7 +16,7 @@ from murace.data.loading.batches import Images
 from murace.fit import Part, Setting, fit, start
 from murace.nets import create
 from murace.nets.forward import logits_of
-from murace.watch import Watch
+from murace.system.progress import Watch
 from tests.benchmarks.serve import Spec, converse, peak_memory
 from tests.benchmarks.variants import OURS, MadeUp, Variant, streamed
 

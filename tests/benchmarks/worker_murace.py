@@ -22,7 +22,7 @@ def prepare(spec: Spec) -> tuple[Work, dict[str, object]]:
     import torch
 
     from murace.config import Machine
-    from murace.device import Place, resolve_precision, set_threads
+    from murace.system.device import Place, resolve_precision, set_threads
 
     cpu = torch.device("cpu")
     threads = set_threads(Machine(threads=spec.get("threads")))
@@ -39,7 +39,7 @@ def _training(spec: Spec, place):  # type: ignore[no-untyped-def]
     from murace.data.store import open_pixels
     from murace.fit import Part, Setting, fit, start
     from murace.nets import count_parameters, create
-    from murace.watch import Watch
+    from murace.system.progress import Watch
 
     def part(count: int) -> Part:
         rows = np.arange(count)

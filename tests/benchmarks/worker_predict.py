@@ -13,18 +13,18 @@ import torch
 from torch import Tensor
 
 import murace.cli.app  # noqa: F401 - as any command does, before torch
-from murace import device
 from murace.config import Machine
 from murace.data.images.views import read_views
 from murace.data.studies.find import Found, find_studies
-from murace.device import Place
 from murace.inference.readout import Readout
 from murace.inference.recogniser import Recognition
 from murace.inference.studies import read_studies, wanted
 from murace.nets import Learner, create
 from murace.nets.trained import Bytes, Floats, Member
+from murace.system import device
+from murace.system.device import Place
+from murace.system.progress import Watch
 from murace.vocabulary import LEARNERS
-from murace.watch import Watch
 from tests.benchmarks.serve import Spec, Work, serve
 
 

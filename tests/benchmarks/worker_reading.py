@@ -70,7 +70,7 @@ def prepare(source: Path, work: Path, jobs: int) -> None:
     from murace.config import PrepareConfig
     from murace.record import Wish
     from murace.steps.prepare import Operation, run
-    from murace.watch import Watch
+    from murace.system.progress import Watch
     from murace.workspace import Workspace
 
     config, operation = PrepareConfig(size=SIZE), Operation(jobs=jobs)
@@ -80,7 +80,7 @@ def prepare(source: Path, work: Path, jobs: int) -> None:
 def share(folder: Path, files: list[Path]) -> float:
     """Of the processor time of reading, the fraction inside OpenCV's decoder and its resizing."""
     from murace.data.ingest import chunks, pixelfile
-    from murace.opencv import cv2
+    from murace.system.opencv import cv2
 
     inside = 0.0
 

@@ -16,7 +16,7 @@ from murace.inference.bundle import File, Manifest, open_bundle
 from murace.inference.ensemble import FilePanel, WorkspacePanel
 from murace.nets import create, weights
 from murace.steps.export import step
-from murace.watch import Watch
+from murace.system.progress import Watch
 from murace.workspace import Workspace
 from tests.bundle.made_up import pack
 from tests.workshop import CPU, SIZE

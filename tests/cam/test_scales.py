@@ -3,11 +3,11 @@ import pytest
 import torch
 
 from murace.data.images.resize import resize
-from murace.device import Place
 from murace.errors import UsageError
 from murace.explain.cam import METHODS, Way, activation_maps, flaw, larger, look
 from murace.nets import Learner, create
 from murace.nets.trained import Member
+from murace.system.device import Place
 
 SIZE = 64
 

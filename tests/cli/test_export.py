@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from murace.files import sha256
+from murace.system.files import sha256
 from murace.workspace import Workspace
 from tests.cli.typed import answered, done, refused
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from murace.opencv import cv2
+from murace.system.opencv import cv2
 from tests.corpus.case import SIDE
 from tests.data.files import SIGNATURE, chunk, exif, jpeg, picture, png, raw_png
 

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from murace.files import sha256
-from murace.seal import read_sealed, write_sealed
+from murace.system.files import sha256
+from murace.system.sealed import read_sealed, write_sealed
 from tests.cli.typed import CPU, NARROW, environment
 from tests.corpus.case import Case
 from tests.corpus.unsteady import meanwhile

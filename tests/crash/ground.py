@@ -5,7 +5,7 @@ from pathlib import Path
 
 from murace.data.store import write_frame
 from murace.steps import finetune
-from murace.watch import Watch
+from murace.system.progress import Watch
 from tests.crash.killing import run
 from tests.crash.steps import ANNOUNCED, STEPS, WISH, space
 from tests.workshop import CPU, tiny_index, tiny_members, tiny_pixels, tiny_source

@@ -103,7 +103,7 @@ def _live(pipe: Connection, work: Callable[..., Any], given: tuple[Any, ...], ro
 
 
 def _install(clock: Clock) -> None:
-    from murace.files import Pen
+    from murace.system.files import Pen
 
     fsync, pwrite, write = os.fsync, os.pwrite, Pen.write
 

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from murace.checkpoint.state import latest_state
 from murace.config import Recipe
 from murace.data.loading.batches import Images
-from murace.device import Place
 from murace.errors import Interrupted
 from murace.fit import Part, Setting
 from murace.nets import Learner
 from murace.session import Job, run
-from murace.watch import Watch
-from murace.world import current
+from murace.system.device import Place
+from murace.system.processes import current
+from murace.system.progress import Watch
 from tests.steps.test_train import StopAfter
 from tests.workshop import CPU
 

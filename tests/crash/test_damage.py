@@ -123,7 +123,7 @@ def test_two_states_that_have_changed_places(unfinished: Path) -> None:
 
 
 def test_an_answer_that_an_evaluation_has_kept(finished: Workspace) -> None:
-    from murace.seal import write_sealed
+    from murace.system.sealed import write_sealed
 
     about = {"net": "train/convnet", "weights": "0" * 64}
     path = finished.evaluate.partial / "train-convnet.json"

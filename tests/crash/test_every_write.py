@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from murace.chain import links
-from murace.files import TEMPORARY
+from murace.system.files import TEMPORARY
 from tests.crash.conftest import Stand
 from tests.crash.killing import run, spread
 from tests.crash.steps import STEPS, lines, results, space

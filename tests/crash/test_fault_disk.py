@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from murace.files import TEMPORARY, sha256
 from murace.record import begun, damaged, read
 from murace.sample.plan import plan
+from murace.system.files import TEMPORARY, sha256
 from murace.workspace import BEGUN, RECORD
 from tests.cli.typed import CPU, MEMBER, NARROW, done, error_lines, typed
 from tests.crash.faultdisk import REMOVES, Disk, Operation, watched

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from murace.files import sha256
 from murace.room import training_bytes
+from murace.system.files import sha256
 from murace.workspace import Workspace
 from tests.cli.typed import CPU, MEMBER, NARROW, PYTHON, done, environment, error_lines, refused, typed
 from tests.workshop import tiny_workspace

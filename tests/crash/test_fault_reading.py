@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from murace.data.ingest import chunks, pool
-from murace.opencv import cv2
+from murace.system.opencv import cv2
 from tests.cli.typed import done, environment, error_lines, typed
 from tests.crash.faultdisk import VARIABLE
 from tests.data.files import make_manifest, picture, png

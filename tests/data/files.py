@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from murace.data.images.decode import read
 from murace.data.images.resize import resize, to_eight_bits
-from murace.opencv import cv2
+from murace.system.opencv import cv2
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CR = "1.2.840.10008.5.1.4.1.1.1"

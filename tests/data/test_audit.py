@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from murace.data.audit import findings, near
 from murace.data.audit.findings import INDEX, PRINTS, Kind, count, find, notes
-from murace.watch import Watch
+from murace.system.progress import Watch
 
 
 def table(rows: list[dict]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -11,8 +11,8 @@ from murace.data.ingest.chunks import array, cut, read_chunk, run_chunk
 from murace.data.ingest.job import Chunk, Job, Outcome
 from murace.data.ingest.notes import finished, note_path, settle
 from murace.errors import MachineError
-from murace.opencv import cv2
-from murace.seal import read_sealed, write_sealed
+from murace.system.opencv import cv2
+from murace.system.sealed import read_sealed, write_sealed
 from tests.data.files import picture, png
 
 NAMES = [f"image{number}.png" for number in range(6)]
@@ -159,7 +159,7 @@ def test_the_room_of_an_array_that_is_not_written_yet_is_not_taken(tmp_path, mon
     scratch = read_all.Scratch(tmp_path / "partial", tmp_path / "pixels.npy", {})
     scratch.folder.mkdir()
     pixelfile.create(scratch.pixels, 100, 256)
-    monkeypatch.setattr("murace.disk.free_space", lambda _: 3_000_000)
+    monkeypatch.setattr("murace.system.disk.free_space", lambda _: 3_000_000)
     with pytest.raises(MachineError, match=r"the images need 6\.[0-9] MB in \S+ and 3\.0 MB are free"):
         read_all.require_space(request, scratch)
     with scratch.pixels.open("r+b") as file:

@@ -11,7 +11,7 @@ from murace.data.images.decode import read
 from murace.data.images.header import ImageError
 from murace.data.images.resize import resize
 from murace.errors import MachineError
-from murace.opencv import cv2
+from murace.system.opencv import cv2
 from tests.data.files import chunk, decode, exif, jpeg, picture, png, raw_png, read_grey
 
 

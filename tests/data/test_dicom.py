@@ -34,11 +34,11 @@ from murace.data.images.dicom import pixels
 from murace.data.images.dicom.radiograph import read_tags
 from murace.data.images.header import ImageError
 from murace.errors import MachineError
-from murace.opencv import cv2
 from murace.record import Wish
 from murace.steps.prepare import Operation
 from murace.steps.prepare import run as run_prepare
-from murace.watch import Watch
+from murace.system.opencv import cv2
+from murace.system.progress import Watch
 from murace.workspace import Workspace
 from tests.data.files import CANARIES, CR, decode, dicom, dicom_elements, picture, png, read_grey
 

@@ -12,7 +12,7 @@ from murace.data.studies import find
 from murace.data.studies.find import Found
 from murace.errors import DataError, Interrupted
 from murace.explain.overlays.folders import view_names
-from murace.watch import Watch
+from murace.system.progress import Watch
 from tests.data import files
 
 FIRST, SECOND = "1.2.3.4", "1.2.3.5"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from murace.data.images.decode import read
 from murace.data.images.fingerprint import VIEWS, WORDS, perceptual_hash, pixel_digest, turned, turned_hashes
-from murace.opencv import cv2
+from murace.system.opencv import cv2
 from tests.data.files import chunk, jpeg, picture, png, raw_png
 
 

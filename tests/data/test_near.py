@@ -7,8 +7,8 @@ from murace.data.audit import near
 from murace.data.audit.near import details, near_duplicates
 from murace.data.images.fingerprint import VIEWS, perceptual_hash, turned, turned_hashes
 from murace.errors import Interrupted
-from murace.opencv import cv2
-from murace.watch import Watch
+from murace.system.opencv import cv2
+from murace.system.progress import Watch
 
 SIDE = 64
 

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from murace.fit.batchnorm import GlobalBatchNorm, unite
 from murace.nets import create
+from murace.system.processes import World, current
 from murace.vocabulary import LEARNERS
-from murace.world import World, current
 from tests.processes import together
 
 Found = dict[str, npt.NDArray[np.float32]]

@@ -11,7 +11,7 @@ from murace.config import Machine
 from murace.data.store import read_frame
 from murace.record import Wish
 from murace.steps import train
-from murace.watch import Watch
+from murace.system.progress import Watch
 from murace.workspace import Workspace
 from tests.workshop import tiny_config
 

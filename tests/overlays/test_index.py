@@ -7,10 +7,10 @@ import pytest
 from murace.errors import Interrupted, UsageError
 from murace.explain.overlays.index import drawn_folders, refuse_foreign_index, write_index
 from murace.explain.overlays.triptych import triptych
-from murace.opencv import cv2
-from murace.seal import read_sealed, write_sealed
+from murace.system.opencv import cv2
+from murace.system.progress import Watch
+from murace.system.sealed import read_sealed, write_sealed
 from murace.vocabulary import DISCLAIMER
-from murace.watch import Watch
 
 
 def drawn(out: Path, name: str, probability: float, **more: object) -> Path:

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from murace.device import Place
 from murace.explain.cam import Way
 from murace.explain.overlays import Drawn, draw_all
 from murace.explain.overlays.folders import Study
 from murace.nets import Learner
 from murace.nets.trained import Member
-from murace.opencv import cv2
-from murace.watch import Watch
+from murace.system.device import Place
+from murace.system.opencv import cv2
+from murace.system.progress import Watch
 
 
 class Tiny(Learner):

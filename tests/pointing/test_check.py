@@ -13,15 +13,15 @@ from torch import Tensor, nn
 
 from murace.config import Bootstrap
 from murace.data.tables.boxes import NUMBERS, match, read_boxes
-from murace.device import Place
 from murace.errors import Interrupted, UsageError
 from murace.explain.cam import Way
 from murace.explain.pointing import CENTRE, CHANCE, COLUMNS, RANDOM, Checked, Finding, check, findings_of
-from murace.files import sha256
 from murace.nets import Learner
 from murace.nets.trained import Member
-from murace.opencv import cv2
-from murace.watch import Bar, Watch
+from murace.system.device import Place
+from murace.system.files import sha256
+from murace.system.opencv import cv2
+from murace.system.progress import Bar, Watch
 
 FEW = Bootstrap(resamples=100)
 

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import torch
 
-from murace.device import Place
 from murace.inference.readout import Readout
 from murace.inference.recogniser import Recognition
 from murace.nets import Learner, create
 from murace.nets.trained import Bytes, Floats, Member
+from murace.system.device import Place
 
 SIZE = 64
 GROUPS = ("elbow", "wrist")

@@ -10,7 +10,7 @@ from murace.data.studies.find import find_studies
 from murace.errors import UsageError
 from murace.inference.studies import Reading, read_studies, require_group, wanted
 from murace.nets.trained import Member
-from murace.watch import Watch
+from murace.system.progress import Watch
 from tests.data.files import decode
 from tests.readings.made_up import GROUPS, SIZE, MadeUpPanel, net, picture
 

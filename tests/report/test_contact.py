@@ -4,9 +4,9 @@ import pytest
 
 from murace.data.audit.findings import COLUMNS, Kind
 from murace.data.images.fingerprint import WORDS
-from murace.opencv import cv2
 from murace.report.drawing import contact
 from murace.report.drawing.contact import draw_sheet
+from murace.system.opencv import cv2
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (30, 16, 16), dtype=np.uint8)
 INDEX = pd.DataFrame({"split": ["train", "validation", "test"] * 10, "label": [0, 1] * 15})

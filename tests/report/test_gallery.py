@@ -10,8 +10,8 @@ import pytest
 from murace.explain.overlays.gallery import Entry, View, gallery_page, ranked
 from murace.explain.overlays.thumbnail import SIDE, Thumbnail, thumbnail, thumbnail_of
 from murace.explain.overlays.triptych import colours, triptych
-from murace.opencv import cv2
 from murace.report.drawing.sheet import panels_on
+from murace.system.opencv import cv2
 from murace.vocabulary import DISCLAIMER
 from tests.report.reading import text
 

@@ -15,7 +15,7 @@ from murace.errors import Interrupted, MachineError, UsageError
 from murace.sample import layout
 from murace.sample.layout import draw_sample
 from murace.sample.plan import plan
-from murace.watch import Watch
+from murace.system.progress import Watch
 
 IMAGE = re.compile(r"MURA-v1\.1/(train|valid)/XR_[A-Z]+/patient\d{5,}/study\d+_(positive|negative)/image\d+\.png")
 REGIONS = {"XR_ELBOW", "XR_FINGER", "XR_FOREARM", "XR_HAND", "XR_HUMERUS", "XR_SHOULDER", "XR_WRIST"}

@@ -41,7 +41,7 @@ def _aliases(tree: ast.Module) -> Iterator[tuple[str, str]]:
         elif isinstance(node, ast.ImportFrom):
             for item in node.names:
                 name = f"{'.' * node.level}{node.module or ''}.{item.name}"
-                yield item.asname or item.name, name.removeprefix("murace.opencv.")
+                yield item.asname or item.name, name.removeprefix("murace.system.opencv.")
 
 
 def _of(node: ast.AST, aliases: dict[str, str]) -> Iterator[tuple[str, int]]:

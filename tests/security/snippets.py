@@ -54,7 +54,7 @@ import ctypes
 from PIL import Image; Image.open(p)
 import PIL.Image; PIL.Image.open(p)
 import cv2; cv2.imread(p)
-from murace.opencv import cv2; cv2.imdecode(a, 1)
+from murace.system.opencv import cv2; cv2.imdecode(a, 1)
 from PIL import ImageFile; ImageFile.LOAD_TRUNCATED_IMAGES = True
 setattr(x, 'LOAD_TRUNCATED_IMAGES', True)
 import torchvision.io as t
@@ -118,7 +118,7 @@ table.rename(columns={})
 table.to_csv(index=False)
 from dataclasses import replace; replace(a, b=1)
 from murace import bundle; bundle.open_bundle(p)
-from murace.files import write_text; write_text(p, x)
+from murace.system.files import write_text; write_text(p, x)
 from jinja2 import Environment, StrictUndefined; Environment(autoescape=True, undefined=StrictUndefined)
 import os; os.environ.get('x')
 from urllib.parse import quote

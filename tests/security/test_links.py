@@ -11,7 +11,7 @@ from murace.data.ingest.chunks import Job, array
 from murace.errors import MachineError
 from murace.record import writing
 from murace.steps.export import onnx_folder
-from murace.watch import Watch
+from murace.system.progress import Watch
 from murace.workspace import Workspace
 from tests.cli.typed import CPU, MEMBER, NARROW, done, typed
 from tests.data.files import make_manifest, picture, png

@@ -16,12 +16,12 @@ from murace.checkpoint.state import latest_state, save_state
 from murace.data.ingest import pixelfile
 from murace.data.store import open_pixels, read_frame, read_index
 from murace.errors import WorkspaceError
-from murace.files import sha256
 from murace.inference.recogniser import load_group_model
 from murace.nets import create
 from murace.nets.weights import load_model, load_weights, save_model
 from murace.roster import read_roster
-from murace.seal import SEAL, read_sealed, write_sealed
+from murace.system.files import sha256
+from murace.system.sealed import SEAL, read_sealed, write_sealed
 from tests.security.watched import watched
 
 FACTS = {"learner": "convnet", "width": 0.05, "head": "gap", "size": 128}

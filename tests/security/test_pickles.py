@@ -19,7 +19,6 @@ from murace.data.sources.manifest import list_manifest
 from murace.data.store import open_pixels, read_frame, read_index
 from murace.data.tables.predictions import read_predictions
 from murace.errors import DataError, WorkspaceError
-from murace.files import read_json, sha256
 from murace.inference import readout
 from murace.inference.bundle import open_bundle
 from murace.inference.recogniser import load_group_model
@@ -28,7 +27,8 @@ from murace.nets.weights import load_model, load_weights, model_from
 from murace.record import begun
 from murace.record import read as read_record
 from murace.roster import read_roster
-from murace.seal import read_sealed, write_sealed
+from murace.system.files import read_json, sha256
+from murace.system.sealed import read_sealed, write_sealed
 from tests.security import gadgets
 from tests.security.watched import CODE, watched
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from murace.files import sha256
-from murace.seal import read_sealed, write_sealed
+from murace.system.files import sha256
+from murace.system.sealed import read_sealed, write_sealed
 from murace.workspace import Workspace
 from tests.cli.typed import CPU, NARROW, done, error_lines, typed
 from tests.data.files import make_manifest

@@ -22,7 +22,7 @@ from murace.config import Machine, PrepareConfig
 from murace.errors import DataError, Interrupted, MuraceError
 from murace.record import Wish
 from murace.steps import prepare
-from murace.watch import Bar, Watch
+from murace.system.progress import Bar, Watch
 from murace.workspace import Workspace
 from tests.staleness.model import CHAIN, LEARNERS, Model, Refused, Slot
 from tests.staleness.oracle import Oracle, run_step

@@ -19,21 +19,21 @@ import pandas as pd
 import pytest
 import torch
 
-from murace import device
 from murace.config import params
 from murace.data.store import IDS, read_index, write_frame
-from murace.device import Place
-from murace.files import digest_of, write_bytes, write_json
 from murace.inference import readout
 from murace.metrics.table import by_study
 from murace.record import OPERATIONAL
-from murace.seal import read_sealed, write_sealed
 from murace.session import FACTS
 from murace.steps import calibrate, finetune, train
 from murace.steps.evaluate import step as evaluate
+from murace.system import device
+from murace.system.device import Place
+from murace.system.files import digest_of, write_bytes, write_json
+from murace.system.progress import Watch
+from murace.system.sealed import read_sealed, write_sealed
 from murace.task import EPOCHS, Task, _groups
 from murace.vocabulary import CALIBRATED, Split
-from murace.watch import Watch
 from murace.workspace import Workspace
 
 SLOW = ("epochs", "patience")  # settings that need not change the weights: more epochs continue, patience may not bite

@@ -13,14 +13,14 @@ import torch
 from murace.chain import links
 from murace.config import CalibrateConfig, EvaluateConfig, Machine, PrepareConfig
 from murace.errors import WorkspaceError
-from murace.files import read_json, sha256
 from murace.inference.ensemble import WorkspacePanel
 from murace.record import FACTS, State, Wish, begin, begun, commit, examine, read
 from murace.steps import calibrate, finetune, prepare, train
 from murace.steps.evaluate import step as evaluate
+from murace.system.files import read_json, sha256
+from murace.system.progress import Watch
 from murace.task import EPOCHS
 from murace.vocabulary import LEARNERS
-from murace.watch import Watch
 from murace.workspace import Workspace
 from tests.data.files import make_manifest
 from tests.staleness.machine import DEFAULTS, flip

@@ -10,10 +10,10 @@ import pytest
 from murace.config import PrepareConfig
 from murace.data.store import read_frame
 from murace.errors import DataError, Interrupted, WorkspaceError
-from murace.opencv import cv2
 from murace.record import State, Wish, examine
 from murace.steps import audit, prepare
-from murace.watch import Watch
+from murace.system.opencv import cv2
+from murace.system.progress import Watch
 from murace.workspace import Workspace
 from tests.data.files import png
 from tests.data.test_near import film

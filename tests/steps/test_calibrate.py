@@ -17,10 +17,10 @@ from murace.metrics.resampling import resamples
 from murace.metrics.selection import choose
 from murace.metrics.table import by_study, score_table
 from murace.record import State, Wish, begin, examine, read
-from murace.seal import read_sealed, write_sealed
 from murace.steps import calibrate, train
+from murace.system.progress import Bar, Watch
+from murace.system.sealed import read_sealed, write_sealed
 from murace.vocabulary import Level
-from murace.watch import Bar, Watch
 from murace.workspace import Workspace
 from tests.workshop import CPU, tiny_config, tiny_workspace
 

@@ -21,7 +21,7 @@ from murace.explain.overlays import draw
 from murace.nets.trained import AT_ONCE, Member
 from murace.record import writing
 from murace.steps import cam
-from murace.watch import Bar, Watch
+from murace.system.progress import Bar, Watch
 from murace.workspace import Workspace
 from tests.data.files import dicom
 from tests.processes import together
@@ -361,7 +361,7 @@ def test_a_full_disk_in_the_background_is_the_same_error_and_leaves_no_thread(
 
     given = several(tmp_path, *[1] * 6)
     with monkeypatch.context() as patched:
-        patched.setattr("murace.files.os.fsync", full)
+        patched.setattr("murace.system.files.os.fsync", full)
         with pytest.raises(MachineError, match=r"disk full while writing .*Free some space"):
             run(finished, *given, out=tmp_path / "out", machine=Machine(gpu="cpu", threads=2))
     assert threading.active_count() == before

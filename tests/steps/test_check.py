@@ -12,7 +12,7 @@ from murace.data.store import read_index
 from murace.errors import DataError, WorkspaceError
 from murace.explain.cam import Way
 from murace.steps import check
-from murace.watch import Watch
+from murace.system.progress import Watch
 from murace.workspace import Workspace
 from tests.cli.typed import CPU as HERE
 from tests.cli.typed import answered, done, refused, typed

@@ -10,14 +10,14 @@ from sklearn.metrics import roc_auc_score
 
 from murace.config import Bootstrap, EvaluateConfig
 from murace.errors import Interrupted, UsageError, WorkspaceError
-from murace.files import sha256
 from murace.metrics.table import by_study
 from murace.metrics.temperature import fit_by_group
 from murace.nets import forward
 from murace.record import State, Wish, begin, examine, read
-from murace.seal import read_sealed, write_sealed
 from murace.steps.evaluate import step
-from murace.watch import Bar, Watch
+from murace.system.files import sha256
+from murace.system.progress import Bar, Watch
+from murace.system.sealed import read_sealed, write_sealed
 from murace.workspace import Workspace
 from tests.workshop import CPU, tiny_chain, tiny_workspace
 

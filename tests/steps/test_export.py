@@ -8,8 +8,8 @@ from murace.data.store import read_index
 from murace.errors import MachineError, UsageError, WorkspaceError
 from murace.inference.bundle import is_bundle
 from murace.steps.export import onnx_graph, step
+from murace.system.progress import Watch
 from murace.vocabulary import DISCLAIMER
-from murace.watch import Watch
 from murace.workspace import Workspace
 from tests.workshop import CPU
 

@@ -7,7 +7,6 @@ from safetensors.torch import load_file
 from murace.config import CalibrateConfig
 from murace.data.loading.batches import Images
 from murace.data.store import open_pixels, read_index
-from murace.device import Place
 from murace.errors import UsageError, WorkspaceError
 from murace.fit import part_of, study_scores
 from murace.nets.forward import logits_of, probabilities
@@ -15,8 +14,9 @@ from murace.nets.weights import load_model
 from murace.record import State, Wish, examine, read
 from murace.steps import calibrate, finetune
 from murace.steps.finetune import Finetuned
+from murace.system.device import Place
+from murace.system.progress import Watch
 from murace.vocabulary import Metric
-from murace.watch import Watch
 from murace.workspace import Workspace
 from tests.workshop import CPU, tiny_members
 

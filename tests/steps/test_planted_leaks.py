@@ -12,11 +12,11 @@ import pytest
 
 from murace.config import PrepareConfig, SampleConfig
 from murace.errors import DataError
-from murace.opencv import cv2
 from murace.record import Wish
 from murace.sample.layout import draw_sample
 from murace.steps import audit, prepare
-from murace.watch import Watch
+from murace.system.opencv import cv2
+from murace.system.progress import Watch
 from murace.workspace import Workspace
 
 pytestmark = pytest.mark.crash

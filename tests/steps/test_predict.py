@@ -17,12 +17,12 @@ import pytest
 from murace.config import PredictConfig
 from murace.data.store import open_pixels
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
-from murace.files import digest_of, sha256
 from murace.inference.ensemble import WorkspacePanel
 from murace.nets.trained import Member
 from murace.record import Wish
 from murace.steps import predict
-from murace.watch import Bar, Watch
+from murace.system.files import digest_of, sha256
+from murace.system.progress import Bar, Watch
 from murace.workspace import Workspace
 from tests.data.files import CANARIES, dicom
 from tests.processes import together

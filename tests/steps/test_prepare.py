@@ -19,7 +19,7 @@ from murace.data.ingest import chunks
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
 from murace.record import Wish
 from murace.steps.prepare import Operation, Prepared, run
-from murace.watch import Watch
+from murace.system.progress import Watch
 from murace.workspace import Workspace
 from tests.data.files import make_manifest, make_mura, picture, png, read_grey
 
@@ -439,7 +439,7 @@ from murace.config import PrepareConfig
 from murace.data import chunks
 from murace.record import Wish
 from murace.steps.prepare import Operation, run
-from murace.watch import Watch
+from murace.system.progress import Watch
 from murace.workspace import Workspace
 chunks.CHUNK_IMAGES = 2
 run(Path(sys.argv[1]), Workspace(Path(sys.argv[2])), PrepareConfig(size=8), operation=Operation(jobs=2),

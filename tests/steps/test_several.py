@@ -19,9 +19,9 @@ from murace.errors import Interrupted, MachineError, PeerLostError, UsageError
 from murace.record import State, Wish, examine, read
 from murace.steps import finetune, train
 from murace.steps.evaluate import step as evaluate
-from murace.watch import Watch
+from murace.system.processes import current
+from murace.system.progress import Watch
 from murace.workspace import Workspace
-from murace.world import current
 from tests.processes import together
 from tests.steps.test_train import StopAfter
 from tests.workshop import CPU, tiny_config, tiny_members, tiny_workspace
@@ -182,7 +182,7 @@ def test_a_refusal_in_several_processes_notes_no_beginning(tmp_path: Path) -> No
 def test_too_little_memory_leaves_everything_as_it_was(
     finished: Workspace, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    monkeypatch.setattr("murace.device.free_memory", lambda: 1000)
+    monkeypatch.setattr("murace.system.device.free_memory", lambda: 1000)
     folder = finished.train("convnet").folder if step == "train" else finished.finetune("elbow").folder
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     again = partial(fit, finished.root, "convnet", lr=0.5) if step == "train" else partial(specialise, finished.root)
@@ -240,8 +240,8 @@ def keep_two(workspace: Workspace) -> None:
 
 
 def mend_record(workspace: Workspace) -> None:
-    from murace.files import sha256
-    from murace.seal import read_sealed, write_sealed
+    from murace.system.files import sha256
+    from murace.system.sealed import read_sealed, write_sealed
 
     record = read_sealed(workspace.prepare.folder / "step.json")
     entry = record["produced"]["index.csv"]

@@ -16,7 +16,7 @@ from murace.errors import Interrupted, MachineError, UsageError, WorkspaceError
 from murace.nets.weights import load_model
 from murace.record import State, Wish, examine, read
 from murace.steps import train
-from murace.watch import Bar, Watch
+from murace.system.progress import Bar, Watch
 from murace.workspace import Workspace
 from tests.workshop import CPU, tiny_config, tiny_workspace
 
@@ -156,10 +156,10 @@ def test_a_damaged_checkpoint_is_refused_and_never_a_silent_new_start(prepared: 
 def test_auto_means_on_a_resume_what_it_meant_at_the_start(
     prepared: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("murace.device._cpu_flags", lambda: set())
+    monkeypatch.setattr("murace.system.device._cpu_flags", lambda: set())
     with pytest.raises(Interrupted):
         run(prepared, tiny_config(precision="auto"), watch=StopAfter(9))
-    monkeypatch.setattr("murace.device._cpu_flags", lambda: {"avx512_bf16"})
+    monkeypatch.setattr("murace.system.device._cpu_flags", lambda: {"avx512_bf16"})
     assert run(prepared, tiny_config(precision="auto")).info["precision"] == "fp32"
     assert run(prepared, tiny_config(precision="auto", epochs=3)).info["precision"] == "fp32"
 
@@ -334,7 +334,7 @@ def test_fresh_that_is_killed_while_it_discards_leaves_no_half_of_the_old_states
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("murace.files.shutil.rmtree", killed)
+        patched.setattr("murace.system.files.shutil.rmtree", killed)
         with pytest.raises(KeyboardInterrupt):
             run(prepared, tiny_config(lr=0.1), wish=FRESH)
     assert not prepared.train("convnet").checkpoint.exists()

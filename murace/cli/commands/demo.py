@@ -53,7 +53,7 @@ def demo(
             "It shows how murace works, not how well nets read radiographs."
         )
         machine = Machine(gpu=gpu, threads=THREADS if threads is None else threads)
-        from murace.device import choose
+        from murace.system.device import choose
         from murace.workspace import Workspace
 
         SampleConfig(studies=STUDIES, seed=seed)  # a bad seed or GPU is refused before anything is drawn

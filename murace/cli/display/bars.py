@@ -9,7 +9,7 @@ from rich.table import Column
 from rich.text import Text
 
 from murace.cli.display.plainbar import STOPPING
-from murace.watch import Bar
+from murace.system.progress import Bar
 
 MARGIN = 4  # columns: the terminal echoes ^C at the end of the last line, and must not begin another one
 

@@ -17,12 +17,12 @@ import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from murace.breakdown import machine_error
 from murace.cli.display.plainbar import STOPPING, PlainBar
 from murace.cli.options import WORKSPACE
 from murace.errors import DismissedError, Interrupted, MachineError, MuraceError, PeerLostError, UsageError
-from murace.torchrun import launch
-from murace.watch import Bar, Watch
+from murace.system.failures import machine_error
+from murace.system.launch import launch
+from murace.system.progress import Bar, Watch
 
 if TYPE_CHECKING:
     from murace.cli.display.bars import Bars

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from murace.watch import Bar
+from murace.system.progress import Bar
 
 STOPPING = "stopping at the next safe point (again to stop at once)"
 

@@ -14,8 +14,8 @@ from murace.data.audit.near import near_duplicates
 from murace.data.images.resize import unpadded
 from murace.data.ingest.job import DARK, FLAT
 from murace.data.store import Pixels
+from murace.system.progress import Watch
 from murace.vocabulary import Split
-from murace.watch import Watch
 
 PRINTS = ["row", "pixels", "phash", "colour", "remark"]
 INDEX = ["row", "split", "label", "width", "height", "sha256"]

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from murace.data.images.fingerprint import BITS, VIEWS, WORDS, Floats, Hashes, View, turned, turned_hashes
 from murace.data.images.resize import scaled
-from murace.opencv import cv2
-from murace.watch import Watch
+from murace.system.opencv import cv2
+from murace.system.progress import Watch
 
 DISTANCE = 8  # bits in which two candidates may differ
 MOST = 32  # candidates of a picture in a view, the nearest: all of a crowd with all would take days, and be no news

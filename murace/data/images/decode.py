@@ -16,14 +16,14 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from murace.breakdown import is_out_of_memory
 from murace.data.images import jpeg, png
 from murace.data.images.dicom import radiograph
 from murace.data.images.dicom.display import Grey as Grey  # the type of what is read
 from murace.data.images.dicom.file import HEAD, is_dicom
 from murace.data.images.header import Header, ImageError
 from murace.errors import MachineError
-from murace.opencv import cv2
+from murace.system.failures import is_out_of_memory
+from murace.system.opencv import cv2
 
 MAX_FILE = 512 * 2**20  # bytes
 NO_MEMORY = "out of memory while a radiograph was decoded: use fewer --threads or --jobs"

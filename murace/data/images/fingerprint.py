@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from murace.data.images.dicom.display import Grey
 from murace.data.images.resize import scaled
-from murace.opencv import cv2
+from murace.system.opencv import cv2
 
 BITS = 64
 _SIDE, _KEPT = 32, 8

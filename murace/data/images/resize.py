@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from murace.data.images.dicom.display import Grey
-from murace.opencv import cv2
+from murace.system.opencv import cv2
 
 RESIZER = "cv2 INTER_AREA"
 

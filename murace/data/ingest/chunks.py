@@ -20,7 +20,7 @@ from murace.data.images.resize import resize, unpadded
 from murace.data.ingest.job import DARK, FLAT, Chunk, Job, Outcome, Portion
 from murace.data.ingest.notes import file_state, settle
 from murace.data.tables.paths import locate
-from murace.disk import disk_error
+from murace.system.disk import disk_error
 
 CHUNK_IMAGES = 50
 CHUNK_BYTES = 32 * 2**20

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from murace.data.ingest.job import Chunk, Job, Outcome, Portion
-from murace.disk import disk_error
 from murace.errors import WorkspaceError
-from murace.files import PRIVATE
-from murace.seal import read_sealed, write_sealed
+from murace.system.disk import disk_error
+from murace.system.files import PRIVATE
+from murace.system.sealed import read_sealed, write_sealed
 
 
 def settle(job: Job, chunk: Chunk, descriptor: int, portion: Portion) -> None:

@@ -11,8 +11,8 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from murace.disk import disk_error
-from murace.files import PUBLIC, Pen, atomic, sync_folder
+from murace.system.disk import disk_error
+from murace.system.files import PUBLIC, Pen, atomic, sync_folder
 
 _MARK, _START = b"\x93NUMPY\1\0", struct.Struct("<8sH")
 _HEADER = re.compile(

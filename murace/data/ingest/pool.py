@@ -14,7 +14,7 @@ import murace
 from murace.data.ingest.chunks import chunk_length, run_chunk
 from murace.data.ingest.job import Chunk, Job, Outcome
 from murace.errors import MachineError
-from murace.watch import Watch
+from murace.system.progress import Watch
 
 _POLL = 0.2  # seconds between two looks at the watch
 _WORTH = 2  # chunks that a process must find to do: fewer are read before it has started

@@ -11,11 +11,11 @@ from murace.data.ingest.chunks import cut
 from murace.data.ingest.job import Chunk, Job, Outcome
 from murace.data.ingest.notes import finished
 from murace.data.ingest.pool import run_chunks
-from murace.disk import disk_error
-from murace.disk import require_space as require_free
 from murace.errors import WorkspaceError
-from murace.seal import read_sealed, write_sealed
-from murace.watch import Watch
+from murace.system.disk import disk_error
+from murace.system.disk import require_space as require_free
+from murace.system.progress import Watch
+from murace.system.sealed import read_sealed, write_sealed
 
 BLOCK = 512  # bytes, in which stat(2) counts
 ABOUT, PIXELS = "about.json", "pixels.npy"

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 
-from murace.breakdown import machine_error
 from murace.data.ingest.chunks import array, read_chunk
 from murace.data.ingest.job import Chunk, Job, Portion
 from murace.data.ingest.notes import settle
 from murace.errors import MachineError
+from murace.system.failures import machine_error
 
 _Done = SimpleQueue[tuple[Chunk, Portion] | None]
 

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from murace.background import Ahead
 from murace.data.store import Pixels
-from murace.watch import Watch
+from murace.system.progress import Watch
+from murace.system.threads import Ahead
 
 DEPTH = 3  # batches that wait at most
 

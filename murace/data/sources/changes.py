@@ -11,7 +11,7 @@ from murace.data.ingest.notes import file_state
 from murace.data.sources.listing import Listing
 from murace.data.store import read_frame
 from murace.data.tables.paths import locate
-from murace.files import sha256
+from murace.system.files import sha256
 
 COLUMNS = ["path", "length", "modified", "sha256"]
 

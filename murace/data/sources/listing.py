@@ -11,7 +11,7 @@ import pandas as pd
 from murace.data.sources.conflict import ConflictError
 from murace.data.tables.table import few
 from murace.errors import DataError
-from murace.files import digest_of
+from murace.system.files import digest_of
 from murace.vocabulary import Split
 
 SYNTHETIC = "SYNTHETIC.txt"  # `murace sample` leaves it beside what it draws

@@ -10,7 +10,7 @@ from pathlib import Path
 from murace.data.images.dicom.regions import Stated, stated_region
 from murace.data.studies.search import Fault, View, search
 from murace.errors import DataError
-from murace.watch import Watch
+from murace.system.progress import Watch
 
 PATH = "path"
 _REGION = re.compile(r"XR_([A-Z]+)")

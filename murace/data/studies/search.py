@@ -9,8 +9,8 @@ from pathlib import Path
 from murace.data.images.dicom.radiograph import Tags, read_tags
 from murace.data.tables.paths import is_sidecar
 from murace.errors import DataError
-from murace.files import parse_json
-from murace.watch import Watch
+from murace.system.files import parse_json
+from murace.system.progress import Watch
 
 PICTURES = (".png", ".jpg", ".jpeg")
 SUFFIXES = (*PICTURES, ".dcm", ".dicom")

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from murace.explain.cam.maps import Maps
-from murace.opencv import cv2
+from murace.system.opencv import cv2
 
 GRID = 256  # cells along the square's side
 

@@ -11,7 +11,7 @@ from murace.explain.cam.maps import Bytes, Floats, Maps
 from murace.explain.cam.method import METHODS, Way
 from murace.nets import Learner
 from murace.nets.trained import Member
-from murace.opencv import cv2
+from murace.system.opencv import cv2
 
 
 def larger(originals: Sequence[Bytes], *, size: int, fit: str, way: Way) -> dict[int, Bytes]:

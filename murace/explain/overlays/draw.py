@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from murace.background import Ahead, Behind
 from murace.data.images.header import ImageError
 from murace.data.images.views import Views, read_views
 from murace.explain.cam import WAY, Bytes, Way, larger, look
@@ -20,7 +19,8 @@ from murace.explain.overlays.folder import Answer, draw, drawn_before
 from murace.explain.overlays.folders import Study
 from murace.nets import Learner
 from murace.nets.trained import Member
-from murace.watch import Bar, Watch
+from murace.system.progress import Bar, Watch
+from murace.system.threads import Ahead, Behind
 
 WEIGHT = 256 * 2**20  # bytes of radiographs read ahead; as many in a batch, and as many again waiting to be drawn
 NO_NUMBER = "the model's answer is not a finite number: its weights are damaged; run its finetune again with --fresh"

@@ -13,11 +13,11 @@ from murace.errors import UsageError, WorkspaceError
 from murace.explain.cam import WAY, Floats, Maps, Way, flaw, over_original, probability
 from murace.explain.overlays.folders import Study, view_names
 from murace.explain.overlays.triptych import LIMIT, triptych, without_map
-from murace.files import sha256, sweep, write_bytes, write_json
 from murace.metrics.scores import THRESHOLD
 from murace.nets.trained import Member
-from murace.opencv import cv2
-from murace.seal import read_sealed, write_sealed
+from murace.system.files import sha256, sweep, write_bytes, write_json
+from murace.system.opencv import cv2
+from murace.system.sealed import read_sealed, write_sealed
 from murace.vocabulary import DISCLAIMER
 
 RECORD, BEGUN = "study.json", "begun.json"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from murace.background import Ahead
 from murace.data.images.decode import read_drawn
 from murace.data.images.header import ImageError
 from murace.errors import UsageError
@@ -15,9 +14,10 @@ from murace.explain.cam import Way
 from murace.explain.overlays.folder import BEGUN, METHOD, MODEL, RECORD, SCALES, sealed_record
 from murace.explain.overlays.gallery import GENERATOR, Entry, View, gallery_page, ranked
 from murace.explain.overlays.thumbnail import Thumbnail, thumbnail_of
-from murace.files import atomic
+from murace.system.files import atomic
+from murace.system.progress import Bar, Watch
+from murace.system.threads import Ahead
 from murace.vocabulary import is_group
-from murace.watch import Bar, Watch
 
 INDEX = "index.html"
 MARK = f'<meta name="generator" content="{GENERATOR}">'.encode()

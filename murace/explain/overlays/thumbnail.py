@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from murace.explain.overlays.triptych import BACKGROUND, TITLES, Bytes
-from murace.opencv import cv2
 from murace.report.drawing.sheet import panels_on
+from murace.system.opencv import cv2
 
 SIDE = 192  # pixels, of either picture at most
 GAP = 4

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from murace.opencv import cv2
 from murace.report.drawing.sentence import written
 from murace.report.drawing.sheet import compose
+from murace.system.opencv import cv2
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

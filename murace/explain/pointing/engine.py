@@ -7,7 +7,6 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
-from murace.background import Ahead
 from murace.config import Bootstrap
 from murace.explain.cam import WAY, Maps, Way, flaw, grid_over_original, look
 from murace.explain.pointing.finding import Finding, Floats, Opened, open_finding
@@ -16,7 +15,8 @@ from murace.explain.pointing.table import CENTRE, CHANCE, ENERGY, EXACT, IOU, PO
 from murace.metrics.localisation import THRESHOLDS, centre_prior, chance, energy, overlaps, pointing
 from murace.nets import Learner
 from murace.nets.trained import Member
-from murace.watch import Watch
+from murace.system.progress import Watch
+from murace.system.threads import Ahead
 
 WEIGHT = 128 * 2**20  # bytes of prepared pictures read ahead
 MOST_THREADS = 8

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from murace.config import FITS, HEADS
-from murace.files import parse_json
 from murace.inference.bundle.layout import MAX_FILE
+from murace.system.files import parse_json
 from murace.vocabulary import DISCLAIMER, LEARNERS, is_group
 
 SCHEMA = 1

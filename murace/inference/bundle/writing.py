@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from murace.errors import WorkspaceError
-from murace.files import Pen, atomic
 from murace.inference.bundle.layout import MANIFEST, MAX_ALL, Entry, directory, length
 from murace.inference.bundle.manifest import File, Manifest
+from murace.system.files import Pen, atomic
 
 CHUNK = 2**20
 Sources = Mapping[str, bytes | Path]  # name in the container -> what stands in it, or the file that holds it

@@ -7,9 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from murace.device import Place
 from murace.errors import WorkspaceError
-from murace.files import parse_json
 from murace.inference import readout as operating
 from murace.inference.bundle import (
     OPERATING,
@@ -27,6 +25,8 @@ from murace.inference.recogniser import Recogniser, group_model_from
 from murace.nets import Learner
 from murace.nets.trained import Member
 from murace.nets.weights import model_from
+from murace.system.device import Place
+from murace.system.files import parse_json
 from murace.vocabulary import CALIBRATED
 
 Part = TypeVar("Part")

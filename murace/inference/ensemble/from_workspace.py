@@ -7,9 +7,7 @@ import torch
 
 from murace.chain import require_choice, require_evaluation, require_step
 from murace.commands import command
-from murace.device import Place
 from murace.errors import WorkspaceError
-from murace.files import digest_of
 from murace.inference import readout as operating
 from murace.inference.ensemble.interface import caveats
 from murace.inference.readout import Readout
@@ -18,6 +16,8 @@ from murace.nets.trained import Member
 from murace.nets.weights import load_model
 from murace.record import Record
 from murace.roster import read_roster
+from murace.system.device import Place
+from murace.system.files import digest_of
 from murace.vocabulary import CALIBRATED
 from murace.workspace import FitFolder, Workspace
 

@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from murace.errors import WorkspaceError
-from murace.files import parse_json, write_bytes
 from murace.inference.recogniser.model import MEND, GroupModel, Support
+from murace.system.files import parse_json, write_bytes
 from murace.vocabulary import LEARNERS, OVERALL, Level, is_group
 
 METADATA = "murace"  # one key only: safetensors writes several in any order, and bytes must not depend on chance

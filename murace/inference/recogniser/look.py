@@ -12,8 +12,8 @@ from murace.inference.recogniser.model import GroupModel
 from murace.inference.recogniser.recognise import features_of
 from murace.nets import Learner
 from murace.nets.trained import Member
+from murace.system.progress import Bar, Watch
 from murace.vocabulary import Split
-from murace.watch import Bar, Watch
 
 MOST = {Split.TRAIN: RECOGNISER_IMAGES, Split.VALIDATION: RECOGNISER_IMAGES // 2}
 

@@ -17,7 +17,7 @@ from murace.inference.studies.route import Routed, route
 from murace.metrics.temperature import apply_temperature
 from murace.nets import Learner
 from murace.nets.trained import Floats, Member
-from murace.watch import Watch
+from murace.system.progress import Watch
 
 NOT_FINITE = "the net's answer is not a finite number"
 

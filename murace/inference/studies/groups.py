@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from murace.inference.ensemble import Panel
 from murace.inference.studies.opened import Wanted, open_all
 from murace.inference.studies.route import Routed, route
-from murace.watch import Watch
+from murace.system.progress import Watch
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from murace.disk import disk_error
-from murace.files import PRIVATE, digest_of, parse_json
 from murace.inference.studies.rows import Rows
+from murace.system.disk import disk_error
+from murace.system.files import PRIVATE, digest_of, parse_json
 
 ENDING = ".jsonl"
 

@@ -8,13 +8,13 @@ from functools import partial
 
 import numpy as np
 
-from murace.background import Ahead
 from murace.data.images.decode import read
 from murace.data.images.header import ImageError
 from murace.data.images.resize import resize
 from murace.data.studies.find import Found
 from murace.nets.trained import Bytes
-from murace.watch import Watch
+from murace.system.progress import Watch
+from murace.system.threads import Ahead
 
 WEIGHT = 64 * 2**20  # bytes of prepared pictures that wait
 MOST_THREADS = 8  # a radiograph of 12 megapixels takes 100 MB while it is decoded

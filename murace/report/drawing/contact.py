@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw
 
 from murace.data.audit.findings import Kind
 from murace.data.store import Pixels
-from murace.opencv import cv2
 from murace.report.drawing.sheet import BACKGROUND, FAINT, INK, letters
+from murace.system.opencv import cv2
 
 Bytes = npt.NDArray[np.uint8]
 TITLES = {

@@ -10,8 +10,8 @@ import torch
 
 from murace.data.loading.augment import augment, draw
 from murace.data.store import Pixels
-from murace.files import write_bytes
-from murace.opencv import cv2
+from murace.system.files import write_bytes
+from murace.system.opencv import cv2
 from murace.vocabulary import Split
 
 COLUMNS = 7  # MURA's regions

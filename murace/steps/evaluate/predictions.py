@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from murace import device
 from murace.data.loading.batches import Images
 from murace.data.store import open_pixels, read_frame, read_index
 from murace.errors import DamagedError, WorkspaceError
@@ -16,12 +15,13 @@ from murace.inference.combine import combine
 from murace.nets.forward import Probabilities, logits_of, probabilities
 from murace.nets.weights import load_model
 from murace.record import begun, damaged, read
-from murace.seal import read_sealed, write_sealed
 from murace.steps.evaluate.inputs import Lineup
+from murace.system import device
+from murace.system.processes import current
+from murace.system.progress import Watch
+from murace.system.sealed import read_sealed, write_sealed
 from murace.vocabulary import Split
-from murace.watch import Watch
 from murace.workspace import Workspace
-from murace.world import current
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from murace import device
 from murace.chain import require_pixels
 from murace.config import EvaluateConfig, Machine, params
 from murace.data.store import COLUMNS, IDS, read_frame, read_index, write_frame
 from murace.errors import UsageError
-from murace.files import write_bytes, write_text
 from murace.inference import readout as operating
 from murace.metrics.analysis import Analysis, analyse
 from murace.metrics.decisions import operating_table
@@ -26,10 +24,12 @@ from murace.steps.evaluate.contents import contents, flow
 from murace.steps.evaluate.inputs import Lineup, require_lineup, validation
 from murace.steps.evaluate.pictures import pictures
 from murace.steps.evaluate.predictions import Answers, ask_all, help_asking, known_answers
+from murace.system import device
+from murace.system.files import write_bytes, write_text
+from murace.system.processes import current
+from murace.system.progress import Watch
 from murace.vocabulary import Split, closest
-from murace.watch import Watch
 from murace.workspace import Workspace
-from murace.world import current
 
 TABLES = (*(item.name for item in fields(Analysis)), "operating", "flow")
 Frames = dict[str, pd.DataFrame]

@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from murace import __version__, device
+from murace import __version__
 from murace.chain import require_evaluation, require_step
 from murace.config import Machine
 from murace.data.store import open_pixels, read_index
 from murace.errors import UsageError, WorkspaceError
-from murace.files import sha256, sweep_beside
 from murace.inference import bundle
 from murace.inference import readout as operating
 from murace.inference.bundle import (
@@ -34,8 +33,10 @@ from murace.inference.ensemble import WorkspacePanel
 from murace.nets.trained import Bytes
 from murace.record import Record
 from murace.steps import export
+from murace.system import device
+from murace.system.files import sha256, sweep_beside
+from murace.system.progress import Watch
 from murace.vocabulary import CALIBRATED, Split
-from murace.watch import Watch
 from murace.workspace import Workspace
 
 SUFFIX = ".murace"

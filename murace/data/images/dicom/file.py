@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, BinaryIO
 
-from murace.breakdown import is_out_of_memory
 from murace.data.images.header import ImageError
 from murace.errors import MachineError
+from murace.system.failures import is_out_of_memory
 
 INSTALL = 'pip install "murace[dicom]"'
 DEFLATED = "1.2.840.10008.1.2.1.99"

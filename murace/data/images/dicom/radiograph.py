@@ -19,7 +19,7 @@ from murace.data.images.dicom.chain import chain_of
 from murace.data.images.dicom.display import Grey, display
 from murace.data.images.dicom.values import text, value, values, word
 from murace.data.images.header import ImageError
-from murace.opencv import cv2
+from murace.system.opencv import cv2
 
 ANATOMIC_REGION, BODY_PART = "AnatomicRegionSequence", "BodyPartExamined"
 _STORAGE = "1.2.840.10008.5.1.4.1.1."

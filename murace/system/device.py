@@ -13,7 +13,7 @@ import torch
 
 from murace.config import Machine
 from murace.errors import MachineError, UsageError
-from murace.world import current
+from murace.system.processes import current
 
 NATIVE_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86 and arm64 spellings of the kernel
 NATIVE_BF16_CAPABILITY = (8, 0)

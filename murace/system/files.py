@@ -9,8 +9,8 @@ from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
-from murace.disk import disk_error
 from murace.errors import MachineError, WorkspaceError
+from murace.system.disk import disk_error
 
 PRIVATE = 0o600
 PUBLIC = 0o644

@@ -11,7 +11,7 @@ from threading import Condition
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from murace.watch import Watch
+from murace.system.progress import Watch
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -16,10 +16,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from murace.breakdown import is_gpu_failure, is_out_of_memory
 from murace.errors import DismissedError, Interrupted, MachineError, PeerLostError
-from murace.torchrun import Launch, launch
-from murace.watch import Watch
+from murace.system.failures import is_gpu_failure, is_out_of_memory
+from murace.system.launch import Launch, launch
+from murace.system.progress import Watch
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOST = (

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from murace.errors import DamagedError
-from murace.files import PUBLIC, parse_json, write_bytes
+from murace.system.files import PUBLIC, parse_json, write_bytes
 
 SEAL = "seal"
 LARGEST = 64 * 2**20  # bytes; the largest of ours, the note of a chunk of images, has some 20 KiB

@@ -8,8 +8,8 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
-from murace.disk import FULL, disk_error
 from murace.errors import MachineError
+from murace.system.disk import FULL, disk_error
 
 MEMORY = (
     *("can't allocate memory", "bad_alloc", "bad allocation"),  # on a CPU: torch's allocator, C++, onnxruntime

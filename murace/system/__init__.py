@@ -1,0 +1,1 @@
+"""The operating system: files, devices, processes, threads, failures."""
