@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from murace.checkpoint.adam import flatten_adam, restore_adam
-from murace.checkpoint.state import latest_state, save_state
 from murace.errors import WorkspaceError
 from murace.nets import create
 from murace.nets.weights import load_model, save_model
+from murace.training.adam import flatten_adam, restore_adam
+from murace.training.checkpoint import latest_state, save_state
 
 FACTS = {"learner": "resnet", "width": 0.1, "head": "gap", "size": 64}
 

@@ -14,13 +14,13 @@ from murace.data.loading.augment import augment, draw
 from murace.data.loading.batches import Images
 from murace.errors import Interrupted, MachineError
 from murace.explain.cam import activation_maps
-from murace.fit.step import Stepper
 from murace.nets import create
 from murace.nets.forward import logits_of
 from murace.record import Wish
 from murace.steps import train
 from murace.system.device import Place, choose, resolve_precision
 from murace.system.progress import Watch
+from murace.training.step import Stepper
 from murace.vocabulary import LEARNERS
 from murace.workspace import Workspace
 from tests.steps.test_train import StopAfter
@@ -114,7 +114,7 @@ def test_a_captured_step_gives_the_numbers_of_an_eager_one(
     monkeypatch.setattr(Stepper, "_capture", lambda self: (captures.append(1), capture(self)))
     captured = history_of(prepared, tiny_config(name, **STILL))
     assert captures == [1]
-    monkeypatch.setattr("murace.task.device.Place", partial(Place, captured=False))
+    monkeypatch.setattr("murace.training.job.device.Place", partial(Place, captured=False))
     eager = history_of(prepared, tiny_config(name, **STILL))
     assert captures == [1]
     assert np.allclose(captured["train_loss"], eager["train_loss"], rtol=1e-3)

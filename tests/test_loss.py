@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from murace.errors import DataError
-from murace.loss import group_weights, image_weights, weighted_cross_entropy
 from murace.report.sections.paper import paper_table
+from murace.training.loss import group_weights, image_weights, weighted_cross_entropy
 
 
 def test_weights_of_the_paper() -> None:

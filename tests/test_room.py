@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from murace.errors import MachineError
-from murace.fit import Progress
 from murace.nets import create
 from murace.record import Wish
-from murace.room import SMALL, require_room, training_bytes
 from murace.steps import train
 from murace.system.progress import Watch
+from murace.training import Progress
+from murace.training.room import SMALL, require_room, training_bytes
 from tests.workshop import CPU, tiny_config, tiny_workspace
 
 
@@ -32,7 +32,7 @@ def test_what_is_asked_for_is_what_a_training_takes_at_its_height(tmp_path, monk
         real(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "replace", replace)
-    monkeypatch.setattr("murace.fit.judge._judge", always_better)
+    monkeypatch.setattr("murace.training.epoch._judge", always_better)
     train.run(workspace, tiny_config(epochs=5), machine=CPU, wish=Wish(), watch=Watch())
     with torch.device("meta"):
         need = training_bytes(create("convnet", width=0.1, size=64))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from murace import saving
 from murace.errors import Interrupted, MachineError
+from murace.training import saver as saving
 from murace.workspace import Workspace
 from tests.steps.test_train import StopAfter, assert_same, outcome, run
 from tests.workshop import tiny_config, tiny_workspace
@@ -24,8 +24,8 @@ def _behind(monkeypatch: pytest.MonkeyPatch) -> None:
         time.sleep(0.5)
         save_state(*given, **more)
 
-    monkeypatch.setattr("murace.session.Saver", lambda *given, **more: saver(*given, **{**more, "behind": True}))
-    monkeypatch.setattr("murace.saving.save_state", slowly)
+    monkeypatch.setattr("murace.training.run.Saver", lambda *given, **more: saver(*given, **{**more, "behind": True}))
+    monkeypatch.setattr("murace.training.saver.save_state", slowly)
 
 
 def trained(root: Path, **recipe: Any) -> Workspace:
@@ -53,6 +53,6 @@ def test_a_disk_that_is_full_is_told_though_the_training_went_on(
     def fail(*given: Any, **more: Any) -> None:
         raise MachineError("disk full while writing here")
 
-    monkeypatch.setattr("murace.saving.save_state", fail)
+    monkeypatch.setattr("murace.training.saver.save_state", fail)
     with pytest.raises(MachineError, match="disk full while writing here"):
         trained(tmp_path / "a")

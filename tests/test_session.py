@@ -1,11 +1,11 @@
 import pytest
 
-from murace import session
 from murace.errors import MachineError
-from murace.fit import fit as real_fit
 from murace.record import Wish
 from murace.steps import train
 from murace.system.progress import Watch
+from murace.training import fit as real_fit
+from murace.training import run
 from murace.workspace import Workspace
 from tests.workshop import CPU, tiny_config, tiny_workspace
 
@@ -21,7 +21,7 @@ def test_out_of_memory_says_what_is_saved(tmp_path, monkeypatch: pytest.MonkeyPa
                 break
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(session, "fit", fit)
+    monkeypatch.setattr(run, "fit", fit)
     workspace = tiny_workspace(tmp_path / "a")
     with pytest.raises(MachineError) as ended:
         train.run(Workspace(workspace.root), tiny_config(), machine=CPU, wish=Wish(), watch=Watch())

@@ -12,7 +12,7 @@ from murace.roster import read_roster
 from murace.system import device
 from murace.system.processes import current
 from murace.system.progress import Watch
-from murace.task import (
+from murace.training.job import (
     FILES,
     Circumstances,
     Done,

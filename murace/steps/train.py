@@ -10,7 +10,7 @@ from murace.record import Action, Wish, commit, decide, read, take_up, writing
 from murace.system import device
 from murace.system.processes import current
 from murace.system.progress import Watch
-from murace.task import (
+from murace.training.job import (
     FILES,
     Circumstances,
     Task,

@@ -1,4 +1,4 @@
-"""A process that has the GPU: it trains by `murace.fit` in the ways that it is asked for.
+"""A process that has the GPU: it trains by `murace.training` in the ways that it is asked for.
 
 A spec has `device`; for training also `net`, `width`, `size` and `batch`.
 """
@@ -13,10 +13,10 @@ import torch
 
 from murace.config import Recipe
 from murace.data.loading.batches import Images
-from murace.fit import Part, Setting, fit, start
 from murace.nets import create
 from murace.nets.forward import logits_of
 from murace.system.progress import Watch
+from murace.training import Part, Setting, fit, start
 from tests.benchmarks.serve import Spec, converse, peak_memory
 from tests.benchmarks.variants import OURS, MadeUp, Variant, streamed
 

@@ -1,4 +1,4 @@
-"""Murace's way: `murace.fit` on an array of pixels, threads and precision as the commands set them.
+"""Murace's way: `murace.training` on an array of pixels, threads and precision as the commands set them.
 
 A spec has `work` (train or gather), `net`, `width`, `size`, `batch`, `steps`, `pixels`, `threads` and `naive`.
 """
@@ -37,9 +37,9 @@ def _training(spec: Spec, place):  # type: ignore[no-untyped-def]
     from murace.config import Recipe
     from murace.data.loading.batches import Images
     from murace.data.store import open_pixels
-    from murace.fit import Part, Setting, fit, start
     from murace.nets import count_parameters, create
     from murace.system.progress import Watch
+    from murace.training import Part, Setting, fit, start
 
     def part(count: int) -> Part:
         rows = np.arange(count)

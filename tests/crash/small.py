@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from murace.checkpoint.state import latest_state
 from murace.config import Recipe
 from murace.data.loading.batches import Images
 from murace.errors import Interrupted
-from murace.fit import Part, Setting
 from murace.nets import Learner
-from murace.session import Job, run
 from murace.system.device import Place
 from murace.system.processes import current
 from murace.system.progress import Watch
+from murace.training import Part, Setting
+from murace.training.checkpoint import latest_state
+from murace.training.run import Job, run
 from tests.steps.test_train import StopAfter
 from tests.workshop import CPU
 

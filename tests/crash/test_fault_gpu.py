@@ -18,7 +18,7 @@ pytestmark = [
 # In the second epoch a kernel reads past the end of a table, which CUDA answers with a device-side assert.
 BREAKS = """
 import torch
-from murace.fit.step import Stepper
+from murace.training.step import Stepper
 
 real = Stepper.begin
 

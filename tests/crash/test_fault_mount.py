@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from murace.room import training_bytes
 from murace.system.files import sha256
+from murace.training.room import training_bytes
 from murace.workspace import Workspace
 from tests.cli.typed import CPU, MEMBER, NARROW, PYTHON, done, environment, error_lines, refused, typed
 from tests.workshop import tiny_workspace
@@ -59,7 +59,7 @@ def test_a_disk_that_fills_up_during_a_training(full: Workspace, monkeypatch: py
     done(*words, "--epochs", 2)
     before = states(full)
     ballast = fill(disk, 150_000)  # less than a state takes
-    monkeypatch.setattr("murace.task.require_room", lambda *_: None)
+    monkeypatch.setattr("murace.training.job.require_room", lambda *_: None)
     told = refused(5, *words, "--epochs", 4)
     pattern = r"disk full while writing (\S+): [\d.]+ [kM]B are needed and [\d.]+ ([kM]B|bytes) are free on (\S+); (.*)"
     found = re.fullmatch(pattern, told)

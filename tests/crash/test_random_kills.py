@@ -94,13 +94,13 @@ def test_two_hundred_kills_lose_no_epoch_and_no_bit(tmp_path: Path, seed: int) -
 
 def test_an_epoch_is_announced_after_it_is_saved(prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a person has read is on the disk."""
-    from murace import saving
+    from murace.training import saver
     from tests.cli.typed import typed
 
     def full(*given: object, **more: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(saving, "save_state", full)
+    monkeypatch.setattr(saver, "save_state", full)
     said = typed(*WORDS, "-w", prepared.root).stderr
     assert "convnet: " in said
     assert "epoch 1/" not in said

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from murace import session
-from murace.checkpoint.state import Saved
 from murace.errors import MuraceError
+from murace.training import run
+from murace.training.checkpoint import Saved
 from tests.crash.small import RECIPE, STEPS, STILL, Outcome, trained
 from tests.processes import Failure, together
 
@@ -121,7 +121,7 @@ COUNTED = ("least training loss", "epochs without a fall")
 @pytest.mark.parametrize("what", FORGOTTEN)
 def test_nothing_of_a_state_may_be_forgotten(tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: without any one item the test above would be red, at one of its steps at least."""
-    recipe, latest = STILL if what in COUNTED else RECIPE, session.latest_state
+    recipe, latest = STILL if what in COUNTED else RECIPE, run.latest_state
     whole = trained(tmp_path / "whole", recipe=recipe)
     assert whole is not None
     seen: list[list[str]] = []
@@ -130,7 +130,7 @@ def test_nothing_of_a_state_may_be_forgotten(tmp_path: Path, what: str, monkeypa
         assert trained(folder, stop_after=step, recipe=recipe) is None
         shutil.copytree(folder, tmp_path / f"{step}-whole")
         with monkeypatch.context() as patched:
-            patched.setattr(session, "latest_state", lambda *a, **b: FORGOTTEN[what](latest(*a, **b)))
+            patched.setattr(run, "latest_state", lambda *a, **b: FORGOTTEN[what](latest(*a, **b)))
             try:
                 outcome = trained(folder, recipe=recipe)
                 assert outcome is not None

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from murace.fit.batchnorm import GlobalBatchNorm, unite
 from murace.nets import create
 from murace.system.processes import World, current
+from murace.training.batchnorm import GlobalBatchNorm, unite
 from murace.vocabulary import LEARNERS
 from tests.processes import together
 

@@ -7,11 +7,11 @@ import torch
 from murace.config import Recipe
 from murace.data.loading.batches import Images
 from murace.errors import MachineError
-from murace.fit import Part, Setting
-from murace.fit.memory import MARGIN, image_bytes, require_memory
 from murace.nets import Learner, create
 from murace.system.device import Place, free_memory
 from murace.system.progress import Watch
+from murace.training import Part, Setting
+from murace.training.resources import MARGIN, image_bytes, require_memory
 from murace.vocabulary import LEARNERS
 
 CPU = torch.device("cpu")

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from murace.checkpoint.state import latest_state
 from murace.errors import WorkspaceError
 from murace.inference.bundle import open_bundle
 from murace.inference.recogniser import group_model_from
@@ -23,6 +22,7 @@ from murace.nets import create
 from murace.nets.weights import METADATA, load_model, model_from
 from murace.record import Record, begun, examine, read
 from murace.system.sealed import SEAL
+from murace.training.checkpoint import latest_state
 from tests.bundle.made_up import manifest, pack, sources, write
 from tests.corpus.workspaces import enormous, long_header, overlapping
 from tests.fuzz.gate import Gate, scratch, written

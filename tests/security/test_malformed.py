@@ -12,7 +12,6 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from murace.checkpoint.state import latest_state, save_state
 from murace.data.ingest import pixelfile
 from murace.data.store import open_pixels, read_frame, read_index
 from murace.errors import WorkspaceError
@@ -22,6 +21,7 @@ from murace.nets.weights import load_model, load_weights, save_model
 from murace.roster import read_roster
 from murace.system.files import sha256
 from murace.system.sealed import SEAL, read_sealed, write_sealed
+from murace.training.checkpoint import latest_state, save_state
 from tests.security.watched import watched
 
 FACTS = {"learner": "convnet", "width": 0.05, "head": "gap", "size": 128}

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import torch
 
-from murace.checkpoint.state import latest_state, recorded_facts, save_state
 from murace.data.images.decode import read, read_drawn
 from murace.data.images.header import ImageError
 from murace.data.sources import changes
@@ -29,6 +28,7 @@ from murace.record import read as read_record
 from murace.roster import read_roster
 from murace.system.files import read_json, sha256
 from murace.system.sealed import read_sealed, write_sealed
+from murace.training.checkpoint import latest_state, recorded_facts, save_state
 from tests.security import gadgets
 from tests.security.watched import CODE, watched
 

@@ -24,7 +24,6 @@ from murace.data.store import IDS, read_index, write_frame
 from murace.inference import readout
 from murace.metrics.table import by_study
 from murace.record import OPERATIONAL
-from murace.session import FACTS
 from murace.steps import calibrate, finetune, train
 from murace.steps.evaluate import step as evaluate
 from murace.system import device
@@ -32,7 +31,8 @@ from murace.system.device import Place
 from murace.system.files import digest_of, write_bytes, write_json
 from murace.system.progress import Watch
 from murace.system.sealed import read_sealed, write_sealed
-from murace.task import EPOCHS, Task, _groups
+from murace.training.job import EPOCHS, Task, _groups
+from murace.training.run import FACTS
 from murace.vocabulary import CALIBRATED, Split
 from murace.workspace import Workspace
 

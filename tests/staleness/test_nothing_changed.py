@@ -19,7 +19,7 @@ from murace.steps import calibrate, finetune, prepare, train
 from murace.steps.evaluate import step as evaluate
 from murace.system.files import read_json, sha256
 from murace.system.progress import Watch
-from murace.task import EPOCHS
+from murace.training.job import EPOCHS
 from murace.vocabulary import LEARNERS
 from murace.workspace import Workspace
 from tests.data.files import make_manifest

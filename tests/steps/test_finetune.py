@@ -8,7 +8,6 @@ from murace.config import CalibrateConfig
 from murace.data.loading.batches import Images
 from murace.data.store import open_pixels, read_index
 from murace.errors import UsageError, WorkspaceError
-from murace.fit import part_of, study_scores
 from murace.nets.forward import logits_of, probabilities
 from murace.nets.weights import load_model
 from murace.record import State, Wish, examine, read
@@ -16,6 +15,7 @@ from murace.steps import calibrate, finetune
 from murace.steps.finetune import Finetuned
 from murace.system.device import Place
 from murace.system.progress import Watch
+from murace.training import part_of, study_scores
 from murace.vocabulary import Metric
 from murace.workspace import Workspace
 from tests.workshop import CPU, tiny_members
@@ -57,8 +57,8 @@ def test_never_worse_on_validation_than_the_learner(finished: Workspace) -> None
 
 
 def test_a_hopeless_rate_keeps_the_unspecialised_weights(finished: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("murace.fit.judge.study_scores", lambda part, chance: dict.fromkeys(Metric, float("nan")))
-    monkeypatch.setattr("murace.fit.judge._merit", lambda value, loss: (0.0, 0.0))
+    monkeypatch.setattr("murace.training.epoch.study_scores", lambda part, chance: dict.fromkeys(Metric, float("nan")))
+    monkeypatch.setattr("murace.training.epoch._merit", lambda value, loss: (0.0, 0.0))
     (item,) = run(finished, ("elbow",), fresh=True, epochs=2)
     ours = load_file(finished.finetune("elbow").model)
     theirs = load_file(finished.train(item.learner).model)

@@ -115,7 +115,7 @@ def test_without_the_optimisers_state_the_bits_differ(tmp_path: Path, monkeypatc
     whole, parts = tiny_workspace(tmp_path / "a"), tiny_workspace(tmp_path / "b")
     run(whole, tiny_config(epochs=4))
     run(parts, tiny_config(epochs=2))
-    monkeypatch.setattr("murace.saving.restore_adam", lambda optimizer, tensors: None)
+    monkeypatch.setattr("murace.training.saver.restore_adam", lambda optimizer, tensors: None)
     run(parts, tiny_config(epochs=4))
     assert outcome(whole)[0] != outcome(parts)[0]
 
@@ -211,7 +211,9 @@ def test_stops_early_on_the_training_loss(prepared: Workspace) -> None:
 def test_a_loss_that_is_not_finite_stops_with_epoch_and_step(
     prepared: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("murace.fit.step.weighted_cross_entropy", lambda logits, *rest: logits.sum() * float("nan"))
+    monkeypatch.setattr(
+        "murace.training.step.weighted_cross_entropy", lambda logits, *rest: logits.sum() * float("nan")
+    )
     with pytest.raises(UsageError, match="not finite at epoch 1, step 1"):
         run(prepared, tiny_config())
 

@@ -12,7 +12,7 @@ from murace.inference.combine import PAIR, combine, models_of
 from murace.nets.forward import Probabilities
 from murace.record import FACTS, Record, read, require
 from murace.roster import read_roster
-from murace.task import EPOCHS
+from murace.training.job import EPOCHS
 from murace.vocabulary import CALIBRATED, RESNET_DENSENET, Split
 from murace.workspace import FitFolder, Workspace
 

@@ -11,22 +11,23 @@ import numpy as np
 import pandas as pd
 import torch
 
-from murace import session
-from murace.checkpoint.state import recorded_facts
 from murace.config import Machine, Recipe, params, recipe_from
 from murace.data.loading.batches import Images
 from murace.data.store import IDS, open_pixels, read_index, write_frame
 from murace.errors import UsageError, WorkspaceError
-from murace.fit import Progress, Setting, part_of, require_memory
-from murace.loss import group_weights
 from murace.nets import Learner, count_parameters, create, outline
 from murace.nets.weights import load_model, save_model
 from murace.record import OPERATIONAL
-from murace.room import require_room
 from murace.system import device
 from murace.system.files import digest_of
 from murace.system.processes import current
 from murace.system.progress import Watch
+from murace.training import run
+from murace.training.checkpoint import recorded_facts
+from murace.training.loss import group_weights
+from murace.training.resources import require_memory
+from murace.training.room import require_room
+from murace.training.state import Progress, Setting, part_of
 from murace.vocabulary import CALIBRATED, Split
 from murace.workspace import FitFolder, Workspace
 
@@ -79,7 +80,7 @@ class Done:
     """A training that has ended; `facts` are what a record says of how it went."""
 
     net: Learner
-    fitted: session.Fitted
+    fitted: run.Fitted
     setting: Setting
     facts: dict[str, Any]
 
@@ -103,7 +104,7 @@ def require_same_run(task: Task, workspace: Workspace) -> None:
     """
     states = task.folder(workspace).checkpoint
     if task.resumes and (facts := recorded_facts(states)):
-        session.require_same(facts, states, task.about(_groups(task, workspace)), task.consumed)
+        run.require_same(facts, states, task.about(_groups(task, workspace)), task.consumed)
         done, asked = facts["progress"]["epoch"], task.recipe.epochs
         if done > asked:
             raise WorkspaceError(
@@ -214,7 +215,7 @@ def _carry_out(task: Task, setting: Setting, workspace: Workspace, circumstances
     net = task.net(workspace)
     _announce(task, net, setting)
     groups = _groups(task, workspace)
-    job = session.Job(
+    job = run.Job(
         net,
         task.form,
         task.about(groups),
@@ -224,7 +225,7 @@ def _carry_out(task: Task, setting: Setting, workspace: Workspace, circumstances
         resumes=task.resumes,
         score_start=task.group is not None,
     )
-    fitted = session.run(job, setting)
+    fitted = run.run(job, setting)
     return Done(net, fitted, setting, _facts(fitted.progress, setting))
 
 

@@ -3,11 +3,11 @@
 `train` and `finetune` share it. Nothing here knows a file.
 """
 
-from murace.fit.judge import study_scores
-from murace.fit.loop import fit
-from murace.fit.memory import largest_batch, require_memory
-from murace.fit.setting import Moment, Part, Progress, Setting, Training, part_of, start
 from murace.system.failures import is_out_of_memory
+from murace.training.epoch import study_scores
+from murace.training.loop import fit
+from murace.training.resources import largest_batch, require_memory
+from murace.training.state import Moment, Part, Progress, Setting, Training, part_of, start
 
 __all__ = [
     "Moment",

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from murace.config import Recipe
 from murace.data.loading.batches import Images, Rows, num_steps
-from murace.fit.batchnorm import unite
-from murace.loss import image_weights
 from murace.system.device import Place
 from murace.system.processes import current
 from murace.system.progress import Watch
+from murace.training.batchnorm import unite
+from murace.training.loss import image_weights
 
 BETAS = (0.9, 0.999)
 

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from murace.checkpoint.adam import flatten_adam, restore_adam
-from murace.checkpoint.state import Saved, save_state
 from murace.errors import WorkspaceError
-from murace.fit import Moment, Progress, Setting, Training
 from murace.nets.weights import save_model
 from murace.system.failures import refuse_machine_error
+from murace.training.adam import flatten_adam, restore_adam
+from murace.training.checkpoint import Saved, save_state
+from murace.training.state import Moment, Progress, Setting, Training
 
 Facts = Mapping[str, Any]
 NET = "net."  # what the names of its tensors begin with in a state

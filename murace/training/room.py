@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from murace.checkpoint.state import KEPT
 from murace.nets import Learner
 from murace.system.disk import require_space
+from murace.training.checkpoint import KEPT
 
 SMALL = 2**20  # bytes: records, history, predictions, and the headers of the tensors' files
 MEND = "make room, or choose another --workspace or a smaller --width"

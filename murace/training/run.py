@@ -7,18 +7,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from murace.checkpoint.state import Saved, latest_state
 from murace.config import Machine
 from murace.errors import Interrupted, MachineError, WorkspaceError
-from murace.fit import Moment, Progress, Setting, Training, fit, is_out_of_memory, largest_batch, start
 from murace.nets import Learner
 from murace.nets.forward import Probabilities
 from murace.nets.weights import load_weights
 from murace.record import Record, differences
-from murace.saving import Facts, Saver, restore
 from murace.system.device import set_threads
+from murace.system.failures import is_out_of_memory
 from murace.system.processes import current
 from murace.system.progress import Bar
+from murace.training.checkpoint import Saved, latest_state
+from murace.training.loop import fit
+from murace.training.resources import largest_batch
+from murace.training.saver import Facts, Saver, restore
+from murace.training.state import Moment, Progress, Setting, Training, start
 
 FACTS = ("threads", "precision", "processes", "compiled", "about", "consumed", "progress")  # of a state
 

@@ -13,12 +13,12 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from murace.data.loading.augment import augment
 from murace.errors import MachineError
-from murace.fit.setting import Setting, Training
-from murace.loss import weighted_cross_entropy
 from murace.nets import Learner
 from murace.system.device import Place
 from murace.system.failures import is_out_of_memory
 from murace.system.processes import current
+from murace.training.loss import weighted_cross_entropy
+from murace.training.state import Setting, Training
 
 # Saved activations are most of it; gradients on their way take the rest. Measured on a CPU against what is reckoned
 # without it: at 128 pixels resnet 25 of 26 and densenet 50 of 49 MiB an image in fp32, 8 of 13 and 20 of 25 in bf16; a

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from murace.errors import UsageError
-from murace.fit.setting import Moment, Part, Progress, Setting, Training
-from murace.loss import weighted_cross_entropy
 from murace.metrics.scores import score
 from murace.nets.forward import Probabilities, logits_of, probabilities
+from murace.training.loss import weighted_cross_entropy
+from murace.training.state import Moment, Part, Progress, Setting, Training
 from murace.vocabulary import Metric
 
 

@@ -15,9 +15,9 @@ from murace.data.loading.augment import augment
 from murace.data.loading.batches import order
 from murace.data.loading.stream import read_ahead
 from murace.errors import MachineError
-from murace.fit.setting import Setting, Training
-from murace.loss import weighted_cross_entropy
 from murace.system.processes import current
+from murace.training.loss import weighted_cross_entropy
+from murace.training.state import Setting, Training
 
 WARM_UP = 3  # steps before a graph is captured: lazy initialisation and cuDNN's search must be over
 COMPILER = ("torch._dynamo", "torch._inductor", "triton")

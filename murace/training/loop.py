@@ -10,10 +10,10 @@ from torch import Tensor
 
 from murace.config import Recipe
 from murace.errors import Interrupted, PeerLostError, UsageError
-from murace.fit.judge import close_epoch
-from murace.fit.setting import Moment, Progress, Setting, Training
-from murace.fit.step import Stepper
 from murace.system.progress import Bar
+from murace.training.epoch import close_epoch
+from murace.training.state import Moment, Progress, Setting, Training
+from murace.training.step import Stepper
 
 LOG_EVERY = 20  # steps between two looks at the loss: on a GPU each look is a wait
 
