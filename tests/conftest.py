@@ -8,7 +8,7 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.workshop import tiny_chain, tiny_workspace
 
 

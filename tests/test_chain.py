@@ -1,10 +1,10 @@
-from murace.chain import links, next_command
-from murace.commands import command, settings
 from murace.config import CalibrateConfig, FinetuneConfig, Recipe, params
-from murace.record import State, Wish, begin
 from murace.steps import calibrate, train
 from murace.system.progress import Watch
-from murace.workspace import Workspace
+from murace.workspace import State, Wish, begin
+from murace.workspace.chain import links, next_command
+from murace.workspace.commands import command, settings
+from murace.workspace.paths import Workspace
 from tests.workshop import CPU, tiny_config, tiny_workspace
 
 

@@ -5,13 +5,13 @@ import shutil
 
 import pytest
 
-from murace.commands import command
 from murace.config import Bootstrap, CalibrateConfig, EvaluateConfig, PrepareConfig, params
-from murace.record import Wish, begin
 from murace.steps import calibrate
 from murace.system.progress import Watch
 from murace.vocabulary import LEARNERS, Level, Metric
-from murace.workspace import Workspace
+from murace.workspace import Wish, begin
+from murace.workspace.commands import command
+from murace.workspace.paths import Workspace
 from tests.cli.typed import answered
 from tests.workshop import CPU, GROUPS, SIZE
 

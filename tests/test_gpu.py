@@ -16,13 +16,13 @@ from murace.errors import Interrupted, MachineError
 from murace.explain.cam import activation_maps
 from murace.nets import create
 from murace.nets.forward import logits_of
-from murace.record import Wish
 from murace.steps import train
 from murace.system.device import Place, choose, resolve_precision
 from murace.system.progress import Watch
 from murace.training.step import Stepper
 from murace.vocabulary import LEARNERS
-from murace.workspace import Workspace
+from murace.workspace import Wish
+from murace.workspace.paths import Workspace
 from tests.steps.test_train import StopAfter
 from tests.workshop import SIZE, tiny_config
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from murace.errors import MachineError, WorkspaceError
-from murace.record import Action, State, Wish, begin, begun, commit, decide, examine, read, require, take_up, writing
 from murace.system.progress import Watch
 from murace.system.sealed import read_sealed, write_sealed
+from murace.workspace import Action, State, Wish, begin, begun, commit, decide, examine, read, require, take_up, writing
 
 PARAMS = {"lr": 0.1, "epochs": 4, "seed": 0}
 
@@ -143,7 +143,7 @@ def test_a_record_of_another_schema_is_refused(tmp_path: Path) -> None:
 def test_one_writer_and_the_second_is_told_who(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from murace.record import writing; from murace.errors import MuraceError\n"
+        "from murace.workspace import writing; from murace.errors import MuraceError\n"
         "try:\n    with writing(Path(sys.argv[1])): print('in')\n"
         "except MuraceError as e: print(e); sys.exit(e.exit_code)"
     )

@@ -8,11 +8,11 @@ import torch
 
 from murace.errors import MachineError
 from murace.nets import create
-from murace.record import Wish
 from murace.steps import train
 from murace.system.progress import Watch
 from murace.training import Progress
 from murace.training.room import SMALL, require_room, training_bytes
+from murace.workspace import Wish
 from tests.workshop import CPU, tiny_config, tiny_workspace
 
 

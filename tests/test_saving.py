@@ -9,7 +9,7 @@ import pytest
 
 from murace.errors import Interrupted, MachineError
 from murace.training import saver as saving
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.steps.test_train import StopAfter, assert_same, outcome, run
 from tests.workshop import tiny_config, tiny_workspace
 

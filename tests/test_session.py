@@ -1,12 +1,12 @@
 import pytest
 
 from murace.errors import MachineError
-from murace.record import Wish
 from murace.steps import train
 from murace.system.progress import Watch
 from murace.training import fit as real_fit
 from murace.training import run
-from murace.workspace import Workspace
+from murace.workspace import Wish
+from murace.workspace.paths import Workspace
 from tests.workshop import CPU, tiny_config, tiny_workspace
 
 

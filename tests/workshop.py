@@ -7,13 +7,13 @@ import pandas as pd
 
 from murace.config import CalibrateConfig, EvaluateConfig, FinetuneConfig, Machine, Recipe, TrainConfig
 from murace.data.store import COLUMNS, write_frame
-from murace.record import Wish, begin, commit, writing
 from murace.steps import calibrate, finetune, train
 from murace.steps.evaluate import step
 from murace.system.files import atomic, sha256
 from murace.system.progress import Watch
 from murace.vocabulary import LEARNERS
-from murace.workspace import Workspace
+from murace.workspace import Wish, begin, commit, writing
+from murace.workspace.paths import Workspace
 from tests.data.files import png
 
 CPU = Machine(gpu="cpu", threads=1)

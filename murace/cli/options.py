@@ -9,9 +9,9 @@ import typer
 
 from murace.config import COMPILE, FITS, HEADS, PRECISIONS
 from murace.errors import WorkspaceError
-from murace.roster import read_roster
 from murace.vocabulary import LEARNERS, METHODS, METRIC_ALIASES, POINTS, Level, Metric
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
+from murace.workspace.roster import read_roster
 
 RUN, MODEL, HARDWARE = "Running again", "Model", "Hardware"
 

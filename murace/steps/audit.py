@@ -6,16 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from murace.chain import require_pixels, require_step
-from murace.commands import command
 from murace.data.audit import findings as audit
 from murace.data.store import open_pixels, read_frame, read_index, write_frame
 from murace.errors import WorkspaceError
-from murace.record import Action, Record, Wish, commit, read, take_up, writing
 from murace.report.drawing.contact import draw_sheet
 from murace.system.files import PRIVATE, write_bytes
 from murace.system.progress import Watch
-from murace.workspace import Workspace
+from murace.workspace import Action, Record, Wish, commit, read, take_up, writing
+from murace.workspace.chain import require_pixels, require_step
+from murace.workspace.commands import command
+from murace.workspace.paths import Workspace
 
 CONSUMED = ("index.csv", "fingerprints.csv", "pixels.npy")
 TEXTS = ("rows", "detail", "splits", "labels")

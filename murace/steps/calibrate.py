@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from murace.chain import finished_learners, require_pixels, require_step
 from murace.config import CalibrateConfig, Machine, params
 from murace.data.store import IDS, open_pixels, read_frame, read_index, write_frame
 from murace.errors import WorkspaceError
@@ -25,13 +24,14 @@ from murace.metrics.selection import NEAR_TIE, Choice, Grids, choose, stability
 from murace.metrics.table import at_level, score_table
 from murace.nets.trained import Member
 from murace.nets.weights import load_model
-from murace.record import Action, Record, Wish, commit, decide, take_up, writing
-from murace.roster import read_roster
 from murace.system import device
 from murace.system.files import digest_of, write_json
 from murace.system.progress import Watch
 from murace.vocabulary import OVERALL
-from murace.workspace import Workspace
+from murace.workspace import Action, Record, Wish, commit, decide, take_up, writing
+from murace.workspace.chain import finished_learners, require_pixels, require_step
+from murace.workspace.paths import Workspace
+from murace.workspace.roster import read_roster
 
 SCORES = ("level", "learner", "group", "metric", "value")
 CONSUMED = ("model.safetensors", "predictions.csv")

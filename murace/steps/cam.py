@@ -24,10 +24,10 @@ from murace.explain.overlays import (
 from murace.explain.overlays.folders import placed
 from murace.inference.ensemble import Panel, WorkspacePanel
 from murace.inference.studies import Assigned, Wanted, assign_groups, require_group, wanted
-from murace.record import writing
 from murace.system import device
 from murace.system.progress import Watch
-from murace.workspace import Workspace
+from murace.workspace import writing
+from murace.workspace.paths import Workspace
 
 SHOWN = 20  # studies in a message
 

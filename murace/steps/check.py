@@ -14,7 +14,7 @@ from murace.explain.pointing import check, findings_of
 from murace.inference.ensemble import WorkspacePanel
 from murace.system import device
 from murace.system.progress import Watch
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 
 MEANING = {"flat": "they count as pointing blindly", "not finite": "they count as pointing nowhere"}
 

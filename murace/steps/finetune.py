@@ -4,11 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from murace.chain import consumed_images, require_choice, require_pixels, require_step
 from murace.config import FinetuneConfig, Machine, Recipe, params
 from murace.errors import UsageError
-from murace.record import Action, Wish, commit, decide, read, take_up, writing
-from murace.roster import read_roster
 from murace.system import device
 from murace.system.processes import current
 from murace.system.progress import Watch
@@ -24,7 +21,10 @@ from murace.training.job import (
     require_same_run,
 )
 from murace.vocabulary import closest
-from murace.workspace import Workspace
+from murace.workspace import Action, Wish, commit, decide, read, take_up, writing
+from murace.workspace.chain import consumed_images, require_choice, require_pixels, require_step
+from murace.workspace.paths import Workspace
+from murace.workspace.roster import read_roster
 
 FORM = ("learner", "width", "head", "size")
 
@@ -113,7 +113,7 @@ def _orders(workspace: Workspace, config: FinetuneConfig, learners: Mapping[str,
 
 
 def _finetune(workspace: Workspace, order: Order, circumstances: Circumstances, wish: Wish) -> Finetuned:
-    """One member: skip, resume or run, in the order that `murace.record.decide` tells."""
+    """One member: skip, resume or run, in the order that `murace.workspace.decide` tells."""
     folder, watch = workspace.finetune(order.group), circumstances.watch
     with writing(folder.folder):
         name, states = f"finetune/{order.group}", folder.checkpoint

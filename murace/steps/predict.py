@@ -14,12 +14,12 @@ from murace.data.studies.find import Found, find_studies
 from murace.errors import UsageError
 from murace.inference.ensemble import FilePanel, Panel, WorkspacePanel
 from murace.inference.studies import TEXTS, Wanted, journal, kept, read_studies, require_group, rows_of, tables, wanted
-from murace.record import Action, Wish, commit, take_up, writing
 from murace.system import device
 from murace.system.files import digest_of, sweep_beside
 from murace.system.processes import current
 from murace.system.progress import Watch
-from murace.workspace import BEGUN, RECORD, Workspace
+from murace.workspace import Action, Wish, commit, take_up, writing
+from murace.workspace.paths import BEGUN, RECORD, Workspace
 
 TOGETHER = 16  # studies between two moments in which several processes listen to each other
 

@@ -19,10 +19,10 @@ from murace.data.sources.conflict import ConflictError
 from murace.data.sources.listing import COLUMNS, Listing
 from murace.data.sources.source import read_source
 from murace.errors import DataError, UsageError
-from murace.record import Action, Plan, Wish, begin, commit, decide, forget, read, writing
 from murace.system.progress import Watch
 from murace.vocabulary import Split
-from murace.workspace import PrepareFolder, Workspace
+from murace.workspace import Action, Plan, Wish, begin, commit, decide, forget, read, writing
+from murace.workspace.paths import PrepareFolder, Workspace
 
 STEP = "prepare"
 

@@ -3,10 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from murace.chain import consumed_images, require_pixels, require_step
 from murace.config import Machine, TrainConfig, params
 from murace.nets import count_parameters
-from murace.record import Action, Wish, commit, decide, read, take_up, writing
 from murace.system import device
 from murace.system.processes import current
 from murace.system.progress import Watch
@@ -21,7 +19,9 @@ from murace.training.job import (
     require_possible,
     require_same_run,
 )
-from murace.workspace import Workspace
+from murace.workspace import Action, Wish, commit, decide, read, take_up, writing
+from murace.workspace.chain import consumed_images, require_pixels, require_step
+from murace.workspace.paths import Workspace
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from murace.data.store import IDS, open_pixels, read_index, write_frame
 from murace.errors import UsageError, WorkspaceError
 from murace.nets import Learner, count_parameters, create, outline
 from murace.nets.weights import load_model, save_model
-from murace.record import OPERATIONAL
 from murace.system import device
 from murace.system.files import digest_of
 from murace.system.processes import current
@@ -29,7 +28,8 @@ from murace.training.resources import require_memory
 from murace.training.room import require_room
 from murace.training.state import Progress, Setting, part_of
 from murace.vocabulary import CALIBRATED, Split
-from murace.workspace import FitFolder, Workspace
+from murace.workspace import OPERATIONAL
+from murace.workspace.paths import FitFolder, Workspace
 
 FILES = ["model.safetensors", "history.csv", "predictions.csv"]
 EPOCHS = "history.csv:epochs"  # the history without its clock, as a part that a child may consume

@@ -12,7 +12,6 @@ from murace.errors import Interrupted, MachineError, WorkspaceError
 from murace.nets import Learner
 from murace.nets.forward import Probabilities
 from murace.nets.weights import load_weights
-from murace.record import Record, differences
 from murace.system.device import set_threads
 from murace.system.failures import is_out_of_memory
 from murace.system.processes import current
@@ -22,6 +21,7 @@ from murace.training.loop import fit
 from murace.training.resources import largest_batch
 from murace.training.saver import Facts, Saver, restore
 from murace.training.state import Moment, Progress, Setting, Training, start
+from murace.workspace import Record, differences
 
 FACTS = ("threads", "precision", "processes", "compiled", "about", "consumed", "progress")  # of a state
 

@@ -11,7 +11,7 @@ import torch
 from murace.nets import create
 from murace.nets.weights import save_model
 from murace.vocabulary import LEARNERS
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.benchmarks.lines import Line
 from tests.benchmarks.serve import Spec
 from tests.benchmarks.workers import Worker, WorkerError, compare, in_turn

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from murace.config import Recipe, TrainConfig, params
-from murace.record import begin, commit, require
 from murace.system.files import write_bytes, write_text
 from murace.vocabulary import LEARNERS
-from murace.workspace import Workspace
+from murace.workspace import begin, commit, require
+from murace.workspace.paths import Workspace
 from tests.benchmarks.lines import Line
 from tests.benchmarks.prepare import again, murace, tiny
 

@@ -23,7 +23,7 @@ from murace.steps.evaluate.predictions import ask_all
 from murace.system import device
 from murace.system.progress import Watch
 from murace.vocabulary import LEARNERS
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.benchmarks.serve import Spec, Work, serve
 
 CPU = torch.device("cpu")

@@ -68,10 +68,10 @@ def _torchvision() -> Callable[[Path], object]:
 def prepare(source: Path, work: Path, jobs: int) -> None:
     """The whole step: listing, decoding, digests, split, tables, record."""
     from murace.config import PrepareConfig
-    from murace.record import Wish
     from murace.steps.prepare import Operation, run
     from murace.system.progress import Watch
-    from murace.workspace import Workspace
+    from murace.workspace import Wish
+    from murace.workspace.paths import Workspace
 
     config, operation = PrepareConfig(size=SIZE), Operation(jobs=jobs)
     run(source, Workspace(work), config, operation=operation, wish=Wish(), watch=Watch())

@@ -17,7 +17,7 @@ from murace.inference.ensemble import FilePanel, WorkspacePanel
 from murace.nets import create, weights
 from murace.steps.export import step
 from murace.system.progress import Watch
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.bundle.made_up import pack
 from tests.workshop import CPU, SIZE
 

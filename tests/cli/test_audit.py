@@ -5,7 +5,7 @@ import pytest
 
 from murace.cli.commands.audit import MEANINGS
 from murace.data.audit.findings import Kind
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.cli.typed import answered, done, refused
 from tests.data.files import make_mura, png
 from tests.data.test_near import film

@@ -11,7 +11,7 @@ import pytest
 from murace.cli.commands import demo
 from murace.cli.display.console import Voice
 from murace.config import Machine
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU, PYTHON, answered, done, environment, refused
 
 STEPS = ["sample", "prepare", "train", "train", "train", "calibrate", "finetune", "evaluate", "cam"]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from murace.system.files import sha256
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.cli.typed import answered, done, refused
 
 

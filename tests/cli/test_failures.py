@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.cli.typed import PYTHON, environment, refused, typed
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from murace.commands import settings
-from murace.record import begin
-from murace.workspace import Workspace
+from murace.workspace import begin
+from murace.workspace.commands import settings
+from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU, environment, files_in, refused, typed
 from tests.data.files import make_manifest, picture, png
 
@@ -153,7 +153,7 @@ def test_a_file_that_rots_without_a_new_time_is_mended(
     """Its own step notices that itself, unless the file is so large that its size and time have to do."""
     if large:
         for module in ("decision", "state"):
-            monkeypatch.setattr(f"murace.record.{module}.LARGE", 0)
+            monkeypatch.setattr(f"murace.workspace.{module}.LARGE", 0)
     path = prepared.prepare.pixels
     times = path.stat().st_atime_ns, path.stat().st_mtime_ns
     content = bytearray(path.read_bytes())
@@ -268,7 +268,7 @@ def test_a_source_that_is_not_fit_is_data(case: str, elsewhere: Path) -> None:
 
 
 HOLD = (
-    "import sys; from pathlib import Path; from murace.record import writing\n"
+    "import sys; from pathlib import Path; from murace.workspace import writing\n"
     "with writing(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
 )
 LOCKED = {"train/convnet": "train --arch convnet", "calibrate": "calibrate", "finetune/elbow": "finetune"}

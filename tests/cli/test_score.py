@@ -12,7 +12,7 @@ from sklearn import metrics
 
 from murace.data.store import read_frame
 from murace.vocabulary import MEASURES
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.cli.typed import answered, done, files_in, refused
 from tests.data.test_predictions import GOOD, REFUSED
 

@@ -12,7 +12,7 @@ import pytest
 
 from murace.cli import several
 from murace.system.launch import STARTED, VARIABLES, launch
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.cli.typed import NARROW, environment, files_in, refused, typed
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "murace"]

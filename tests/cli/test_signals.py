@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.cli.terminal import CTRL_C, Terminal, plain
 from tests.cli.typed import NARROW, PYTHON, answered, environment, typed
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from murace import __version__
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.cli.typed import COMMANDS, NARROW, answered, environment, typed
 
 HEAVY = ("torch", "torchvision", "numpy", "pandas", "sklearn", "cv2", "matplotlib", "scipy", "safetensors", "PIL")

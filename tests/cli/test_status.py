@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from murace.commands import command
-from murace.record import begin
-from murace.workspace import Workspace
+from murace.workspace import begin
+from murace.workspace.commands import command
+from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU, NARROW, answered, done, typed
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from murace.cli.display.console import printable
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU, MEMBER, NARROW, answered, done, files_in, typed
 from tests.data.files import make_mura, picture, png
 from tests.workshop import tiny_index, tiny_pixels

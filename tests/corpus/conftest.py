@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from murace.errors import Interrupted
-from murace.record import Wish
 from murace.steps import train
+from murace.workspace import Wish
 from tests.steps.test_train import StopAfter
 from tests.workshop import CPU, tiny_config, tiny_workspace
 

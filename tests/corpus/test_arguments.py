@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.corpus.arguments import ARGUMENTS, OVERLAYS
 from tests.corpus.case import Case, parameters, verify
 

@@ -10,7 +10,7 @@ import pytest
 
 from murace.data.images.decode import read
 from murace.data.images.header import ImageError
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.cli.typed import environment
 from tests.corpus.bounds import forget_peak, peak
 from tests.corpus.images import PICTURES

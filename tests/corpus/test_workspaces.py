@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.corpus.case import Case, parameters, verify
 from tests.corpus.workspaces import FINISHED, PLACES, UNFINISHED
 

@@ -223,7 +223,7 @@ def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 HOLD = (
-    "import sys; from pathlib import Path; from murace.record import writing\n"
+    "import sys; from pathlib import Path; from murace.workspace import writing\n"
     "with writing(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
 )
 

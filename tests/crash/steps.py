@@ -9,14 +9,14 @@ import pandas as pd
 
 from murace.config import Bootstrap, CalibrateConfig, EvaluateConfig, PredictConfig, PrepareConfig
 from murace.explain.cam import Way
-from murace.record import Wish
 from murace.steps import calibrate, cam, finetune, predict, prepare, train
 from murace.steps.evaluate import step as evaluate
 from murace.steps.export import step as export
 from murace.system.opencv import cv2
 from murace.system.progress import Bar, Watch
 from murace.system.sealed import read_sealed
-from murace.workspace import Workspace
+from murace.workspace import Wish
+from murace.workspace.paths import Workspace
 from tests.workshop import CPU, tiny_config, tiny_members
 
 EPOCHS = 3

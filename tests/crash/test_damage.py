@@ -11,11 +11,11 @@ import pytest
 from murace.errors import Interrupted, MuraceError
 from murace.explain.overlays.folder import sealed_record
 from murace.inference.studies import kept
-from murace.record import Wish, begun, read, require
 from murace.steps import train
 from murace.steps.evaluate.predictions import _kept
 from murace.training.checkpoint import latest_state
-from murace.workspace import Workspace
+from murace.workspace import Wish, begun, read, require
+from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU, NARROW, error_lines, typed
 from tests.crash.steps import do_cam, do_export, do_predict
 from tests.steps.test_train import StopAfter

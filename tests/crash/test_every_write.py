@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from murace.chain import links
 from murace.system.files import TEMPORARY
+from murace.workspace.chain import links
 from tests.crash.conftest import Stand
 from tests.crash.killing import run, spread
 from tests.crash.steps import STEPS, lines, results, space

@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from murace.record import begun, damaged, read
 from murace.sample.plan import plan
 from murace.system.files import TEMPORARY, sha256
-from murace.workspace import BEGUN, RECORD
+from murace.workspace import begun, damaged, read
+from murace.workspace.paths import BEGUN, RECORD
 from tests.cli.typed import CPU, MEMBER, NARROW, done, error_lines, typed
 from tests.crash.faultdisk import REMOVES, Disk, Operation, watched
 from tests.workshop import tiny_workspace

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.cli.typed import done, environment
 
 pytestmark = [

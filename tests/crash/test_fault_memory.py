@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU, MEMBER, NARROW, done, error_lines, files_in, typed
 
 pytestmark = pytest.mark.crash

@@ -12,7 +12,7 @@ import pytest
 
 from murace.system.files import sha256
 from murace.training.room import training_bytes
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU, MEMBER, NARROW, PYTHON, done, environment, error_lines, refused, typed
 from tests.workshop import tiny_workspace
 

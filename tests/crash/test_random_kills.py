@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.cli.typed import NARROW, PYTHON, done, environment
 from tests.steps.test_train import assert_same, outcome
 from tests.workshop import tiny_workspace

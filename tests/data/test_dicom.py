@@ -34,12 +34,12 @@ from murace.data.images.dicom import pixels
 from murace.data.images.dicom.radiograph import read_tags
 from murace.data.images.header import ImageError
 from murace.errors import MachineError
-from murace.record import Wish
 from murace.steps.prepare import Operation
 from murace.steps.prepare import run as run_prepare
 from murace.system.opencv import cv2
 from murace.system.progress import Watch
-from murace.workspace import Workspace
+from murace.workspace import Wish
+from murace.workspace.paths import Workspace
 from tests.data.files import CANARIES, CR, decode, dicom, dicom_elements, picture, png, read_grey
 
 RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)

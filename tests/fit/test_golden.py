@@ -9,10 +9,10 @@ import torch
 
 from murace.config import Machine
 from murace.data.store import read_frame
-from murace.record import Wish
 from murace.steps import train
 from murace.system.progress import Watch
-from murace.workspace import Workspace
+from murace.workspace import Wish
+from murace.workspace.paths import Workspace
 from tests.workshop import tiny_config
 
 GOLDEN = Path(__file__).parent / "golden.json"

@@ -20,9 +20,9 @@ from murace.inference.bundle import open_bundle
 from murace.inference.recogniser import group_model_from
 from murace.nets import create
 from murace.nets.weights import METADATA, load_model, model_from
-from murace.record import Record, begun, examine, read
 from murace.system.sealed import SEAL
 from murace.training.checkpoint import latest_state
+from murace.workspace import Record, begun, examine, read
 from tests.bundle.made_up import manifest, pack, sources, write
 from tests.corpus.workspaces import enormous, long_header, overlapping
 from tests.fuzz.gate import Gate, scratch, written

@@ -9,10 +9,10 @@ import pytest
 from murace.data.ingest import pixelfile
 from murace.data.ingest.chunks import Job, array
 from murace.errors import MachineError
-from murace.record import writing
 from murace.steps.export import onnx_folder
 from murace.system.progress import Watch
-from murace.workspace import Workspace
+from murace.workspace import writing
+from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU, MEMBER, NARROW, done, typed
 from tests.data.files import make_manifest, picture, png
 from tests.test_openformat import ensemble

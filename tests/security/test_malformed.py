@@ -18,10 +18,10 @@ from murace.errors import WorkspaceError
 from murace.inference.recogniser import load_group_model
 from murace.nets import create
 from murace.nets.weights import load_model, load_weights, save_model
-from murace.roster import read_roster
 from murace.system.files import sha256
 from murace.system.sealed import SEAL, read_sealed, write_sealed
 from murace.training.checkpoint import latest_state, save_state
+from murace.workspace.roster import read_roster
 from tests.security.watched import watched
 
 FACTS = {"learner": "convnet", "width": 0.05, "head": "gap", "size": 128}

@@ -23,12 +23,12 @@ from murace.inference.bundle import open_bundle
 from murace.inference.recogniser import load_group_model
 from murace.inference.studies.journal import kept
 from murace.nets.weights import load_model, load_weights, model_from
-from murace.record import begun
-from murace.record import read as read_record
-from murace.roster import read_roster
 from murace.system.files import read_json, sha256
 from murace.system.sealed import read_sealed, write_sealed
 from murace.training.checkpoint import latest_state, recorded_facts, save_state
+from murace.workspace import begun
+from murace.workspace import read as read_record
+from murace.workspace.roster import read_roster
 from tests.security import gadgets
 from tests.security.watched import CODE, watched
 

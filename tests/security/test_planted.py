@@ -7,7 +7,7 @@ import pytest
 
 from murace.system.files import sha256
 from murace.system.sealed import read_sealed, write_sealed
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU, NARROW, done, error_lines, typed
 from tests.data.files import make_manifest
 from tests.security import gadgets
@@ -175,7 +175,7 @@ def test_pickles_in_what_an_unfinished_prepare_has_left(tmp_path: Path) -> None:
 
 
 def test_pickles_in_what_the_net_answered_before(finished: Workspace, study: Path, tmp_path: Path) -> None:
-    from murace.record import begin, read
+    from murace.workspace import begin, read
 
     marker, record = tmp_path / "marker", read(finished.evaluate.folder)
     for data in list(gadgets.corpus(marker).values())[:4]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from murace.record import writing
+from murace.workspace import writing
 from tests.cli.typed import ROOT, environment
 from tests.data.files import chunk, picture, png
 from tests.security import canaries as words

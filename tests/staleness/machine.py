@@ -17,13 +17,13 @@ from hypothesis import event, note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from murace.chain import links, next_command
 from murace.config import Machine, PrepareConfig
 from murace.errors import DataError, Interrupted, MuraceError
-from murace.record import Wish
 from murace.steps import prepare
 from murace.system.progress import Bar, Watch
-from murace.workspace import Workspace
+from murace.workspace import Wish
+from murace.workspace.chain import links, next_command
+from murace.workspace.paths import Workspace
 from tests.staleness.model import CHAIN, LEARNERS, Model, Refused, Slot
 from tests.staleness.oracle import Oracle, run_step
 from tests.staleness.source import BROKEN, SPARE, Source, names

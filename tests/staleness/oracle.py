@@ -23,11 +23,11 @@ from murace.config import (
     Recipe,
     TrainConfig,
 )
-from murace.record import Wish, begin
 from murace.steps import calibrate, finetune, prepare, train
 from murace.steps.evaluate import step as evaluate
 from murace.system.progress import Watch
-from murace.workspace import Workspace
+from murace.workspace import Wish, begin
+from murace.workspace.paths import Workspace
 from tests.staleness.source import Seen, write_source
 from tests.staleness.standins import facts_of, without_clock
 

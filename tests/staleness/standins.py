@@ -23,7 +23,6 @@ from murace.config import params
 from murace.data.store import IDS, read_index, write_frame
 from murace.inference import readout
 from murace.metrics.table import by_study
-from murace.record import OPERATIONAL
 from murace.steps import calibrate, finetune, train
 from murace.steps.evaluate import step as evaluate
 from murace.system import device
@@ -34,7 +33,8 @@ from murace.system.sealed import read_sealed, write_sealed
 from murace.training.job import EPOCHS, Task, _groups
 from murace.training.run import FACTS
 from murace.vocabulary import CALIBRATED, Split
-from murace.workspace import Workspace
+from murace.workspace import OPERATIONAL
+from murace.workspace.paths import Workspace
 
 SLOW = ("epochs", "patience")  # settings that need not change the weights: more epochs continue, patience may not bite
 ticks = itertools.count(1)
@@ -196,7 +196,7 @@ def _shown(value: Any, clock: set[str]) -> Any:
 @contextmanager
 def instead() -> Iterator[None]:
     """Everything expensive replaced, until the end of the block; and no waiting for the disk."""
-    from murace.record import note
+    from murace.workspace import record as note
 
     versions = note._versions()
     with pytest.MonkeyPatch.context() as patch:

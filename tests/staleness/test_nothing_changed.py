@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 import torch
 
-from murace.chain import links
 from murace.config import CalibrateConfig, EvaluateConfig, Machine, PrepareConfig
 from murace.errors import WorkspaceError
 from murace.inference.ensemble import WorkspacePanel
-from murace.record import FACTS, State, Wish, begin, begun, commit, examine, read
 from murace.steps import calibrate, finetune, prepare, train
 from murace.steps.evaluate import step as evaluate
 from murace.system.files import read_json, sha256
 from murace.system.progress import Watch
 from murace.training.job import EPOCHS
 from murace.vocabulary import LEARNERS
-from murace.workspace import Workspace
+from murace.workspace import FACTS, State, Wish, begin, begun, commit, examine, read
+from murace.workspace.chain import links
+from murace.workspace.paths import Workspace
 from tests.data.files import make_manifest
 from tests.staleness.machine import DEFAULTS, flip
 from tests.staleness.model import CHAIN, NET
@@ -62,7 +62,7 @@ def test_to_find_nothing_to_do_no_pixel_is_read(finished: Workspace, monkeypatch
         assert path.name != "pixels.npy"
         return sha256(path)
 
-    monkeypatch.setattr("murace.record.note.sha256", read_but_pixels)
+    monkeypatch.setattr("murace.workspace.record.sha256", read_but_pixels)
     assert all(step.skipped for step in everything(finished))
     with pytest.raises(AssertionError):
         train.run(finished, tiny_config("convnet", lr=0.1), machine=CPU, wish=Wish(), watch=Watch())

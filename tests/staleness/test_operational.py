@@ -21,8 +21,8 @@ from murace.config import (
     TrainConfig,
     params,
 )
-from murace.record import Wish
 from murace.steps.prepare import Operation
+from murace.workspace import Wish
 
 RECIPE = {"epochs", "lr", "batch_size", "patience", "monitor", "precision", "seed"}
 BOOTSTRAP = {"resamples", "seed"}

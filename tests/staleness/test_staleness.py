@@ -44,7 +44,7 @@ WANTED = {
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Staleness]]:
     Staleness.oracle = Oracle(tmp_path / "oracle")
     for module in ("decision", "state"):
-        monkeypatch.setattr(f"murace.record.{module}.LARGE", LARGE)
+        monkeypatch.setattr(f"murace.workspace.{module}.LARGE", LARGE)
     reached.clear()
     with instead():
         yield Staleness
@@ -73,7 +73,7 @@ def test_the_stand_ins_lie_about_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     """The same machine and the same model with the real nets, scores and report."""
     Unstubbed.oracle = Oracle(tmp_path / "oracle")
     for module in ("decision", "state"):
-        monkeypatch.setattr(f"murace.record.{module}.LARGE", LARGE)
+        monkeypatch.setattr(f"murace.workspace.{module}.LARGE", LARGE)
     reached.clear()
     run_state_machine_as_test(Unstubbed, settings=settings(FIXED, max_examples=3, stateful_step_count=8))
     assert reached["status", "done"]

@@ -10,11 +10,11 @@ import pytest
 from murace.config import PrepareConfig
 from murace.data.store import read_frame
 from murace.errors import DataError, Interrupted, WorkspaceError
-from murace.record import State, Wish, examine
 from murace.steps import audit, prepare
 from murace.system.opencv import cv2
 from murace.system.progress import Watch
-from murace.workspace import Workspace
+from murace.workspace import State, Wish, examine
+from murace.workspace.paths import Workspace
 from tests.data.files import png
 from tests.data.test_near import film
 
@@ -273,8 +273,8 @@ def test_without_prepare_nothing_is_written(root):
 
 
 def test_the_report_tells_what_was_found(films, root):
-    from murace.record import read
     from murace.steps.evaluate.contents import notes
+    from murace.workspace import read
 
     films.put(recompressed(film(0, SIDE)), split="test")
     workspace = prepared(films.source(), root)
@@ -284,7 +284,7 @@ def test_the_report_tells_what_was_found(films, root):
 
 
 def trained():
-    from murace.record import Record
+    from murace.workspace import Record
 
     return Record(
         step="train", params={"width": 1.0, "epochs": 100, "learner": "convnet", "batch_size": 32}, consumed={}

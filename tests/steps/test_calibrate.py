@@ -16,12 +16,12 @@ from murace.inference.recogniser import load_group_model
 from murace.metrics.resampling import resamples
 from murace.metrics.selection import choose
 from murace.metrics.table import by_study, score_table
-from murace.record import State, Wish, begin, examine, read
 from murace.steps import calibrate, train
 from murace.system.progress import Bar, Watch
 from murace.system.sealed import read_sealed, write_sealed
 from murace.vocabulary import Level
-from murace.workspace import Workspace
+from murace.workspace import State, Wish, begin, examine, read
+from murace.workspace.paths import Workspace
 from tests.workshop import CPU, tiny_config, tiny_workspace
 
 

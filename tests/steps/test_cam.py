@@ -19,10 +19,10 @@ from murace.explain.cam import Way
 from murace.explain.cam.method import METHODS
 from murace.explain.overlays import draw
 from murace.nets.trained import AT_ONCE, Member
-from murace.record import writing
 from murace.steps import cam
 from murace.system.progress import Bar, Watch
-from murace.workspace import Workspace
+from murace.workspace import writing
+from murace.workspace.paths import Workspace
 from tests.data.files import dicom
 from tests.processes import together
 from tests.workshop import CPU, SIZE

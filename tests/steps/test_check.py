@@ -13,7 +13,7 @@ from murace.errors import DataError, WorkspaceError
 from murace.explain.cam import Way
 from murace.steps import check
 from murace.system.progress import Watch
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU as HERE
 from tests.cli.typed import answered, done, refused, typed
 from tests.workshop import CPU, SIZE

@@ -13,12 +13,12 @@ from murace.errors import Interrupted, UsageError, WorkspaceError
 from murace.metrics.table import by_study
 from murace.metrics.temperature import fit_by_group
 from murace.nets import forward
-from murace.record import State, Wish, begin, examine, read
 from murace.steps.evaluate import step
 from murace.system.files import sha256
 from murace.system.progress import Bar, Watch
 from murace.system.sealed import read_sealed, write_sealed
-from murace.workspace import Workspace
+from murace.workspace import State, Wish, begin, examine, read
+from murace.workspace.paths import Workspace
 from tests.workshop import CPU, tiny_chain, tiny_workspace
 
 MODELS = ["convnet", "resnet", "densenet", "resnet+densenet", "calibrated"]

@@ -10,7 +10,7 @@ from murace.inference.bundle import is_bundle
 from murace.steps.export import onnx_graph, step
 from murace.system.progress import Watch
 from murace.vocabulary import DISCLAIMER
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 from tests.workshop import CPU
 
 

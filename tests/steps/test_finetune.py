@@ -10,14 +10,14 @@ from murace.data.store import open_pixels, read_index
 from murace.errors import UsageError, WorkspaceError
 from murace.nets.forward import logits_of, probabilities
 from murace.nets.weights import load_model
-from murace.record import State, Wish, examine, read
 from murace.steps import calibrate, finetune
 from murace.steps.finetune import Finetuned
 from murace.system.device import Place
 from murace.system.progress import Watch
 from murace.training import part_of, study_scores
 from murace.vocabulary import Metric
-from murace.workspace import Workspace
+from murace.workspace import State, Wish, examine, read
+from murace.workspace.paths import Workspace
 from tests.workshop import CPU, tiny_members
 
 CPU_PLACE = Place(torch.device("cpu"), "fp32")

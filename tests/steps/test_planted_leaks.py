@@ -12,12 +12,12 @@ import pytest
 
 from murace.config import PrepareConfig, SampleConfig
 from murace.errors import DataError
-from murace.record import Wish
 from murace.sample.layout import draw_sample
 from murace.steps import audit, prepare
 from murace.system.opencv import cv2
 from murace.system.progress import Watch
-from murace.workspace import Workspace
+from murace.workspace import Wish
+from murace.workspace.paths import Workspace
 
 pytestmark = pytest.mark.crash
 STUDIES, EACH, SIZE = 130, 50, 128

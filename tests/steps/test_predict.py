@@ -19,11 +19,11 @@ from murace.data.store import open_pixels
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
 from murace.inference.ensemble import WorkspacePanel
 from murace.nets.trained import Member
-from murace.record import Wish
 from murace.steps import predict
 from murace.system.files import digest_of, sha256
 from murace.system.progress import Bar, Watch
-from murace.workspace import Workspace
+from murace.workspace import Wish
+from murace.workspace.paths import Workspace
 from tests.data.files import CANARIES, dicom
 from tests.processes import together
 from tests.readings.made_up import picture

@@ -17,10 +17,10 @@ from murace.config import PrepareConfig
 from murace.data import store
 from murace.data.ingest import chunks
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
-from murace.record import Wish
 from murace.steps.prepare import Operation, Prepared, run
 from murace.system.progress import Watch
-from murace.workspace import Workspace
+from murace.workspace import Wish
+from murace.workspace.paths import Workspace
 from tests.data.files import make_manifest, make_mura, picture, png, read_grey
 
 SIZE = 8
@@ -437,10 +437,10 @@ import sys
 from pathlib import Path
 from murace.config import PrepareConfig
 from murace.data import chunks
-from murace.record import Wish
+from murace.workspace import Wish
 from murace.steps.prepare import Operation, run
 from murace.system.progress import Watch
-from murace.workspace import Workspace
+from murace.workspace.paths import Workspace
 chunks.CHUNK_IMAGES = 2
 run(Path(sys.argv[1]), Workspace(Path(sys.argv[2])), PrepareConfig(size=8), operation=Operation(jobs=2),
     wish=Wish(), watch=Watch())

@@ -16,12 +16,12 @@ from murace.config import EvaluateConfig, Machine
 from murace.data.loading.batches import order
 from murace.data.store import read_frame
 from murace.errors import Interrupted, MachineError, PeerLostError, UsageError
-from murace.record import State, Wish, examine, read
 from murace.steps import finetune, train
 from murace.steps.evaluate import step as evaluate
 from murace.system.processes import current
 from murace.system.progress import Watch
-from murace.workspace import Workspace
+from murace.workspace import State, Wish, examine, read
+from murace.workspace.paths import Workspace
 from tests.processes import together
 from tests.steps.test_train import StopAfter
 from tests.workshop import CPU, tiny_config, tiny_members, tiny_workspace

@@ -14,10 +14,10 @@ from murace.config import Recipe, TrainConfig
 from murace.data.store import open_pixels, read_index
 from murace.errors import Interrupted, MachineError, UsageError, WorkspaceError
 from murace.nets.weights import load_model
-from murace.record import State, Wish, examine, read
 from murace.steps import train
 from murace.system.progress import Bar, Watch
-from murace.workspace import Workspace
+from murace.workspace import State, Wish, examine, read
+from murace.workspace.paths import Workspace
 from tests.workshop import CPU, tiny_config, tiny_workspace
 
 AUTO, FRESH = Wish(), Wish(resume=False)

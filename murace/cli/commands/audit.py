@@ -43,9 +43,9 @@ def audit(
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
         from murace.cli.display.evidence import records
         from murace.cli.display.next import finish
-        from murace.record import Wish
         from murace.steps import audit as step
-        from murace.workspace import Workspace
+        from murace.workspace import Wish
+        from murace.workspace.paths import Workspace
 
         space = Workspace(workspace)
         done = step.run(space, wish=Wish(resume, force), watch=voice)

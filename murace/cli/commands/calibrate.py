@@ -43,9 +43,9 @@ def calibrate(
         from murace.cli.display.next import finish
         from murace.cli.display.tables import roster_table, scores_table
         from murace.inference.recogniser import facts_of
-        from murace.record import Wish
         from murace.steps import calibrate as step
-        from murace.workspace import Workspace
+        from murace.workspace import Wish
+        from murace.workspace.paths import Workspace
 
         space = Workspace(workspace)
         done = step.run(space, config, machine=machine, wish=Wish(resume, force), watch=voice)

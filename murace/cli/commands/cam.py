@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from murace.cli.display.columns import Columns
     from murace.explain.cam import Way
-    from murace.workspace import Workspace
+    from murace.workspace.paths import Workspace
 
 Paths = Annotated[
     list[Path] | None,
@@ -68,7 +68,7 @@ def cam(
         if check is not None and (group or force):
             raise UsageError("--check looks at the workspace's test images: it takes neither --group nor --force")
         from murace.explain.cam import Way
-        from murace.workspace import Workspace
+        from murace.workspace.paths import Workspace
 
         way = Way.of(method, scales)
         space = Workspace(workspace)

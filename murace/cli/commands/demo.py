@@ -22,7 +22,7 @@ from murace.config import (
 from murace.vocabulary import LEARNERS
 
 if TYPE_CHECKING:
-    from murace.workspace import Workspace
+    from murace.workspace.paths import Workspace
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the sample, the workspace and the overlays.")]
 STUDIES, SIZE, WIDTH = 80, 128, 0.25
@@ -54,7 +54,7 @@ def demo(
         )
         machine = Machine(gpu=gpu, threads=THREADS if threads is None else threads)
         from murace.system.device import choose
-        from murace.workspace import Workspace
+        from murace.workspace.paths import Workspace
 
         SampleConfig(studies=STUDIES, seed=seed)  # a bad seed or GPU is refused before anything is drawn
         choose(machine)
@@ -72,10 +72,10 @@ def _chain(voice: Voice, folder: Path, space: "Workspace", machine: Machine, see
     """From the sample to the report; what is done already is skipped."""
     from murace.cli.commands.calibrate import recogniser_line
     from murace.cli.display.tables import counts_table, roster_table, scores_table
-    from murace.record import Wish
     from murace.sample.layout import draw_sample, is_drawn
     from murace.steps import calibrate, finetune, prepare, train
     from murace.steps.evaluate import step
+    from murace.workspace import Wish
 
     sample, wish = folder / "sample", Wish()
     chance = f" --seed {seed}" if seed else ""

@@ -36,9 +36,9 @@ def evaluate(
         from murace.cli.display.tables import scores_table
         from murace.cli.several import together
         from murace.metrics.slices import small_notes
-        from murace.record import Wish
         from murace.steps.evaluate import step as step
-        from murace.workspace import Workspace
+        from murace.workspace import Wish
+        from murace.workspace.paths import Workspace
 
         space = Workspace(workspace)
         with together(machine, voice):

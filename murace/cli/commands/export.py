@@ -44,7 +44,7 @@ def export(
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
         machine = Machine(threads=threads)
         from murace.steps.export import step as step
-        from murace.workspace import Workspace
+        from murace.workspace.paths import Workspace
 
         done = step.run(Workspace(workspace), file, onnx, machine=machine, watch=voice)
         values: dict[str, object] = {"command": "export", "file": None, "onnx": None}

@@ -43,9 +43,9 @@ def finetune(
             raise UsageError("--groups names no group")
         from murace.cli.display.next import finish
         from murace.cli.several import together
-        from murace.record import Wish
         from murace.steps import finetune as step
-        from murace.workspace import Workspace
+        from murace.workspace import Wish
+        from murace.workspace.paths import Workspace
 
         space = Workspace(workspace)
         with together(machine, voice):

@@ -57,9 +57,9 @@ def predict(
         from murace.cli.display.evidence import records
         from murace.cli.display.studies import problems, readings, warnings
         from murace.cli.several import together
-        from murace.record import Wish
         from murace.steps import predict as step
-        from murace.workspace import Workspace
+        from murace.workspace import Wish
+        from murace.workspace.paths import Workspace
 
         source = model or Workspace(workspace)
         with together(machine, voice):

@@ -50,9 +50,9 @@ def prepare(
         config = PrepareConfig(size=size, fit=fit, seed=seed)
         from murace.cli.display.next import finish
         from murace.cli.display.tables import counts_table
-        from murace.record import Wish
         from murace.steps import prepare as step
-        from murace.workspace import Workspace
+        from murace.workspace import Wish
+        from murace.workspace.paths import Workspace
 
         space = Workspace(workspace)
         operation = step.Operation(jobs=jobs, accept_rejects=accept_rejects, preview=preview)

@@ -20,9 +20,9 @@ def status(
     Example: murace status
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
-        from murace.chain import links
         from murace.cli.display.next import finish
-        from murace.workspace import Workspace
+        from murace.workspace.chain import links
+        from murace.workspace.paths import Workspace
 
         space = Workspace(workspace)
         chain = links(space)

@@ -11,8 +11,8 @@ from murace.errors import UsageError
 from murace.vocabulary import LEARNERS, closest
 
 if TYPE_CHECKING:
-    from murace.record import Wish
-    from murace.workspace import Workspace
+    from murace.workspace import Wish
+    from murace.workspace.paths import Workspace
 
 DEFAULT = Recipe()
 ALL = ["all"]
@@ -62,8 +62,8 @@ def train(
             for name in expand(arch)
         ]
         from murace.cli.display.next import finish
-        from murace.record import Wish
-        from murace.workspace import Workspace
+        from murace.workspace import Wish
+        from murace.workspace.paths import Workspace
 
         space, results = Workspace(workspace), []
         for learner, skipped, info in trained(space, configs, machine, Wish(resume, force), voice):
@@ -79,7 +79,7 @@ def trained(
 
     Where there is nothing to do at all torch is not loaded.
     """
-    from murace.settled import settled_training
+    from murace.workspace.settled import settled_training
 
     known = [settled_training(space, config, machine=machine, wish=wish) for config in configs]
     if None not in known:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from murace.chain import links, next_command
 from murace.cli.display.console import Voice, option
 from murace.errors import MuraceError
-from murace.workspace import Workspace
+from murace.workspace.chain import links, next_command
+from murace.workspace.paths import Workspace
 
 
 def finish(voice: Voice, workspace: Workspace, values: dict[str, Any]) -> None:

@@ -5,8 +5,6 @@ from functools import cached_property, partial
 
 import torch
 
-from murace.chain import require_choice, require_evaluation, require_step
-from murace.commands import command
 from murace.errors import WorkspaceError
 from murace.inference import readout as operating
 from murace.inference.ensemble.interface import caveats
@@ -14,12 +12,14 @@ from murace.inference.readout import Readout
 from murace.inference.recogniser import Recogniser, load_group_model
 from murace.nets.trained import Member
 from murace.nets.weights import load_model
-from murace.record import Record
-from murace.roster import read_roster
 from murace.system.device import Place
 from murace.system.files import digest_of
 from murace.vocabulary import CALIBRATED
-from murace.workspace import FitFolder, Workspace
+from murace.workspace import Record
+from murace.workspace.chain import require_choice, require_evaluation, require_step
+from murace.workspace.commands import command
+from murace.workspace.paths import FitFolder, Workspace
+from murace.workspace.roster import read_roster
 
 RECOGNISER = "recogniser.safetensors"
 

@@ -8,11 +8,11 @@ import pandas as pd
 from murace.config import BATCH_SIZES, EvaluateConfig, Recipe, params
 from murace.data.audit import findings
 from murace.data.store import read_frame, read_index
-from murace.record import Record, read
 from murace.report.contents import Contents
-from murace.roster import read_roster
 from murace.vocabulary import OVERALL, Split
-from murace.workspace import Workspace
+from murace.workspace import Record, read
+from murace.workspace.paths import Workspace
+from murace.workspace.roster import read_roster
 
 SYNTHETIC = (
     "Synthetic data: the pictures are drawings made by murace, not radiographs. "

@@ -4,17 +4,17 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from murace.chain import finished_learners, require_choice, require_step
-from murace.commands import command
 from murace.data.store import read_frame, read_index
 from murace.errors import WorkspaceError
 from murace.inference.combine import PAIR, combine, models_of
 from murace.nets.forward import Probabilities
-from murace.record import FACTS, Record, read, require
-from murace.roster import read_roster
 from murace.training.job import EPOCHS
 from murace.vocabulary import CALIBRATED, RESNET_DENSENET, Split
-from murace.workspace import FitFolder, Workspace
+from murace.workspace import FACTS, Record, read, require
+from murace.workspace.chain import finished_learners, require_choice, require_step
+from murace.workspace.commands import command
+from murace.workspace.paths import FitFolder, Workspace
+from murace.workspace.roster import read_roster
 
 ASKED = ("index.csv", "pixels.npy"), ("model.safetensors", "predictions.csv")  # what the answers are made of
 PREPARED = (*ASKED[0], "counts.csv")

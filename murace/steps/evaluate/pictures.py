@@ -17,12 +17,12 @@ from murace.metrics.scores import THRESHOLD
 from murace.metrics.table import by_study
 from murace.nets import Learner
 from murace.nets.weights import load_model
-from murace.record import Record, read
 from murace.report.contents import Picture
 from murace.report.drawing.preview import draw_figure
 from murace.system.opencv import cv2
 from murace.vocabulary import CALIBRATED
-from murace.workspace import Workspace
+from murace.workspace import Record, read
+from murace.workspace.paths import Workspace
 
 ERRORS = 8  # shown of each kind
 QUALITY = 85  # of JPEG; the pictures are for looking at, the numbers stand elsewhere

@@ -14,14 +14,14 @@ from murace.errors import DamagedError, WorkspaceError
 from murace.inference.combine import combine
 from murace.nets.forward import Probabilities, logits_of, probabilities
 from murace.nets.weights import load_model
-from murace.record import begun, damaged, read
 from murace.steps.evaluate.inputs import Lineup
 from murace.system import device
 from murace.system.processes import current
 from murace.system.progress import Watch
 from murace.system.sealed import read_sealed, write_sealed
 from murace.vocabulary import Split
-from murace.workspace import Workspace
+from murace.workspace import begun, damaged, read
+from murace.workspace.paths import Workspace
 
 
 @dataclass(frozen=True)

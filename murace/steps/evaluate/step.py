@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from murace.chain import require_pixels
 from murace.config import EvaluateConfig, Machine, params
 from murace.data.store import COLUMNS, IDS, read_frame, read_index, write_frame
 from murace.errors import UsageError
@@ -15,7 +14,6 @@ from murace.metrics.analysis import Analysis, analyse
 from murace.metrics.decisions import operating_table
 from murace.metrics.slices import with_slices
 from murace.metrics.table import by_study
-from murace.record import Action, Wish, commit, decide, take_up, writing
 from murace.report.card import model_card
 from murace.report.contents import Contents
 from murace.report.page import figures, render, tables
@@ -29,7 +27,9 @@ from murace.system.files import write_bytes, write_text
 from murace.system.processes import current
 from murace.system.progress import Watch
 from murace.vocabulary import Split, closest
-from murace.workspace import Workspace
+from murace.workspace import Action, Wish, commit, decide, take_up, writing
+from murace.workspace.chain import require_pixels
+from murace.workspace.paths import Workspace
 
 TABLES = (*(item.name for item in fields(Analysis)), "operating", "flow")
 Frames = dict[str, pd.DataFrame]

@@ -14,7 +14,6 @@ import torch
 from murace import __version__
 from murace.errors import MachineError, UsageError, WorkspaceError
 from murace.nets.trained import Bytes, Member
-from murace.record import writing
 from murace.steps.export.onnx_graph import INPUT, OPSET, PACKAGES, answer, open_session, probabilities, to_onnx
 from murace.system.device import Place
 from murace.system.disk import disk_error
@@ -22,6 +21,7 @@ from murace.system.files import digest_of, parse_json, sha256, write_bytes
 from murace.system.progress import Watch
 from murace.system.sealed import read_sealed, write_sealed
 from murace.vocabulary import DISCLAIMER
+from murace.workspace import writing
 
 SCHEMA, FORMAT = 1, "murace-onnx"
 RECORD, UNFINISHED = "ensemble.json", ".unfinished"

@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 
 from murace import __version__
-from murace.chain import require_evaluation, require_step
 from murace.config import Machine
 from murace.data.store import open_pixels, read_index
 from murace.errors import UsageError, WorkspaceError
@@ -31,13 +30,14 @@ from murace.inference.bundle import (
 )
 from murace.inference.ensemble import WorkspacePanel
 from murace.nets.trained import Bytes
-from murace.record import Record
 from murace.steps import export
 from murace.system import device
 from murace.system.files import sha256, sweep_beside
 from murace.system.progress import Watch
 from murace.vocabulary import CALIBRATED, Split
-from murace.workspace import Workspace
+from murace.workspace import Record
+from murace.workspace.chain import require_evaluation, require_step
+from murace.workspace.paths import Workspace
 
 SUFFIX = ".murace"
 FITTED = ("model.safetensors",)

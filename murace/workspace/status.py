@@ -4,8 +4,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from murace.errors import WorkspaceError
-from murace.record.decision import LARGE
-from murace.record.note import Record, begun, damaged, read
+from murace.workspace.decision import LARGE
+from murace.workspace.record import Record, begun, damaged, read
 
 NESTED = ("train", "finetune")  # steps with a folder for each learner or group
 

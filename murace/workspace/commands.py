@@ -6,8 +6,9 @@ from typing import Any
 from murace.config import CalibrateConfig, EvaluateConfig, FinetuneConfig, PrepareConfig, Recipe, TrainConfig, params
 from murace.config import batch_size as batch_size_of
 from murace.errors import WorkspaceError
-from murace.record import DERIVED, Record, begun, option_of, read
-from murace.workspace import Workspace
+from murace.workspace.decision import DERIVED, option_of
+from murace.workspace.paths import Workspace
+from murace.workspace.record import Record, begun, read
 
 _WORDS = {"prepare": "prepare SOURCE", "train": "train --arch {}", "finetune": "finetune --groups {}"}
 

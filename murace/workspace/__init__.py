@@ -5,11 +5,11 @@ A step's folder holds two small records. `begun.json` is written when work start
 consumed, so the next invocation can tell done from unfinished from changed, and say why.
 """
 
-from murace.record.closing import commit
-from murace.record.decision import DERIVED, Action, Plan, Wish, decide, differences, option_of, take_up
-from murace.record.lock import writing
-from murace.record.note import FACTS, OPERATIONAL, Record, begin, begun, damaged, forget, read
-from murace.record.state import State, examine, require
+from murace.workspace.commit import commit
+from murace.workspace.decision import DERIVED, Action, Plan, Wish, decide, differences, option_of, take_up
+from murace.workspace.lock import writing
+from murace.workspace.record import FACTS, OPERATIONAL, Record, begin, begun, damaged, forget, read
+from murace.workspace.status import State, examine, require
 
 __all__ = [
     "DERIVED",

@@ -5,12 +5,13 @@ Whatever else there is to do, to say or to refuse is its step's.
 
 from typing import Any
 
-from murace.chain import consumed_images, require_step
 from murace.config import Machine, TrainConfig, params
 from murace.errors import MuraceError
-from murace.record import Action, Wish, decide, read
 from murace.system.launch import launch
-from murace.workspace import Workspace
+from murace.workspace.chain import consumed_images, require_step
+from murace.workspace.decision import Action, Wish, decide
+from murace.workspace.paths import Workspace
+from murace.workspace.record import read
 
 
 def settled_training(

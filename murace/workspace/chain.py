@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from murace.commands import command
 from murace.errors import WorkspaceError
-from murace.record import Record, State, examine, read, require
 from murace.vocabulary import LEARNERS
-from murace.workspace import Workspace
+from murace.workspace.commands import command
+from murace.workspace.paths import Workspace
+from murace.workspace.record import Record, read
+from murace.workspace.status import State, examine, require
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from murace import __version__
 from murace.errors import DamagedError, WorkspaceError
 from murace.system.files import digest_of, discard, sha256, sweep
 from murace.system.sealed import read_sealed, write_sealed
-from murace.workspace import BEGUN, RECORD
+from murace.workspace.paths import BEGUN, RECORD
 
 SCHEMA = 2  # 1 had no seal
 FACTS = f"{RECORD}:facts"  # what a record itself tells, as a part that a child may consume

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from murace.errors import WorkspaceError
-from murace.record import note
-from murace.record.note import Record
+from murace.workspace import record as note
+from murace.workspace.record import Record
 
 
 def commit(

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from murace.errors import DamagedError, WorkspaceError
-from murace.record.note import Record, begin, begun, damaged, forget, read
 from murace.system.progress import Watch
-from murace.workspace import BEGUN
+from murace.workspace.paths import BEGUN
+from murace.workspace.record import Record, begin, begun, damaged, forget, read
 
 DERIVED = ("learner", "groups")  # parameters that no option names
 OPTIONS = {"metrics": "val-metrics"}  # whose option is called otherwise
