@@ -7,8 +7,7 @@ import torch
 from murace.errors import WorkspaceError
 from murace.nets import create
 from murace.nets.weights import load_model, save_model
-from murace.training.adam import flatten_adam, restore_adam
-from murace.training.checkpoint import latest_state, save_state
+from murace.training.checkpoint import flatten_adam, latest_state, restore_adam, save_state
 
 FACTS = {"learner": "resnet", "width": 0.1, "head": "gap", "size": 64}
 

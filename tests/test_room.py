@@ -11,7 +11,7 @@ from murace.nets import create
 from murace.steps import train
 from murace.system.progress import Watch
 from murace.training import Progress
-from murace.training.room import SMALL, require_room, training_bytes
+from murace.training.resources import SMALL, require_room, training_bytes
 from murace.workspace import Wish
 from tests.workshop import CPU, tiny_config, tiny_workspace
 

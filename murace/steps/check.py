@@ -21,7 +21,7 @@ MEANING = {"flat": "they count as pointing blindly", "not finite": "they count a
 
 @dataclass(frozen=True)
 class Pointed:
-    """What was found: the table (`murace.explain.pointing.COLUMNS`), how many images it is about, and what to say with it."""
+    """The table (`murace.explain.pointing.COLUMNS`), how many images it is about, and what to say with it."""
 
     table: pd.DataFrame
     thresholds: dict[str, float]

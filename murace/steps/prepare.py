@@ -14,9 +14,8 @@ from murace.data.images.resize import RESIZER
 from murace.data.ingest import read_all
 from murace.data.ingest.job import Outcome
 from murace.data.ingest.pool import cores
-from murace.data.sources import changes, counts, duplicates, rejects, split
-from murace.data.sources.conflict import ConflictError
-from murace.data.sources.listing import COLUMNS, Listing
+from murace.data.sources import changes, counts, duplicates, split
+from murace.data.sources.listing import COLUMNS, ConflictError, Listing, empty_studies, reasons, tabulate
 from murace.data.sources.source import read_source
 from murace.errors import DataError, UsageError
 from murace.system.progress import Watch
@@ -119,7 +118,7 @@ def _prepare(
     begin(place.folder, STEP, params(config), {"source": listing.digest})
     try:
         outcomes = read_all.read_all(request, scratch, jobs=operation.jobs or cores(), watch=watch)
-        rejected = rejects.tabulate(listing, outcomes)
+        rejected = tabulate(listing, outcomes)
         store.write_frame(place.rejected, rejected, private=True)
         _refuse(len(rejected), listing.listed, place, operation.accept_rejects)
         images = _cut(listing, outcomes, config.seed)
@@ -133,14 +132,14 @@ def _prepare(
         raise
     read_all.place(scratch, images["position"].tolist())
     found = audit.find(images, images[audit.PRINTS], store.open_pixels(place.pixels), fit=config.fit, watch=watch)
-    findings = audit.count(found, rejects.empty_studies(listing, set(images["study"])))
+    findings = audit.count(found, empty_studies(listing, set(images["study"])))
     store.write_frame(place.index, _index(images, listing), private=True)
     store.write_frame(place.fingerprints, images[audit.PRINTS])
     store.write_frame(place.counts, table)
     store.write_frame(place.sources, changes.table(request.paths, outcomes), private=True)
     made = [path.name for path in (place.index, place.pixels, place.fingerprints, place.counts, place.sources)]
     notes = [*listing.notes, *audit.notes(findings), *classes]
-    about = {"findings": findings, "unusable": rejects.reasons(rejected), "notes": notes}
+    about = {"findings": findings, "unusable": reasons(rejected), "notes": notes}
     commit(place.folder, made, info=_info(listing, images, len(rejected), config) | about)
 
 

@@ -24,8 +24,7 @@ from murace.system.progress import Watch
 from murace.training import run
 from murace.training.checkpoint import recorded_facts
 from murace.training.loss import group_weights
-from murace.training.resources import require_memory
-from murace.training.room import require_room
+from murace.training.resources import require_memory, require_room
 from murace.training.state import Progress, Setting, part_of
 from murace.vocabulary import CALIBRATED, Split
 from murace.workspace import OPERATIONAL

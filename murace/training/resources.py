@@ -6,6 +6,7 @@ refuses, and what does fit is found by trying.
 
 import gc
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -15,10 +16,15 @@ from murace.data.loading.augment import augment
 from murace.errors import MachineError
 from murace.nets import Learner
 from murace.system.device import Place
+from murace.system.disk import require_space
 from murace.system.failures import is_out_of_memory
 from murace.system.processes import current
+from murace.training.checkpoint import KEPT
 from murace.training.loss import weighted_cross_entropy
 from murace.training.state import Setting, Training
+
+SMALL = 2**20  # bytes: records, history, predictions, and the headers of the tensors' files
+MEND = "make room, or choose another --workspace or a smaller --width"
 
 # Saved activations are most of it; gradients on their way take the rest. Measured on a CPU against what is reckoned
 # without it: at 128 pixels resnet 25 of 26 and densenet 50 of 49 MiB an image in fp32, 8 of 13 and 20 of 25 in bf16; a
@@ -102,3 +108,28 @@ def _try(training: Training, setting: Setting, size: int) -> None:
         logits = training.net(batch.contiguous(memory_format=place.memory_format))
     weighted_cross_entropy(logits, labels, weights).backward()  # type: ignore[no-untyped-call]
     training.optimizer.step()
+
+
+def require_room(shadow: Learner, states: Path) -> None:
+    """Make sure that the disk will hold what a training of that net saves, besides what stands in `states` already.
+
+    Args:
+        shadow: the net on the meta device, where tensors have a size and no content.
+        states: the folder of its states; it need not be there yet.
+
+    Raises:
+        MachineError: it will not; the message says what is needed and what there is.
+    """
+    taken = sum(path.stat().st_size for path in states.glob("*.safetensors"))
+    require_space(states.parent, training_bytes(shadow) - taken, "the checkpoints of this training", MEND)
+
+
+def training_bytes(shadow: Learner) -> int:
+    """The most bytes that a training of that net takes on the disk at any moment.
+
+    Those are the states that are kept and the one that is being written, each with the best weights it refers to, and
+    the weights that the step leaves. A state holds the weights and, of each that is trained, Adam's two moments.
+    """
+    weights: int = sum(tensor.nbytes for tensor in shadow.state_dict().values())
+    moments: int = 2 * sum(parameter.nbytes for parameter in shadow.parameters() if parameter.requires_grad)
+    return (KEPT + 1) * (weights + moments + weights) + weights + SMALL

@@ -12,8 +12,7 @@ from torch import Tensor
 from murace.errors import WorkspaceError
 from murace.nets.weights import save_model
 from murace.system.failures import refuse_machine_error
-from murace.training.adam import flatten_adam, restore_adam
-from murace.training.checkpoint import Saved, save_state
+from murace.training.checkpoint import Saved, flatten_adam, restore_adam, save_state
 from murace.training.state import Moment, Progress, Setting, Training
 
 Facts = Mapping[str, Any]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from murace.system.files import sha256
-from murace.training.room import training_bytes
+from murace.training.resources import training_bytes
 from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU, MEMBER, NARROW, PYTHON, done, environment, error_lines, refused, typed
 from tests.workshop import tiny_workspace

@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
-from murace.data.sources.conflict import ConflictError
 from murace.data.sources.duplicates import refuse_across, unite
+from murace.data.sources.listing import ConflictError
 
 
 def images(splits: list[str], files: str, pixels: str) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 import numpy as np
 
-from murace.explain.overlays.triptych import triptych, without_map
-from murace.report.drawing.sentence import BACKGROUND, written
+from murace.explain.overlays.triptych import BACKGROUND, triptych, without_map, written
 
 
 def test_a_sentence_stands_inside_its_panel_however_small_or_long() -> None:

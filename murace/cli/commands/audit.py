@@ -41,8 +41,8 @@ def audit(
     Example: murace audit
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
+        from murace.cli.display.ending import finish
         from murace.cli.display.evidence import records
-        from murace.cli.display.next import finish
         from murace.steps import audit as step
         from murace.workspace import Wish
         from murace.workspace.paths import Workspace

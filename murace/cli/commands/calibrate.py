@@ -40,7 +40,7 @@ def calibrate(
         machine = Machine(gpu=gpu, threads=threads)
         bootstrap = Bootstrap(resamples=resamples, seed=seed)
         config = CalibrateConfig(metrics=metrics, level=cast(Level, level), bootstrap=bootstrap)  # it checks the word
-        from murace.cli.display.next import finish
+        from murace.cli.display.ending import finish
         from murace.cli.display.tables import roster_table, scores_table
         from murace.inference.recogniser import facts_of
         from murace.steps import calibrate as step

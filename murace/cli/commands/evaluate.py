@@ -31,8 +31,8 @@ def evaluate(
     with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True) as voice:
         machine = Machine(gpu=gpu, threads=threads)
         config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slice=tuple(slices or ()))
+        from murace.cli.display.ending import finish
         from murace.cli.display.evidence import calibration_table, comparisons_table, records, undefined_notes
-        from murace.cli.display.next import finish
         from murace.cli.display.tables import scores_table
         from murace.cli.several import together
         from murace.metrics.slices import small_notes

@@ -41,7 +41,7 @@ def finetune(
         names = options.listed(groups or [])
         if groups and not names:
             raise UsageError("--groups names no group")
-        from murace.cli.display.next import finish
+        from murace.cli.display.ending import finish
         from murace.cli.several import together
         from murace.steps import finetune as step
         from murace.workspace import Wish

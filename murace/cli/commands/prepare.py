@@ -48,7 +48,7 @@ def prepare(
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
         config = PrepareConfig(size=size, fit=fit, seed=seed)
-        from murace.cli.display.next import finish
+        from murace.cli.display.ending import finish
         from murace.cli.display.tables import counts_table
         from murace.steps import prepare as step
         from murace.workspace import Wish

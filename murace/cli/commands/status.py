@@ -20,7 +20,7 @@ def status(
     Example: murace status
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
-        from murace.cli.display.next import finish
+        from murace.cli.display.ending import finish
         from murace.workspace.chain import links
         from murace.workspace.paths import Workspace
 

@@ -61,7 +61,7 @@ def train(
             )
             for name in expand(arch)
         ]
-        from murace.cli.display.next import finish
+        from murace.cli.display.ending import finish
         from murace.workspace import Wish
         from murace.workspace.paths import Workspace
 

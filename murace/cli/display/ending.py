@@ -5,8 +5,10 @@ from typing import Any, NoReturn
 
 import typer
 
-from murace.cli.display.console import Voice, failure, printable
+from murace.cli.display.console import Voice, failure, option, printable
 from murace.errors import MuraceError
+from murace.workspace.chain import links, next_command
+from murace.workspace.paths import Workspace
 
 
 def end(voice: Voice, values: Mapping[str, Any], error: MuraceError | None) -> None:
@@ -23,3 +25,17 @@ def end_with(voice: Voice, values: Mapping[str, Any], error: MuraceError) -> NoR
         voice.err.print(f"error: {message}")
     voice.result({**values, **failure(error, message, error.exit_code)})
     raise typer.Exit(error.exit_code)
+
+
+def finish(voice: Voice, workspace: Workspace, values: dict[str, Any]) -> None:
+    """Close a command: the next one on stderr, or in the JSON object."""
+    try:
+        command = next_command(links(workspace))
+    except MuraceError:
+        command = "murace status"
+    here = option(workspace.root)
+    command = command and f"{command}{here}"
+    if not voice.as_json:
+        done = f"everything is done; to read new studies: murace predict STUDIES{here}"
+        voice.say(f"next: {command}" if command else done)
+    voice.result({**values, "workspace": str(workspace.root), "next": command})

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from murace.data.sources.conflict import ConflictError
+from murace.data.sources.listing import ConflictError
 from murace.data.tables.table import few
 
 

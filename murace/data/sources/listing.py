@@ -2,13 +2,13 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from murace.data.sources.conflict import ConflictError
+from murace.data.ingest.job import Outcome
 from murace.data.tables.table import few
 from murace.errors import DataError
 from murace.system.files import digest_of
@@ -16,6 +16,7 @@ from murace.vocabulary import Split
 
 SYNTHETIC = "SYNTHETIC.txt"  # `murace sample` leaves it beside what it draws
 COLUMNS = ["path", "label", "group", "patient", "study", "split"]
+REJECTED = ["path", "reason"]  # the columns of `rejected.csv`
 NO_IMAGE = "without any image"  # how the reason of an empty study ends
 
 
@@ -104,3 +105,37 @@ def _plural(thing: str, count: int) -> str:
     if count == 1:
         return thing
     return f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+
+
+class ConflictError(DataError):
+    """Images that cannot all be used. `culprits` has the path of each one and what it is part of.
+
+    The message stands on its own; whoever can write a file adds where all of them are listed.
+    """
+
+    def __init__(self, message: str, culprits: Sequence[tuple[str, str]]) -> None:
+        super().__init__(message)
+        self.culprits = culprits
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The culprits by path, as `rejected.csv` has them."""
+        return pd.DataFrame(sorted(self.culprits), columns=REJECTED)
+
+
+def tabulate(listing: Listing, outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """Every listed file that cannot be used, with its reason, by path: `rejected.csv`."""
+    seen = zip(listing.images["path"], outcomes, strict=True)
+    unreadable = [(path, outcome.reason) for path, outcome in seen if outcome.reason]
+    return pd.DataFrame(sorted([*listing.rejected, *unreadable]), columns=REJECTED)
+
+
+def reasons(rejected: pd.DataFrame) -> dict[str, int]:
+    """How many files could not be used, by the reason without its details."""
+    return dict(sorted(Counter(str(reason).partition(":")[0] for reason in rejected["reason"]).items()))
+
+
+def empty_studies(listing: Listing, usable: Collection[str]) -> int:
+    """How many studies are listed without an image, or without one that can be used; `usable` have one."""
+    lost = set(listing.images["study"]) - set(usable)
+    return len(lost) + sum(reason.endswith(NO_IMAGE) for _, reason in listing.rejected)

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from murace.errors import UsageError
 from murace.explain.cam.activation import NO_MAP, activation_maps
-from murace.explain.cam.gradient import grad_cam
-from murace.explain.cam.gradient_plus import grad_cam_plus
+from murace.explain.cam.gradient import grad_cam, grad_cam_plus
 from murace.explain.cam.maps import Method
 from murace.vocabulary import closest
 

@@ -6,16 +6,24 @@ normal: hues that every common kind of colour vision tells apart, both brighteni
 """
 
 import math
+import textwrap
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
 
-from murace.report.drawing.sentence import written
 from murace.report.drawing.sheet import compose
 from murace.system.opencv import cv2
+
+BACKGROUND = (16, 17, 20)
+INK = (236, 238, 241)
+LETTERS = 22  # in a line
+LARGEST = 64  # pixels
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -30,7 +38,6 @@ RAMP = 0.5  # opacity grows as |logit|^RAMP: weak evidence is seen, and order is
 TOWARDS_ABNORMAL = ((240, 112, 8), (255, 228, 146))  # from zero to the limit
 TOWARDS_NORMAL = ((18, 126, 222), (168, 230, 255))
 TITLES = ("original", "map", "overlay")
-BACKGROUND = (16, 17, 20)
 STEPS = 32_767  # of colour between zero and the limit
 STRIP = 2**15  # pixels drawn at a time
 
@@ -183,3 +190,19 @@ def _frame(panel: Bytes) -> Bytes:
 def _scale(height: int, limit: float) -> Bytes:
     """The colour bar, one pixel wide: the limit on top, its negative at the bottom."""
     return colours(np.linspace(limit, -limit, height, dtype=np.float32)[:, None], limit=limit)
+
+
+def written(height: int, width: int, sentence: str) -> npt.NDArray[np.uint8]:
+    """Write a sentence in the middle of a panel, uint8 [height, width, 3], RGB; in small letters where it is long."""
+    panel = Image.new("RGB", (width, height), BACKGROUND)
+    pen = ImageDraw.Draw(panel)
+    text = "\n".join(textwrap.wrap(sentence, LETTERS))
+    size = min(LARGEST, width // 12)
+    while True:
+        font = ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
+        _, _, right, bottom = pen.multiline_textbbox((0, 0), text, font=font, align="center")
+        if size <= 8 or (right <= width * 0.9 and bottom <= height * 0.9):
+            break
+        size -= 1
+    pen.multiline_text((width / 2, height / 2), text, font=font, fill=INK, anchor="mm", align="center")
+    return np.asarray(panel)
