@@ -1,7 +1,7 @@
 from murace.config import CalibrateConfig, FinetuneConfig, Recipe, params
 from murace.steps import calibrate, train
-from murace.system.progress import Watch
-from murace.workspace import State, Wish, begin
+from murace.system.progress import Reporter
+from murace.workspace import Rerun, State, begin
 from murace.workspace.chain import links, next_command
 from murace.workspace.commands import command, settings
 from murace.workspace.paths import Workspace
@@ -17,9 +17,9 @@ def test_from_nothing_to_the_end_the_next_command_leads_through_the_chain(
 ) -> None:
     assert next_command(links(Workspace(prepared.root / "nowhere"))) == "murace prepare SOURCE"
     assert next_command(links(prepared)) == "murace train --arch all"
-    train.run(prepared, tiny_config(epochs=1), machine=CPU, wish=Wish(), watch=Watch())
+    train.run(prepared, tiny_config(epochs=1), machine=CPU, rerun=Rerun(), reporter=Reporter())
     assert next_command(links(prepared)) == "murace train --arch resnet"
-    calibrate.run(prepared, CalibrateConfig(), machine=CPU, wish=Wish(), watch=Watch())
+    calibrate.run(prepared, CalibrateConfig(), machine=CPU, rerun=Rerun(), reporter=Reporter())
     assert next_command(links(prepared)) == "murace finetune"  # a choice was made without the other two
 
 
@@ -50,9 +50,9 @@ def test_members_that_were_begun_alike_are_finished_by_one_command(finished: Wor
 
 
 def test_a_learner_trained_since_makes_the_choice_stale(prepared: Workspace) -> None:
-    train.run(prepared, tiny_config(epochs=1), machine=CPU, wish=Wish(), watch=Watch())
-    calibrate.run(prepared, CalibrateConfig(), machine=CPU, wish=Wish(), watch=Watch())
-    train.run(prepared, tiny_config("resnet", epochs=1), machine=CPU, wish=Wish(), watch=Watch())
+    train.run(prepared, tiny_config(epochs=1), machine=CPU, rerun=Rerun(), reporter=Reporter())
+    calibrate.run(prepared, CalibrateConfig(), machine=CPU, rerun=Rerun(), reporter=Reporter())
+    train.run(prepared, tiny_config("resnet", epochs=1), machine=CPU, rerun=Rerun(), reporter=Reporter())
     (link,) = [link for link in links(prepared) if link.name == "calibrate"]
     assert (link.state, link.reasons) == (State.STALE, ("resnet was trained since",))
 

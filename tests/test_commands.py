@@ -7,9 +7,9 @@ import pytest
 
 from murace.config import Bootstrap, CalibrateConfig, EvaluateConfig, PrepareConfig, params
 from murace.steps import calibrate
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.vocabulary import LEARNERS, Level, Metric
-from murace.workspace import Wish, begin
+from murace.workspace import Rerun, begin
 from murace.workspace.commands import command
 from murace.workspace.paths import Workspace
 from tests.cli.typed import answered
@@ -29,7 +29,7 @@ def test_typed_as_it_is_said_a_finished_step_is_up_to_date(finished: Workspace, 
 
 def test_a_choice_too(finished: Workspace) -> None:
     choice = CalibrateConfig(metrics=(Metric.KAPPA, Metric.AUC), level=Level.IMAGE, bootstrap=Bootstrap(resamples=200))
-    calibrate.run(finished, choice, machine=CPU, wish=Wish(), watch=Watch())
+    calibrate.run(finished, choice, machine=CPU, rerun=Rerun(), reporter=Reporter())
     before = (finished.calibrate.folder / "step.json").read_bytes()
     words = command(finished, "calibrate")
     assert words == "murace calibrate --val-metrics kappa,auc --level image --resamples 200"

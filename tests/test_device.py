@@ -4,7 +4,7 @@ import torch
 from murace.config import Machine
 from murace.errors import MachineError, UsageError
 from murace.system import device
-from murace.system.processes import World
+from murace.system.processes import ProcessGroup
 
 CPU = torch.device("cpu")
 
@@ -50,10 +50,10 @@ def test_a_gpu_that_is_not_there_is_refused_with_those_that_are() -> None:
         device.choose(Machine(gpu="3"))
 
 
-@pytest.mark.parametrize("wish", ["cuda", "-1", "0,", "0 1", "1.0", ""])
-def test_what_is_no_number_is_a_mistake_of_usage(wish: str) -> None:
+@pytest.mark.parametrize("gpu", ["cuda", "-1", "0,", "0 1", "1.0", ""])
+def test_what_is_no_number_is_a_mistake_of_usage(gpu: str) -> None:
     with pytest.raises(UsageError, match="--gpu takes numbers of GPUs, separated by commas, or cpu"):
-        Machine(gpu=wish)
+        Machine(gpu=gpu)
 
 
 def test_a_gpu_twice_and_several_for_one_process_are_mistakes_of_usage() -> None:
@@ -84,7 +84,7 @@ def test_auto_compiles_on_a_gpu_where_the_epochs_repay_it(monkeypatch: pytest.Mo
     assert device.resolve_compile("auto", CPU, 1, recorded=True)
     assert not device.resolve_compile("auto", gpu, paper, recorded=False)
     with monkeypatch.context() as several:
-        several.setattr(device, "current", lambda: World(size=2, local_size=2))
+        several.setattr(device, "current", lambda: ProcessGroup(size=2, local_size=2))
         assert not device.resolve_compile("auto", gpu, paper, recorded=True)
         with pytest.raises(UsageError, match="--compile on is for one process"):
             device.resolve_compile("on", gpu, paper)

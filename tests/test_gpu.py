@@ -18,10 +18,10 @@ from murace.nets import create
 from murace.nets.forward import logits_of
 from murace.steps import train
 from murace.system.device import Place, choose, resolve_precision
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.training.step import Stepper
 from murace.vocabulary import LEARNERS
-from murace.workspace import Wish
+from murace.workspace import Rerun
 from murace.workspace.paths import Workspace
 from tests.steps.test_train import StopAfter
 from tests.workshop import SIZE, tiny_config
@@ -74,7 +74,7 @@ def test_a_net_answers_as_on_the_cpu(name: str) -> None:
     place.put(net)
     pixels = (pictures()[:, 0] * 255).round().to(torch.uint8).numpy()
     rows = np.arange(6)
-    logits = logits_of(net, Images(pixels, rows, CUDA), rows, place=place, watch=Watch())
+    logits = logits_of(net, Images(pixels, rows, CUDA), rows, place=place, reporter=Reporter())
     largest = max(1.0, float(expected.abs().max()))  # a fresh resnet's logits are in the hundreds
     assert torch.allclose(logits.float(), expected, atol=0.02 * largest)  # TF32 is allowed
     maps, log_odds = activation_maps(net, pictures().to(CUDA))
@@ -86,9 +86,9 @@ def test_a_net_answers_as_on_the_cpu(name: str) -> None:
 @pytest.mark.parametrize("name", LEARNERS)
 def test_training_learns_and_goes_on_where_it_stood(prepared: Workspace, name: str, precision: str) -> None:
     config = tiny_config(name, epochs=2, precision=precision)
-    train.run(prepared, config, machine=GPU, wish=Wish(), watch=Watch())
+    train.run(prepared, config, machine=GPU, rerun=Rerun(), reporter=Reporter())
     longer = tiny_config(name, epochs=6, precision=precision)
-    done = train.run(prepared, longer, machine=GPU, wish=Wish(), watch=Watch())
+    done = train.run(prepared, longer, machine=GPU, rerun=Rerun(), reporter=Reporter())
     history = pd.read_csv(prepared.train(name).history)
     assert list(history["epoch"]) == [1, 2, 3, 4, 5, 6]
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
@@ -97,7 +97,7 @@ def test_training_learns_and_goes_on_where_it_stood(prepared: Workspace, name: s
 
 
 def history_of(workspace: Workspace, config: TrainConfig, machine: Machine = GPU) -> pd.DataFrame:
-    train.run(workspace, config, machine=machine, wish=Wish(force=True), watch=Watch())
+    train.run(workspace, config, machine=machine, rerun=Rerun(force=True), reporter=Reporter())
     return pd.read_csv(workspace.train(config.learner).history)
 
 
@@ -144,10 +144,10 @@ def test_a_compiled_step_is_captured_too(prepared: Workspace) -> None:
 def test_stopped_in_the_middle_it_goes_on_from_a_state_written_in_the_background(prepared: Workspace) -> None:
     config = tiny_config("convnet", **STILL)
     with pytest.raises(Interrupted):
-        train.run(prepared, config, machine=GPU, wish=Wish(), watch=StopAfter(13))
-    watch = StopAfter(-1)
-    train.run(prepared, config, machine=GPU, wish=Wish(), watch=watch)
-    assert "resuming after epoch 1 and 5 steps of the next" in watch.said
+        train.run(prepared, config, machine=GPU, rerun=Rerun(), reporter=StopAfter(13))
+    reporter = StopAfter(-1)
+    train.run(prepared, config, machine=GPU, rerun=Rerun(), reporter=reporter)
+    assert "resuming after epoch 1 and 5 steps of the next" in reporter.said
     assert list(pd.read_csv(prepared.train("convnet").history)["epoch"]) == [1, 2, 3]
 
 
@@ -159,11 +159,11 @@ def test_out_of_memory_names_a_batch_that_fits(prepared: Workspace) -> None:
     try:
         torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 600 * 2**20) / total)
         with pytest.raises(MachineError) as refusal:
-            train.run(prepared, config, machine=GPU, wish=Wish(), watch=Watch())
+            train.run(prepared, config, machine=GPU, rerun=Rerun(), reporter=Reporter())
         found = re.search(r"--batch-size 64; (\d+) would fit", str(refusal.value))
         assert found, str(refusal.value)
         smaller = replace(config, recipe=replace(recipe, batch_size=int(found[1])))
-        train.run(prepared, smaller, machine=GPU, wish=Wish(resume=False), watch=Watch())
+        train.run(prepared, smaller, machine=GPU, rerun=Rerun(resume=False), reporter=Reporter())
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
 

@@ -12,11 +12,11 @@ import torch
 
 from murace.errors import Interrupted, MachineError, UsageError
 from murace.nets import Learner, create
-from murace.nets.trained import Member
-from murace.steps.export import Ensemble, convert_all, onnx_folder, refuse_foreign, require_packages
+from murace.nets.trained import TrainedNet
+from murace.steps.export import OnnxEnsemble, convert_all, onnx_folder, refuse_foreign, require_packages
 from murace.steps.export.onnx_graph import open_session, probabilities, to_onnx
 from murace.system.device import Place
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.system.sealed import read_sealed
 from murace.vocabulary import DISCLAIMER
 
@@ -60,13 +60,15 @@ def pictures(count: int) -> np.ndarray:
     return (generator.integers(0, 256, (count, SIZE, SIZE)) * bright // 256).astype(np.uint8)
 
 
-def member(learner: str = "convnet", precision: str = "fp32") -> Member:
+def member(learner: str = "convnet", precision: str = "fp32") -> TrainedNet:
     place = Place(torch.device("cpu"), precision)
-    return Member(learner=learner, load=lambda: net_of(learner), sha256="a" * 64, place=place, size=SIZE, fit="squash")
+    return TrainedNet(
+        learner=learner, load=lambda: net_of(learner), sha256="a" * 64, place=place, size=SIZE, fit="squash"
+    )
 
 
-def ensemble(members: dict[str, Member] | None = None) -> Ensemble:
-    return Ensemble(
+def ensemble(members: dict[str, TrainedNet] | None = None) -> OnnxEnsemble:
+    return OnnxEnsemble(
         members=members or {"elbow": member()},
         pictures=lambda group: pictures(11),
         readout={"temperature": {"elbow": 1.5}, "points": {"half": 0.5, "youden": None}},
@@ -123,7 +125,7 @@ def test_the_exporter_says_nothing(capfd: pytest.CaptureFixture[str], recwarn: p
 @pytest.mark.usefixtures("quick")
 def test_the_folder_holds_all_members_and_how_to_use_them(tmp_path: Path) -> None:
     members = {"elbow": member(), "wrist": member("resnet", "bf16")}
-    done = convert_all(tmp_path / "out", ensemble(members), watch=Watch())
+    done = convert_all(tmp_path / "out", ensemble(members), reporter=Reporter())
     assert not done.skipped
     content = read_sealed(tmp_path / "out" / "ensemble.json")
     assert content == done.content
@@ -144,16 +146,16 @@ def test_a_second_run_has_nothing_to_do_until_something_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    convert_all(out, ensemble(), watch=Watch())
+    convert_all(out, ensemble(), reporter=Reporter())
     with monkeypatch.context() as patch:
         patch.setattr(onnx_folder, "to_onnx", lambda *rest, **more: pytest.fail("it was made again"))
-        assert convert_all(out, ensemble(), watch=Watch()).skipped
+        assert convert_all(out, ensemble(), reporter=Reporter()).skipped
     other = {"elbow": replace(member(), sha256="b" * 64)}
-    assert not convert_all(out, ensemble(other), watch=Watch()).skipped
+    assert not convert_all(out, ensemble(other), reporter=Reporter()).skipped
     (out / "elbow.onnx").write_bytes(b"damaged")
-    assert not convert_all(out, ensemble(other), watch=Watch()).skipped
+    assert not convert_all(out, ensemble(other), reporter=Reporter()).skipped
     (out / "ensemble.json").write_text('{"format": "murace-onnx", "groups": 3}')
-    assert not convert_all(out, ensemble(other), watch=Watch()).skipped
+    assert not convert_all(out, ensemble(other), reporter=Reporter()).skipped
 
 
 @pytest.mark.usefixtures("quick")
@@ -169,18 +171,18 @@ def test_a_graph_that_answers_otherwise_is_refused_and_nothing_is_left(
     for wrong in (slightly_off, lambda session, prepared: real(session, prepared) * np.nan):
         monkeypatch.setattr(onnx_folder, "probabilities", wrong)
         with pytest.raises(MachineError, match="the ONNX graph of elbow answers otherwise than its net"):
-            convert_all(tmp_path / "deep" / "out", ensemble(members), watch=Watch())
+            convert_all(tmp_path / "deep" / "out", ensemble(members), reporter=Reporter())
         assert not (tmp_path / "deep" / "out").exists()
 
 
 @pytest.mark.usefixtures("quick")
 def test_a_signal_leaves_what_was_there(tmp_path: Path) -> None:
-    out, watch = tmp_path / "out", Watch()
-    convert_all(out, ensemble(), watch=Watch())
+    out, reporter = tmp_path / "out", Reporter()
+    convert_all(out, ensemble(), reporter=Reporter())
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    watch.signum = signal.SIGINT
+    reporter.signum = signal.SIGINT
     with pytest.raises(Interrupted):
-        convert_all(out, ensemble({"elbow": replace(member(), sha256="b" * 64)}), watch=watch)
+        convert_all(out, ensemble({"elbow": replace(member(), sha256="b" * 64)}), reporter=reporter)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 

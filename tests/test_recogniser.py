@@ -27,9 +27,9 @@ from murace.inference.recogniser.fit import Labelled, chosen_learner, drawn, fit
 from murace.inference.recogniser.look import fit_recogniser
 from murace.inference.recogniser.recognise import features_of, pooled
 from murace.nets import create
-from murace.nets.trained import Member
+from murace.nets.trained import TrainedNet
 from murace.system.device import Place
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 
 SIZE, SHA = 64, "a" * 64
 
@@ -224,13 +224,13 @@ def test_the_learner_is_chosen_by_a_fixed_preference() -> None:
     assert chosen_learner(["convnet"]) == "convnet"
 
 
-def member_of(learner: str = "resnet", head: str = "gap", size: int = SIZE) -> Member:
+def member_of(learner: str = "resnet", head: str = "gap", size: int = SIZE) -> TrainedNet:
     def load_net() -> torch.nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return create(learner, width=0.1, head=head, size=size).eval()
 
-    return Member(learner, load_net, SHA, Place(torch.device("cpu"), "fp32"), size, "squash", head)
+    return TrainedNet(learner, load_net, SHA, Place(torch.device("cpu"), "fp32"), size, "squash", head)
 
 
 def pictures(seed: int = 0) -> tuple[np.ndarray, pd.DataFrame]:
@@ -252,7 +252,7 @@ def pictures(seed: int = 0) -> tuple[np.ndarray, pd.DataFrame]:
 def recogniser() -> Recogniser:
     member = member_of()
     pixels, index = pictures()
-    return Recogniser(fit_recogniser(member, pixels, index, seed=0, watch=Watch()), member)
+    return Recogniser(fit_recogniser(member, pixels, index, seed=0, reporter=Reporter()), member)
 
 
 def test_pictures_are_recognised_and_strangers_refused(recogniser: Recogniser) -> None:

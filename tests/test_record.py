@@ -8,9 +8,22 @@ from pathlib import Path
 import pytest
 
 from murace.errors import MachineError, WorkspaceError
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.system.sealed import read_sealed, write_sealed
-from murace.workspace import Action, State, Wish, begin, begun, commit, decide, examine, read, require, take_up, writing
+from murace.workspace import (
+    Action,
+    Rerun,
+    State,
+    begin,
+    begun,
+    commit,
+    decide,
+    examine,
+    read,
+    require,
+    take_up,
+    writing,
+)
 
 PARAMS = {"lr": 0.1, "epochs": 4, "seed": 0}
 
@@ -28,22 +41,22 @@ def model_of(folder: Path, place: str) -> dict[str, str]:
     return {f"{place}/model": require(folder, "x").digests(place)[f"{place}/model"]}
 
 
-def plan(folder: Path, wish: Wish = Wish(), **change: object) -> Action:  # noqa: B008
-    return decide(folder, {**PARAMS, **change}, {}, wish).action
+def plan(folder: Path, rerun: Rerun = Rerun(), **change: object) -> Action:  # noqa: B008
+    return decide(folder, {**PARAMS, **change}, {}, rerun).action
 
 
 def test_finished_and_unchanged_is_skipped(tmp_path: Path) -> None:
     assert plan(tmp_path) is Action.RUN
     finish(tmp_path)
     assert plan(tmp_path) is Action.SKIP
-    assert plan(tmp_path, Wish(resume=True)) is Action.SKIP
-    assert plan(tmp_path, Wish(force=True)) is Action.RUN
-    assert plan(tmp_path, Wish(resume=False)) is Action.RUN
+    assert plan(tmp_path, Rerun(resume=True)) is Action.SKIP
+    assert plan(tmp_path, Rerun(force=True)) is Action.RUN
+    assert plan(tmp_path, Rerun(resume=False)) is Action.RUN
 
 
 def test_finished_and_changed_runs_afresh_and_says_what(tmp_path: Path) -> None:
     finish(tmp_path)
-    decision = decide(tmp_path, {**PARAMS, "lr": 0.2}, {"prepare/index.csv": "1"}, Wish())
+    decision = decide(tmp_path, {**PARAMS, "lr": 0.2}, {"prepare/index.csv": "1"}, Rerun())
     assert decision.action is Action.RUN
     assert decision.reasons == ("--lr 0.1 -> 0.2", "prepare/index.csv is new")
 
@@ -60,19 +73,19 @@ def test_unfinished_and_unchanged_resumes_and_changed_is_refused(tmp_path: Path)
     assert plan(tmp_path, epochs=9) is Action.RESUME
     with pytest.raises(WorkspaceError, match=r"--lr 0.1 -> 0.2.*--fresh"):
         plan(tmp_path, lr=0.2)
-    assert plan(tmp_path, Wish(resume=False), lr=0.2) is Action.RUN
+    assert plan(tmp_path, Rerun(resume=False), lr=0.2) is Action.RUN
 
 
 def test_resume_with_nothing_to_resume_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match="nothing to resume"):
-        plan(tmp_path, Wish(resume=True))
+        plan(tmp_path, Rerun(resume=True))
 
 
 def test_a_damaged_product_is_made_again(tmp_path: Path) -> None:
     finish(tmp_path)
     content = (tmp_path / "model").read_text()
     (tmp_path / "model").write_text(content[:-1] + "x")
-    decision = decide(tmp_path, PARAMS, {}, Wish())
+    decision = decide(tmp_path, PARAMS, {}, Rerun())
     assert decision.action is Action.RESUME
     assert "damaged" in decision.reasons[0]
     with pytest.raises(WorkspaceError, match=r"damaged.*Run: murace train"):
@@ -83,7 +96,7 @@ def test_a_new_run_keeps_the_old_files_until_they_are_replaced(tmp_path: Path) -
     finish(tmp_path)
     (tmp_path / "checkpoint").mkdir()
     scratch = tmp_path / "checkpoint"
-    take_up(tmp_path, "train/x", {**PARAMS, "lr": 0.5}, {}, wish=Wish(), watch=Watch(), scratch=scratch)
+    take_up(tmp_path, "train/x", {**PARAMS, "lr": 0.5}, {}, rerun=Rerun(), reporter=Reporter(), scratch=scratch)
     assert (tmp_path / "model").exists()
     assert not scratch.exists()
     assert examine(tmp_path)[0] is State.PARTIAL
@@ -160,15 +173,18 @@ def test_one_writer_and_the_second_is_told_who(tmp_path: Path) -> None:
 def test_resume_never_becomes_a_run_from_scratch(tmp_path: Path) -> None:
     finish(tmp_path)
     with pytest.raises(WorkspaceError, match=r"nothing to resume in .*--epochs 4 -> 2"):
-        plan(tmp_path, Wish(resume=True), epochs=2)
+        plan(tmp_path, Rerun(resume=True), epochs=2)
     states = tmp_path / "checkpoint"
     longer = {**PARAMS, "epochs": 9}
     with pytest.raises(WorkspaceError, match=r"no saved state in .* to go on from"):
-        take_up(tmp_path, "train/x", longer, {}, wish=Wish(), watch=Watch(), states=states)
+        take_up(tmp_path, "train/x", longer, {}, rerun=Rerun(), reporter=Reporter(), states=states)
     assert begun(tmp_path) is None  # the finished run is still finished
     states.mkdir()
     (states / "1.json").write_text("{}")
-    assert take_up(tmp_path, "train/x", longer, {}, wish=Wish(), watch=Watch(), states=states).action is Action.RESUME
+    assert (
+        take_up(tmp_path, "train/x", longer, {}, rerun=Rerun(), reporter=Reporter(), states=states).action
+        is Action.RESUME
+    )
 
 
 def test_work_that_cannot_be_dropped_is_not_adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +195,15 @@ def test_work_that_cannot_be_dropped_is_not_adopted(tmp_path: Path, monkeypatch:
     (tmp_path / "checkpoint").mkdir()
     monkeypatch.setattr("shutil.rmtree", refuse)
     with pytest.raises(MachineError, match="Permission denied"):
-        take_up(tmp_path, "train/x", PARAMS, {}, wish=Wish(resume=False), watch=Watch(), states=tmp_path / "checkpoint")
+        take_up(
+            tmp_path,
+            "train/x",
+            PARAMS,
+            {},
+            rerun=Rerun(resume=False),
+            reporter=Reporter(),
+            states=tmp_path / "checkpoint",
+        )
 
 
 def test_a_workspace_may_be_called_train(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import torch
 from murace.errors import MachineError
 from murace.nets import create
 from murace.steps import train
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.training import Progress
 from murace.training.resources import SMALL, require_room, training_bytes
-from murace.workspace import Wish
+from murace.workspace import Rerun
 from tests.workshop import CPU, tiny_config, tiny_workspace
 
 
@@ -33,7 +33,7 @@ def test_what_is_asked_for_is_what_a_training_takes_at_its_height(tmp_path, monk
 
     monkeypatch.setattr(os, "replace", replace)
     monkeypatch.setattr("murace.training.epoch._judge", always_better)
-    train.run(workspace, tiny_config(epochs=5), machine=CPU, wish=Wish(), watch=Watch())
+    train.run(workspace, tiny_config(epochs=5), machine=CPU, rerun=Rerun(), reporter=Reporter())
     with torch.device("meta"):
         need = training_bytes(create("convnet", width=0.1, size=64))
     assert max(heights) < need

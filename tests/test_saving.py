@@ -39,7 +39,7 @@ def test_what_is_written_is_the_moment_that_was_saved(tmp_path: Path, monkeypatc
     parts = tiny_workspace(tmp_path / "parts")
     for steps in (9, 5):  # in the second epoch, and in the third
         with pytest.raises(Interrupted):
-            run(parts, tiny_config(epochs=3), watch=StopAfter(steps))
+            run(parts, tiny_config(epochs=3), reporter=StopAfter(steps))
     run(parts, tiny_config(epochs=3))
     monkeypatch.undo()
     assert_same(outcome(parts), outcome(trained(tmp_path / "whole")))

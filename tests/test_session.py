@@ -2,10 +2,10 @@ import pytest
 
 from murace.errors import MachineError
 from murace.steps import train
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.training import fit as real_fit
 from murace.training import run
-from murace.workspace import Wish
+from murace.workspace import Rerun
 from murace.workspace.paths import Workspace
 from tests.workshop import CPU, tiny_config, tiny_workspace
 
@@ -14,8 +14,8 @@ from tests.workshop import CPU, tiny_config, tiny_workspace
 def test_out_of_memory_says_what_is_saved(tmp_path, monkeypatch: pytest.MonkeyPatch, epochs: int, story: str) -> None:
     def fit(*given, **more):  # type: ignore[no-untyped-def]
         left = epochs
-        for moment in real_fit(*given, **more) if left else ():
-            yield moment
+        for event in real_fit(*given, **more) if left else ():
+            yield event
             left -= 1
             if not left:
                 break
@@ -24,6 +24,6 @@ def test_out_of_memory_says_what_is_saved(tmp_path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(run, "fit", fit)
     workspace = tiny_workspace(tmp_path / "a")
     with pytest.raises(MachineError) as ended:
-        train.run(Workspace(workspace.root), tiny_config(), machine=CPU, wish=Wish(), watch=Watch())
+        train.run(Workspace(workspace.root), tiny_config(), machine=CPU, rerun=Rerun(), reporter=Reporter())
     assert str(ended.value) == (f"out of memory with --batch-size 8; {story}. Start over with --fresh --batch-size 4")
     assert bool(list(workspace.train("convnet").checkpoint.glob("0*.json"))) is bool(epochs)

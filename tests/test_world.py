@@ -11,25 +11,25 @@ import torch
 
 from murace.errors import DismissedError, Interrupted, MachineError, PeerLostError
 from murace.system.launch import VARIABLES
-from murace.system.processes import World, current, joined
-from murace.system.progress import Watch
+from murace.system.processes import ProcessGroup, joined, process_group
+from murace.system.progress import Reporter
 from tests.processes import together
 
 
 def everything() -> dict[str, object]:
-    world = current()
-    first, second = torch.full((2, 3), float(world.rank + 1)), torch.tensor([10.0 * world.rank])
-    world.add([first.T, second])
-    share = torch.arange(7, dtype=torch.float64)[world.rank :: world.size, None]
-    if world.leads:
-        world.tell({"ä": [1, None, "x" * 5000]})
-    word = {"ä": [1, None, "x" * 5000]} if world.leads else world.hear()
+    processes = process_group()
+    first, second = torch.full((2, 3), float(processes.rank + 1)), torch.tensor([10.0 * processes.rank])
+    processes.add([first.T, second])
+    share = torch.arange(7, dtype=torch.float64)[processes.rank :: processes.size, None]
+    if processes.leads:
+        processes.broadcast({"ä": [1, None, "x" * 5000]})
+    word = {"ä": [1, None, "x" * 5000]} if processes.leads else processes.receive()
     return {
-        "rank": world.rank,
+        "rank": processes.rank,
         "sums": (first.tolist(), second.tolist()),
-        "signal": world.first_signal(signal.SIGTERM if world.rank == 1 else None),
-        "silence": world.first_signal(None),
-        "collected": world.collect(share, 7).flatten().tolist(),
+        "signal": processes.first_signal(signal.SIGTERM if processes.rank == 1 else None),
+        "silence": processes.first_signal(None),
+        "collected": processes.collect(share, 7).flatten().tolist(),
         "word": word,
     }
 
@@ -45,21 +45,21 @@ def test_processes_add_agree_collect_and_hear() -> None:
 
 
 def test_alone_nothing_is_exchanged() -> None:
-    world = current()
-    assert world == World()
+    processes = process_group()
+    assert processes == ProcessGroup()
     values = torch.ones(3)
-    world.add([values])
-    world.tell({"nobody": "listens"})
+    processes.add([values])
+    processes.broadcast({"nobody": "listens"})
     assert values.tolist() == [1, 1, 1]
-    assert world.first_signal(None) is None
-    assert world.collect(values, 3) is values
+    assert processes.first_signal(None) is None
+    assert processes.collect(values, 3) is values
 
 
 def lose_one(rank: int) -> None:
-    if current().rank == rank:
+    if process_group().rank == rank:
         os.kill(os.getpid(), signal.SIGKILL)
     while True:
-        current().add([torch.ones(1)])
+        process_group().add([torch.ones(1)])
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -70,9 +70,9 @@ def test_a_lost_process_is_noticed_by_the_other(rank: int) -> None:
 
 
 def refuse() -> None:
-    if current().leads:
+    if process_group().leads:
         raise ValueError("the leading process refuses")
-    current().hear()
+    process_group().receive()
 
 
 def test_who_waits_for_a_word_is_dismissed_when_the_leading_process_ends() -> None:
@@ -82,9 +82,9 @@ def test_who_waits_for_a_word_is_dismissed_when_the_leading_process_ends() -> No
 
 
 def vanish() -> None:
-    if current().leads:
+    if process_group().leads:
         os.kill(os.getpid(), signal.SIGKILL)
-    current().hear()
+    process_group().receive()
 
 
 def test_who_waits_for_a_word_of_a_leading_process_that_was_killed_says_so() -> None:
@@ -94,9 +94,9 @@ def test_who_waits_for_a_word_of_a_leading_process_that_was_killed_says_so() -> 
 
 
 def fill_the_disk() -> None:
-    if current().leads:
+    if process_group().leads:
         raise MachineError("disk full")
-    current().add([torch.ones(1)])
+    process_group().add([torch.ones(1)])
 
 
 def test_what_befell_the_leading_process_is_its_own_to_say_in_the_midst_of_an_exchange_too() -> None:
@@ -105,13 +105,13 @@ def test_what_befell_the_leading_process_is_its_own_to_say_in_the_midst_of_an_ex
 
 
 def lose_a_gpu(words: str) -> None:
-    if current().rank == 1:
+    if process_group().rank == 1:
 
         def all_reduce(*_: object) -> None:
             raise RuntimeError(words)
 
         torch.distributed.all_reduce = all_reduce
-    current().add([torch.ones(1)])
+    process_group().add([torch.ones(1)])
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_gpu_that_is_lost_is_not_called_a_lost_peer(words: str, kind: type[Exc
 
 
 def be_told_to_stop(how: str) -> None:
-    if current().rank == 1:
+    if process_group().rank == 1:
         if how == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         raise Interrupted(signal.SIGTERM)
@@ -179,25 +179,25 @@ def test_a_signal_heard_before_joining_is_not_waited_with(monkeypatch: pytest.Mo
     for name, value in zip(VARIABLES, ("0", "2", "0", "2", "127.0.0.1", "1"), strict=True):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("torch.distributed.init_process_group", lambda *given: pytest.fail("it waits for the others"))
-    watch = Watch()
-    watch.signum = signal.SIGTERM
+    reporter = Reporter()
+    reporter.signum = signal.SIGTERM
     before = signal.getsignal(signal.SIGINT)  # pytest's own
     assert before not in (signal.SIG_DFL, None)
-    with pytest.raises(Interrupted), joined(watch):
+    with pytest.raises(Interrupted), joined(reporter):
         pytest.fail("joined")
     assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_signal_that_comes_while_they_tell_each_other_is_not_lost() -> None:
-    watch = Watch()
+    reporter = Reporter()
 
-    class Late(World):
+    class Late(ProcessGroup):
         def first_signal(self, signum: int | None) -> int | None:
-            watch.signum = signal.SIGTERM  # the handler runs while this process waits for the others
+            reporter.signum = signal.SIGTERM  # the handler runs while this process waits for the others
             return signum
 
-    world = Late(size=2)
-    world.check(watch)  # nobody else knows yet: to stop alone would leave the others waiting
-    assert watch.signum == signal.SIGTERM
+    processes = Late(size=2)
+    processes.check(reporter)  # nobody else knows yet: to stop alone would leave the others waiting
+    assert reporter.signum == signal.SIGTERM
     with pytest.raises(Interrupted):
-        world.check(watch)
+        processes.check(reporter)

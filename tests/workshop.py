@@ -10,9 +10,9 @@ from murace.data.store import COLUMNS, write_frame
 from murace.steps import calibrate, finetune, train
 from murace.steps.evaluate import step
 from murace.system.files import atomic, sha256
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.vocabulary import LEARNERS
-from murace.workspace import Wish, begin, commit, writing
+from murace.workspace import Rerun, begin, commit, writing
 from murace.workspace.paths import Workspace
 from tests.data.files import png
 
@@ -96,7 +96,7 @@ def tiny_members(**recipe: object) -> FinetuneConfig:
 def tiny_chain(workspace: Workspace) -> None:
     """Everything from `train` to `evaluate`, in seconds."""
     for learner in LEARNERS:
-        train.run(workspace, tiny_config(learner), machine=CPU, wish=Wish(), watch=Watch())
-    calibrate.run(workspace, CalibrateConfig(), machine=CPU, wish=Wish(), watch=Watch())
-    finetune.run(workspace, tiny_members(), groups=[], machine=CPU, wish=Wish(), watch=Watch())
-    step.run(workspace, EvaluateConfig(), machine=CPU, wish=Wish(), watch=Watch())
+        train.run(workspace, tiny_config(learner), machine=CPU, rerun=Rerun(), reporter=Reporter())
+    calibrate.run(workspace, CalibrateConfig(), machine=CPU, rerun=Rerun(), reporter=Reporter())
+    finetune.run(workspace, tiny_members(), groups=[], machine=CPU, rerun=Rerun(), reporter=Reporter())
+    step.run(workspace, EvaluateConfig(), machine=CPU, rerun=Rerun(), reporter=Reporter())

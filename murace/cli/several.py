@@ -11,11 +11,11 @@ import typer
 from murace.config import Machine
 from murace.errors import MachineError
 from murace.system.launch import STARTED, launch
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 
 
 @contextmanager
-def together(machine: Machine, watch: Watch | None = None) -> Iterator[None]:
+def together(machine: Machine, reporter: Reporter | None = None) -> Iterator[None]:
     """Work with the other processes of this run, if there are any; start them where `--gpu` names several GPUs.
 
     Raises:
@@ -28,7 +28,7 @@ def together(machine: Machine, watch: Watch | None = None) -> Iterator[None]:
     if len(machine.gpus) > 1 and launch().size == 1:
         require_gpus(machine.gpus)
         raise typer.Exit(start(len(machine.gpus), sys.argv[1:]))
-    with joined(watch):
+    with joined(reporter):
         yield
 
 

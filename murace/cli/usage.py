@@ -7,7 +7,7 @@ from typing import Any, cast
 import typer
 from typer.core import TyperGroup
 
-from murace.cli.display.console import Voice, refuse
+from murace.cli.display.console import ConsoleReporter, refuse
 from murace.errors import UsageError
 
 # What typer's parser raises; of that family typer exports this child alone.
@@ -25,7 +25,7 @@ class Commands(TyperGroup):
         try:
             sys.exit(super().main(words, *more, **{**options, "standalone_mode": False}))
         except ParserError as error:
-            sys.exit(refuse(Voice(quiet=False, as_json="--json" in words), UsageError(_in_one_line(error))))
+            sys.exit(refuse(ConsoleReporter(quiet=False, as_json="--json" in words), UsageError(_in_one_line(error))))
 
 
 def _in_one_line(error: Any) -> str:

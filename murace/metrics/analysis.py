@@ -13,7 +13,7 @@ from murace.metrics.comparison import comparison_table
 from murace.metrics.resampling import Estimate, estimate, interval
 from murace.metrics.slices import is_small, with_slices
 from murace.metrics.table import KEYS, at_level, confusion_table, parts_of, roc_points, with_change
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.vocabulary import Level
 
 SCORES = [*KEYS, "value", "low", "high", "change"]
@@ -44,7 +44,7 @@ def analyse(
     slices: Sequence[str] = (),
     calibrated: Mapping[str, str] | None = None,
     bootstrap: Bootstrap,
-    watch: Watch | None = None,
+    reporter: Reporter | None = None,
 ) -> Analysis:
     """Analyse probabilities of images against labels.
 
@@ -56,7 +56,7 @@ def analyse(
         slices: text columns to slice by, besides the number of views and the image size.
         calibrated: model -> the column of its calibrated probability, which is the same on all images of a study.
         bootstrap: how the intervals are made.
-        watch: who is told, and asked between resamples whether to stop.
+        reporter: who is told, and asked between resamples whether to stop.
 
     Raises:
         UsageError: a slice is no column, or has too many values.
@@ -69,12 +69,12 @@ def analyse(
     columns = list(dict.fromkeys(column for _, _, column in stages))
     keep = ["patient", "group", "label", *names]
     frames = {level: at_level(images, columns, level, keep) for level in (Level.STUDY, Level.IMAGE)}
-    watch = watch or Watch()
+    reporter = reporter or Reporter()
     estimates = {}
-    with watch.bar("intervals", len(frames) * (len(groups) + 1)) as bar:
+    with reporter.bar("intervals", len(frames) * (len(groups) + 1)) as bar:
         for level, frame in frames.items():
             for group, part in parts_of(frame, groups):
-                estimates[str(level), group] = estimate(part, models, bootstrap, watch)
+                estimates[str(level), group] = estimate(part, models, bootstrap, reporter)
                 bar.advance(note=group)
     studies = frames[Level.STUDY]
     best = [column for stage, model, column in stages if stage != RAW or model not in (calibrated or {})]
@@ -83,13 +83,13 @@ def analyse(
         support=_support(frames, groups),
         intervals=_intervals(estimates, models),
         comparisons=comparison_table(estimates, models, groups),
-        calibration=calibration_table(studies, stages, groups=groups, bootstrap=bootstrap, watch=watch),
+        calibration=calibration_table(studies, stages, groups=groups, bootstrap=bootstrap, reporter=reporter),
         reliability=reliability_table(studies, stages),
         benefit=net_benefit(
             studies["label"].to_numpy(dtype=np.int64), studies[best].to_numpy(dtype=np.float64), models
         ),
         confusion=confusion_table(images, models, groups),
-        slices=_slices(frames, models, names, bootstrap, watch),
+        slices=_slices(frames, models, names, bootstrap, reporter),
         roc=pd.concat([roc_points(images, models, level) for level in frames], ignore_index=True),
     )
 
@@ -145,14 +145,14 @@ def _slices(
     models: Sequence[str],
     names: Sequence[str],
     bootstrap: Bootstrap,
-    watch: Watch,
+    reporter: Reporter,
 ) -> pd.DataFrame:
     rows: list[tuple[object, ...]] = []
     for name in names:
         for level, frame in frames.items():
             for part, cases in frame.groupby(name, sort=True, observed=True):
                 size = len(cases), int(cases["label"].sum()), cases["patient"].nunique(), is_small(cases)
-                found = _lines(estimate(cases, models, bootstrap, watch), models)
+                found = _lines(estimate(cases, models, bootstrap, reporter), models)
                 rows += [(name, str(part), str(level), *line[:-1], *size, line[-1]) for line in found]
     fixed = ["slice", "part", "level", "model", "metric", "value", "low", "high"]
     fixed += ["cases", "abnormal", "patients", "small", "undefined"]

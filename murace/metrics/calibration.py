@@ -12,7 +12,7 @@ from murace.metrics.reliability import reliability_curve
 from murace.metrics.resampling import interval, resamples
 from murace.metrics.scores import Labels, Probabilities, Values, Weights, brier, calibration_error
 from murace.metrics.table import parts_of
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 
 RAW, CALIBRATED = "raw", "calibrated"
 COLUMNS = ["model", "group", "stage", "metric", "value", "low", "high", "undefined"]
@@ -35,7 +35,7 @@ def stages_of(models: Sequence[str], calibrated: Mapping[str, str]) -> list[tupl
 
 
 def calibration_table(
-    studies: pd.DataFrame, stages: Stages, *, groups: Sequence[str], bootstrap: Bootstrap, watch: Watch
+    studies: pd.DataFrame, stages: Stages, *, groups: Sequence[str], bootstrap: Bootstrap, reporter: Reporter
 ) -> pd.DataFrame:
     """Slope, intercept (both of Cox 1958), Brier and ECE of each model and stage, overall and per group.
 
@@ -44,13 +44,13 @@ def calibration_table(
         stages: see `stages_of`.
         groups: the groups, in order.
         bootstrap: how the intervals are made.
-        watch: asked between resamples whether to stop.
+        reporter: asked between resamples whether to stop.
     """
     rows: list[tuple[object, ...]] = []
     columns = [column for _, _, column in stages]
     for group, part in parts_of(studies, groups):
         labels, chances = part["label"].to_numpy(dtype=np.int64), part[columns].to_numpy(dtype=np.float64)
-        for name, values in _fitted(labels, chances, resamples(part["patient"], bootstrap, watch)).items():
+        for name, values in _fitted(labels, chances, resamples(part["patient"], bootstrap, reporter)).items():
             bounds = (bound.tolist() for bound in interval(values[1:]))
             found = zip(stages, values[0].tolist(), *bounds, strict=True)
             rows += [(model, group, stage, name, *numbers) for (stage, model, _), *numbers in found]

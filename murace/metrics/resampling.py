@@ -9,7 +9,7 @@ import pandas as pd
 
 from murace.config import Bootstrap
 from murace.metrics.scores import Labels, Probabilities, Values, Weights, measure, rank
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 
 CHUNK, LEAST_CHUNK = 2**17, 16  # weights at a time (1 MB stays in the cache), but so many resamples at least
 COVERAGE = 0.95
@@ -38,7 +38,7 @@ class Estimate:
 
 
 def estimate(
-    cases: pd.DataFrame, models: Sequence[str], bootstrap: Bootstrap | None, watch: Watch | None = None
+    cases: pd.DataFrame, models: Sequence[str], bootstrap: Bootstrap | None, reporter: Reporter | None = None
 ) -> Estimate:
     """Measure models on cases and on resamples of their patients.
 
@@ -46,7 +46,7 @@ def estimate(
         cases: columns patient, label and one per model, a row per study or image.
         models: the probability columns.
         bootstrap: the number of resamples, and the seed; None for the values alone.
-        watch: asked between resamples whether to stop.
+        reporter: asked between resamples whether to stop.
 
     Raises:
         Interrupted: a signal came.
@@ -54,7 +54,7 @@ def estimate(
     labels = cases["label"].to_numpy(dtype=np.int64)
     probabilities = cases[list(models)].to_numpy(dtype=np.float64)
     value = {name: row[0] for name, row in measure(labels, probabilities, np.ones((1, len(labels)))).items()}
-    drawn = resamples(cases["patient"], bootstrap, watch) if bootstrap else []
+    drawn = resamples(cases["patient"], bootstrap, reporter) if bootstrap else []
     rankings = rank(probabilities)
     parts = [measure(labels, probabilities, weights, rankings) for weights in drawn]
     none = np.empty((0, len(models)))
@@ -66,7 +66,7 @@ def estimate(
     return Estimate(labels, probabilities, value, resampled)
 
 
-def resamples(patients: "pd.Series[str]", bootstrap: Bootstrap, watch: Watch | None = None) -> Iterator[Weights]:
+def resamples(patients: "pd.Series[str]", bootstrap: Bootstrap, reporter: Reporter | None = None) -> Iterator[Weights]:
     """Yield weights [r, N] until there are R: how often each case's patient was drawn among as many as there are.
 
     The draws depend on the seed and the number of patients alone: models, levels and runs see the same resamples.
@@ -77,8 +77,8 @@ def resamples(patients: "pd.Series[str]", bootstrap: Bootstrap, watch: Watch | N
     generator, count = np.random.default_rng(bootstrap.seed), len(names)
     size = max(LEAST_CHUNK, CHUNK // len(codes))
     for start in range(0, bootstrap.resamples, size):
-        if watch is not None:
-            watch.check()
+        if reporter is not None:
+            reporter.check()
         rows = range(start, min(start + size, bootstrap.resamples))
         drawn = [np.bincount(generator.integers(count, size=count), minlength=count) for _ in rows]
         yield np.stack(drawn)[:, codes].astype(np.float64)

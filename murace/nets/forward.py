@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from murace.data.loading.batches import Images, Rows, sweep
 from murace.system.device import Place
-from murace.system.processes import World, current
-from murace.system.progress import Watch
+from murace.system.processes import ProcessGroup, process_group
+from murace.system.progress import Reporter
 
 BATCH_SIZES = {"cpu": 32, "cuda": 512}  # at 256 pixels; fewer where images are larger, since memory follows
 REFERENCE = 256 * 256
 Probabilities = npt.NDArray[np.float64]
 
 
-def logits_of(net: nn.Module, images: Images, rows: Rows, *, place: Place, watch: Watch) -> Tensor:
+def logits_of(net: nn.Module, images: Images, rows: Rows, *, place: Place, reporter: Reporter) -> Tensor:
     """Logits float64 [N, 2] on the CPU of `rows`, in their order; the net is left in evaluation mode.
 
     Of several processes each asks the net about its share and gets everybody's answers. A GPU is given as many images
@@ -27,16 +27,16 @@ def logits_of(net: nn.Module, images: Images, rows: Rows, *, place: Place, watch
     Raises:
         Interrupted: a signal came between two batches.
     """
-    world = current()
-    share = rows[world.rank :: world.size]
+    processes = process_group()
+    share = rows[processes.rank :: processes.size]
     batch_size = max(1, BATCH_SIZES[place.device.type] * REFERENCE // max(REFERENCE, images.pixels[0].size))
-    world.check(watch)
+    processes.check(reporter)
     # All processes stop or none: before each batch that all of them have. On a GPU batches may shrink, and it is quick.
-    shared = len(rows) // world.size // batch_size if place.device.type == "cpu" else 0
+    shared = len(rows) // processes.size // batch_size if place.device.type == "cpu" else 0
     while True:
         try:
-            logits = _ask(net, images, share, batch_size, place, _Listener(watch, world, shared))
-            return world.collect(logits, len(rows))
+            logits = _ask(net, images, share, batch_size, place, _Listener(reporter, processes, shared))
+            return processes.collect(logits, len(rows))
         except torch.cuda.OutOfMemoryError:
             if batch_size == 1:
                 raise
@@ -48,16 +48,16 @@ def logits_of(net: nn.Module, images: Images, rows: Rows, *, place: Place, watch
 class _Listener:
     """Hears signals, with the other processes `shared` times."""
 
-    watch: Watch
-    world: World
+    reporter: Reporter
+    processes: ProcessGroup
     shared: int
 
     def check(self) -> None:
-        if self.world.size == 1:
-            self.watch.check()
+        if self.processes.size == 1:
+            self.reporter.check()
         elif self.shared > 0:
             self.shared -= 1
-            self.world.check(self.watch)
+            self.processes.check(self.reporter)
 
 
 @torch.no_grad()

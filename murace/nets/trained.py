@@ -19,7 +19,7 @@ Ask = Callable[[Tensor], tuple[Floats, ...]]
 
 
 @dataclass(frozen=True)
-class Member:
+class TrainedNet:
     """A trained net: its learner, how to load it, the SHA-256 of its weights, and how it sees pictures."""
 
     learner: str

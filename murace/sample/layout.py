@@ -14,7 +14,7 @@ from murace.sample.radiograph import Radiograph, draw_study
 from murace.system import files
 from murace.system.disk import disk_error
 from murace.system.opencv import cv2
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 
 SIDES = ("train", "valid")
 PREFIX = "MURA-v1.1"  # with which every path in MURA's csv files begins
@@ -43,7 +43,7 @@ def is_drawn(folder: Path) -> bool:
     return (folder / "truth.csv").is_file() and not (folder / UNFINISHED).exists()
 
 
-def draw_sample(folder: Path, config: SampleConfig, watch: Watch) -> pd.DataFrame:
+def draw_sample(folder: Path, config: SampleConfig, reporter: Reporter) -> pd.DataFrame:
     """Draw `config.studies` studies of each of the seven regions into `folder`, as MURA-v1.1 lays them out.
 
     Nothing is visible in `folder` before all of it is drawn; whatever stops the drawing, what was drawn is removed.
@@ -64,7 +64,7 @@ def draw_sample(folder: Path, config: SampleConfig, watch: Watch) -> pd.DataFram
         _clear(folder)
         try:
             unfinished.mkdir(parents=True)
-            truth = _draw(unfinished, config, watch)
+            truth = _draw(unfinished, config, reporter)
             for path in sorted(unfinished.iterdir(), key=lambda path: OWN.index(path.name)):
                 path.rename(folder / path.name)
             unfinished.rmdir()
@@ -104,13 +104,13 @@ def _clear(folder: Path) -> None:
                 path.unlink()
 
 
-def _draw(folder: Path, config: SampleConfig, watch: Watch) -> list[Row]:
+def _draw(folder: Path, config: SampleConfig, reporter: Reporter) -> list[Row]:
     """Draw all images, then write the csv files; return the truth."""
     studies: list[tuple[Study, int]] = []
     truth: list[Row] = []
-    with watch.bar("sample", config.studies * len(REGIONS)) as bar:
+    with reporter.bar("sample", config.studies * len(REGIONS)) as bar:
         for study in plan(config.studies, config.seed):
-            watch.check()
+            reporter.check()
             radiographs = list(draw_study(study))
             truth += _write_study(folder, study, radiographs)
             studies.append((study, len(radiographs)))

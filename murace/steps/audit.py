@@ -11,8 +11,8 @@ from murace.data.store import open_pixels, read_frame, read_index, write_frame
 from murace.errors import WorkspaceError
 from murace.report.drawing.contact import draw_sheet
 from murace.system.files import PRIVATE, write_bytes
-from murace.system.progress import Watch
-from murace.workspace import Action, Record, Wish, commit, read, take_up, writing
+from murace.system.progress import Reporter
+from murace.workspace import Action, Record, Rerun, commit, read, take_up, writing
 from murace.workspace.chain import require_pixels, require_step
 from murace.workspace.commands import command
 from murace.workspace.paths import Workspace
@@ -33,7 +33,7 @@ class Audited:
     patient_level: bool
 
 
-def run(workspace: Workspace, *, wish: Wish, watch: Watch) -> Audited:
+def run(workspace: Workspace, *, rerun: Rerun, reporter: Reporter) -> Audited:
     """Look for everything that `murace.data.audit.findings` knows, unless that has been done.
 
     An interrupted run starts over: it is short. Nothing that is found is an error; what must stop has stopped
@@ -46,10 +46,10 @@ def run(workspace: Workspace, *, wish: Wish, watch: Watch) -> Audited:
     folder = workspace.audit
     with writing(folder.folder):
         consumed = {f"prepare/{name}": prepared.produced[name]["sha256"] for name in CONSUMED}
-        plan = take_up(folder.folder, "audit", {}, consumed, wish=wish, watch=watch)
+        plan = take_up(folder.folder, "audit", {}, consumed, rerun=rerun, reporter=reporter)
         if plan.action is not Action.SKIP:
             require_pixels(workspace)
-            info = _search(workspace, prepared, watch)
+            info = _search(workspace, prepared, reporter)
             commit(folder.folder, [folder.findings.name, folder.sheet.name], info=info)
         findings, record = read_frame(folder.findings, texts=TEXTS).astype({"distance": "Int64"}), read(folder.folder)
         assert record is not None
@@ -79,12 +79,12 @@ def _prepared(workspace: Workspace) -> Record:
     return require_step(workspace, "prepare", (folder.fingerprints.name,))
 
 
-def _search(workspace: Workspace, prepared: Record, watch: Watch) -> dict[str, Any]:
+def _search(workspace: Workspace, prepared: Record, reporter: Reporter) -> dict[str, Any]:
     """Write the findings and their pictures; returns what the record says of them."""
     folder = workspace.prepare
     index, pixels = read_index(folder.index), open_pixels(folder.pixels)
     prints = read_frame(folder.fingerprints, texts=("pixels", "phash", "remark")).fillna({"remark": ""})
-    findings = audit.find(index, prints, pixels, fit=str(prepared.params["fit"]), watch=watch)
+    findings = audit.find(index, prints, pixels, fit=str(prepared.params["fit"]), reporter=reporter)
     write_frame(workspace.audit.findings, findings)
     sheet = draw_sheet(findings, index, pixels, synthetic=bool(prepared.info["synthetic"]))
     write_bytes(workspace.audit.sheet, sheet, mode=PRIVATE)  # a picture may have a name burned in

@@ -22,13 +22,13 @@ from murace.metrics.resampling import LEAST_PATIENTS, resamples
 from murace.metrics.scores import measure
 from murace.metrics.selection import NEAR_TIE, Choice, Grids, choose, stability
 from murace.metrics.table import at_level, score_table
-from murace.nets.trained import Member
+from murace.nets.trained import TrainedNet
 from murace.nets.weights import load_model
 from murace.system import device
 from murace.system.files import digest_of, write_json
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.vocabulary import OVERALL
-from murace.workspace import Action, Record, Wish, commit, decide, take_up, writing
+from murace.workspace import Action, Record, Rerun, commit, decide, take_up, writing
 from murace.workspace.chain import finished_learners, require_pixels, require_step
 from murace.workspace.paths import Workspace
 from murace.workspace.roster import read_roster
@@ -48,7 +48,9 @@ class Calibrated:
     notes: tuple[str, ...]
 
 
-def run(workspace: Workspace, config: CalibrateConfig, *, machine: Machine, wish: Wish, watch: Watch) -> Calibrated:
+def run(
+    workspace: Workspace, config: CalibrateConfig, *, machine: Machine, rerun: Rerun, reporter: Reporter
+) -> Calibrated:
     """Choose by `config.metrics` at `config.level` among the learners whose training is complete and current.
 
     Then fit what recognises the groups, where there are several. An interrupted run starts over: it is short.
@@ -63,20 +65,20 @@ def run(workspace: Workspace, config: CalibrateConfig, *, machine: Machine, wish
     folder, is_several = workspace.calibrate, index["group"].nunique() > 1
     with writing(folder.folder):
         consumed = _consumed(prepared, trained, looks=is_several)
-        if is_several and decide(folder.folder, params(config), consumed, wish).action is not Action.SKIP:
+        if is_several and decide(folder.folder, params(config), consumed, rerun).action is not Action.SKIP:
             require_pixels(workspace)
-        plan = take_up(folder.folder, "calibrate", params(config), consumed, wish=wish, watch=watch)
+        plan = take_up(folder.folder, "calibrate", params(config), consumed, rerun=rerun, reporter=reporter)
         if plan.action is not Action.SKIP:
-            info, parts = _choose(workspace, config, list(trained), index, watch)
+            info, parts = _choose(workspace, config, list(trained), index, reporter)
             written, place = ["scores.csv", "roster.json"], device.Place(torch.device("cpu"), "fp32")
             if is_several:
                 if remark:
-                    watch.say(remark)
+                    reporter.say(remark)
                 device.set_threads(machine)
                 record = trained[chosen_learner(list(trained))]
                 place = device.Place(chosen, record.info["precision"])
                 member = _reader(workspace, record, place, fit=str(prepared.params["fit"]))
-                _fit_recogniser(workspace, member, index, config, watch)
+                _fit_recogniser(workspace, member, index, config, reporter)
                 written.append(folder.recogniser.name)
             else:
                 folder.recogniser.unlink(missing_ok=True)
@@ -98,14 +100,14 @@ def _consumed(prepared: Record, trained: Mapping[str, Record], *, looks: bool) -
 
 
 def _choose(
-    workspace: Workspace, config: CalibrateConfig, learners: list[str], index: pd.DataFrame, watch: Watch
+    workspace: Workspace, config: CalibrateConfig, learners: list[str], index: pd.DataFrame, reporter: Reporter
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Write the scores and the roster; what the record says of them, and what members may consume of the roster."""
     images = _validation(workspace, learners)
     groups = sorted(set(index["group"]))
     scores = score_table(images, learners, groups).rename(columns={"model": "learner"})
     choices = choose(scores[scores["level"] == str(config.level)], config.metrics)
-    shares = _stabilities(images, config, groups, sorted(learners), watch)
+    shares = _stabilities(images, config, groups, sorted(learners), reporter)
     roster = {
         "metrics": [str(name) for name in config.metrics],
         "level": str(config.level),
@@ -119,11 +121,11 @@ def _choose(
     return info, {f"roster.json:{group}": digest_of(choice.learner) for group, choice in choices.items()}
 
 
-def _reader(workspace: Workspace, record: Record, place: device.Place, *, fit: str) -> Member:
+def _reader(workspace: Workspace, record: Record, place: device.Place, *, fit: str) -> TrainedNet:
     """A trained learner as it will see new pictures."""
     learner = str(record.params["learner"])
     path = workspace.train(learner).model
-    return Member(
+    return TrainedNet(
         learner=learner,
         load=partial(load_model, path),
         sha256=record.produced[path.name]["sha256"],
@@ -135,11 +137,11 @@ def _reader(workspace: Workspace, record: Record, place: device.Place, *, fit: s
 
 
 def _fit_recogniser(
-    workspace: Workspace, member: Member, index: pd.DataFrame, config: CalibrateConfig, watch: Watch
+    workspace: Workspace, member: TrainedNet, index: pd.DataFrame, config: CalibrateConfig, reporter: Reporter
 ) -> None:
     """Look at prepared pictures and write the group model."""
     pixels = open_pixels(workspace.prepare.pixels)
-    model = fit_recogniser(member, pixels, index, seed=config.bootstrap.seed, watch=watch)
+    model = fit_recogniser(member, pixels, index, seed=config.bootstrap.seed, reporter=reporter)
     save_group_model(workspace.calibrate.recogniser, model)
 
 
@@ -155,7 +157,7 @@ def _entry(choice: Choice, shares: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _stabilities(
-    images: pd.DataFrame, config: CalibrateConfig, groups: Sequence[str], learners: Sequence[str], watch: Watch
+    images: pd.DataFrame, config: CalibrateConfig, groups: Sequence[str], learners: Sequence[str], reporter: Reporter
 ) -> dict[str, dict[str, float]]:
     """How often each learner would be designated, had other validation patients come: group -> learner -> share.
 
@@ -166,9 +168,9 @@ def _stabilities(
     parts = {group: (frame["group"] == group).to_numpy() for group in groups}
     parts[OVERALL] = np.ones(len(frame), dtype=bool)
     drawn: dict[str, list[Grids]] = {group: [] for group in parts}
-    with watch.bar("resamples", config.bootstrap.resamples) as bar:
+    with reporter.bar("resamples", config.bootstrap.resamples) as bar:
         for weights in resamples(frame["patient"], config.bootstrap):
-            watch.check()
+            reporter.check()
             for group, rows in parts.items():
                 found = measure(labels[rows], chances[rows], weights[:, rows])
                 drawn[group].append(np.stack([found[name] for name in config.metrics], axis=2))

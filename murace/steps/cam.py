@@ -9,7 +9,7 @@ from typing import Any
 from murace.config import Machine
 from murace.data.studies.find import Found, find_studies
 from murace.errors import DataError, MuraceError, UsageError
-from murace.explain.cam import Way
+from murace.explain.cam import MapMethod
 from murace.explain.overlays import (
     INDEX,
     RECORD,
@@ -22,10 +22,10 @@ from murace.explain.overlays import (
     write_index,
 )
 from murace.explain.overlays.folders import placed
-from murace.inference.ensemble import Panel, WorkspacePanel
+from murace.inference.ensemble import Ensemble, WorkspaceEnsemble
 from murace.inference.studies import Assigned, Wanted, assign_groups, require_group, wanted
 from murace.system import device
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.workspace import writing
 from murace.workspace.paths import Workspace
 
@@ -33,7 +33,7 @@ SHOWN = 20  # studies in a message
 
 
 @dataclass(frozen=True)
-class Reading:
+class StudyOverlays:
     """One study's answer; `content` is what `study.json` holds."""
 
     folder: Path
@@ -45,7 +45,7 @@ class Reading:
 class Drawn:
     """The studies that are drawn, the page that shows them all, and what is wrong with the others, study by study."""
 
-    readings: list[Reading]
+    readings: list[StudyOverlays]
     index: Path | None
     total: int
     unread: list[str] = field(default_factory=list)
@@ -69,11 +69,11 @@ def run(
     workspace: Workspace,
     paths: Sequence[Path],
     *,
-    way: Way,
+    map_method: MapMethod,
     group: str | None,
     out: Path,
     machine: Machine,
-    watch: Watch,
+    reporter: Reporter,
     force: bool = False,
 ) -> Drawn:
     """Draw every view of every study in `paths` (folders, searched to their depths, or image files).
@@ -83,33 +83,37 @@ def run(
             is drawn then.
         WorkspaceError: a member is missing, stale or damaged; or another process draws into `out`.
         DataError: a path does not exist or holds no view.
-        Interrupted: the watch says so; studies that are finished stay.
+        Interrupted: a signal asked to stop; studies that are finished stay.
     """
     chosen, remark = device.choose(machine)
-    panel = WorkspacePanel(workspace, chosen)
-    require_group(group, panel.groups)
-    asked = wanted(find_studies(paths, known=panel.groups, skip=out, watch=watch), panel.groups, group)
-    _require_maps(panel, way, {one.group for one in asked if one.group})
+    ensemble = WorkspaceEnsemble(workspace, chosen)
+    require_group(group, ensemble.groups)
+    asked = wanted(find_studies(paths, known=ensemble.groups, skip=out, reporter=reporter), ensemble.groups, group)
+    _require_maps(ensemble, map_method, {one.group for one in asked if one.group})
     threads = device.set_threads(machine)
     if remark:
-        watch.say(remark)
+        reporter.say(remark)
     groups = assign_groups(
-        asked, panel, is_new=lambda one: force or _is_new(one, out, panel, way), threads=threads, watch=watch
+        asked,
+        ensemble,
+        is_new=lambda one: force or _is_new(one, out, ensemble, map_method),
+        threads=threads,
+        reporter=reporter,
     )
     studies = placed([_placed(one, groups[one.number]) for one in asked if groups[one.number].group], out)
-    members = {group: panel.member(group) for group in sorted({study.group for study in studies})}
-    _require_maps(panel, way, set(members))
+    members = {group: ensemble.member(group) for group in sorted({study.group for study in studies})}
+    _require_maps(ensemble, map_method, set(members))
     for study in studies:
         refuse_foreign(study)
     refuse_foreign_index(out)
     with writing(out) if studies else nullcontext():
-        drawn = draw_all(studies, members, way=way, force=force, threads=threads, watch=watch)
+        drawn = draw_all(studies, members, map_method=map_method, force=force, threads=threads, reporter=reporter)
         readings = [
-            Reading(study.folder, skipped=number in drawn.before, content=drawn.records[number])
+            StudyOverlays(study.folder, skipped=number in drawn.before, content=drawn.records[number])
             for number, study in enumerate(studies)
             if number in drawn.records
         ]
-        index = _index(out, readings, panel.caveats, threads=threads, watch=watch)
+        index = _index(out, readings, ensemble.caveats, threads=threads, reporter=reporter)
     lost = [(one.found.name, groups[one.number]) for one in asked if not groups[one.number].group]
     unread = [str(drawn.bad[number]) for number in sorted(drawn.bad)]
     unread += ["; ".join(its.faults) for _, its in lost if its.faults]
@@ -118,7 +122,7 @@ def run(
 
 
 def _index(
-    out: Path, readings: Sequence[Reading], caveats: Sequence[str], *, threads: int, watch: Watch
+    out: Path, readings: Sequence[StudyOverlays], caveats: Sequence[str], *, threads: int, reporter: Reporter
 ) -> Path | None:
     """The page over everything that stands in `out`, made anew where something has been drawn since."""
     if not readings:
@@ -127,20 +131,20 @@ def _index(
     newest = max(((folder / RECORD).stat().st_mtime_ns for folder in folders), default=0)
     if is_index_of(page, folders) and page.stat().st_mtime_ns > newest:
         return page
-    return write_index(out, folders, notes=caveats, watch=watch, threads=threads)
+    return write_index(out, folders, notes=caveats, reporter=reporter, threads=threads)
 
 
-def _require_maps(panel: Panel, way: Way, groups: set[str]) -> None:
+def _require_maps(ensemble: Ensemble, map_method: MapMethod, groups: set[str]) -> None:
     for group in sorted(groups):
-        way.require(panel.member(group).head, who=f"the member for {group}")
+        map_method.require(ensemble.member(group).head, who=f"the member for {group}")
 
 
-def _is_new(one: Wanted, out: Path, panel: Panel, way: Way) -> bool:
+def _is_new(one: Wanted, out: Path, ensemble: Ensemble, map_method: MapMethod) -> bool:
     """Whether a study of a known group is going to be drawn."""
     if one.group is None:
         return False
     (study,) = placed([(one.found, one.group, one.source, "")], out)
-    return drawn_before(study, panel.member(one.group), way) is None
+    return drawn_before(study, ensemble.member(one.group), map_method) is None
 
 
 def _placed(one: Wanted, its: Assigned) -> tuple[Found, str, str, str]:

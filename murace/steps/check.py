@@ -9,11 +9,11 @@ from murace.config import Bootstrap, Machine
 from murace.data.store import read_index
 from murace.data.tables.boxes import Matched, match, read_boxes
 from murace.errors import DataError
-from murace.explain.cam import Way
+from murace.explain.cam import MapMethod
 from murace.explain.pointing import check, findings_of
-from murace.inference.ensemble import WorkspacePanel
+from murace.inference.ensemble import WorkspaceEnsemble
 from murace.system import device
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.workspace.paths import Workspace
 
 MEANING = {"flat": "they count as pointing blindly", "not finite": "they count as pointing nowhere"}
@@ -32,7 +32,13 @@ class Pointed:
 
 
 def run(
-    workspace: Workspace, boxes: Path, *, way: Way, bootstrap: Bootstrap, machine: Machine, watch: Watch
+    workspace: Workspace,
+    boxes: Path,
+    *,
+    map_method: MapMethod,
+    bootstrap: Bootstrap,
+    machine: Machine,
+    reporter: Reporter,
 ) -> Pointed:
     """Check the maps of every group that has test images among the boxes; nothing is written.
 
@@ -40,10 +46,10 @@ def run(
         UsageError: a member has no such maps.
         MachineError, WorkspaceError: see their classes.
         DataError: the csv is no list of boxes, or none is of a test image.
-        Interrupted: the watch says so.
+        Interrupted: a signal asked to stop.
     """
     chosen, remark = device.choose(machine)
-    panel = WorkspacePanel(workspace, chosen)
+    ensemble = WorkspaceEnsemble(workspace, chosen)
     matched = match(read_boxes(boxes), read_index(workspace.prepare.index))
     if not matched.images:
         raise DataError(
@@ -51,18 +57,18 @@ def run(
             "that was prepared, and its paths begin there"
         )
     if remark:
-        watch.say(remark)
+        reporter.say(remark)
     threads = device.set_threads(machine)
-    members = {group: panel.member(group) for group in sorted(set(matched.boxes["group"]))}
+    members = {group: ensemble.member(group) for group in sorted(set(matched.boxes["group"]))}
     findings = findings_of(matched.boxes, boxes.parent)
-    found = check(findings, members, way=way, bootstrap=bootstrap, threads=threads, watch=watch)
+    found = check(findings, members, map_method=map_method, bootstrap=bootstrap, threads=threads, reporter=reporter)
     flawed = (f"{count} maps are {fault}: {MEANING[fault]}" for fault, count in found.flawed.items())
     return Pointed(
         found.table,
         found.thresholds,
         matched.images - len(found.bad),
         (f"boxes of {matched.images:,} test images; {_left_out(matched)}", *flawed),
-        panel.caveats,
+        ensemble.caveats,
         tuple(f"{path}: {why}" for path, why in found.bad),
     )
 

@@ -7,8 +7,8 @@ from typing import Any
 from murace.config import FinetuneConfig, Machine, Recipe, params
 from murace.errors import UsageError
 from murace.system import device
-from murace.system.processes import current
-from murace.system.progress import Watch
+from murace.system.processes import process_group
+from murace.system.progress import Reporter
 from murace.training.job import (
     FILES,
     Circumstances,
@@ -21,7 +21,7 @@ from murace.training.job import (
     require_same_run,
 )
 from murace.vocabulary import closest
-from murace.workspace import Action, Wish, commit, decide, read, take_up, writing
+from murace.workspace import Action, Rerun, commit, decide, read, take_up, writing
 from murace.workspace.chain import consumed_images, require_choice, require_pixels, require_step
 from murace.workspace.paths import Workspace
 from murace.workspace.roster import read_roster
@@ -60,8 +60,8 @@ def run(
     *,
     groups: Sequence[str],
     machine: Machine,
-    wish: Wish,
-    watch: Watch,
+    rerun: Rerun,
+    reporter: Reporter,
 ) -> list[Finetuned]:
     """Fine-tune a member for each of `groups` (all where empty); finished ones are skipped.
 
@@ -71,10 +71,10 @@ def run(
         UsageError: a group that the roster does not know.
         MachineError, WorkspaceError, Interrupted: see their classes.
     """
-    world = current()
+    processes = process_group()
     chosen, remark = device.choose(machine)
-    circumstances = Circumstances(machine, chosen, watch)
-    if not world.leads:
+    circumstances = Circumstances(machine, chosen, reporter)
+    if not processes.leads:
         return [Finetuned(**done) for done in follow(workspace, circumstances)]
     require_choice(workspace)
     entries = read_roster(workspace.calibrate.roster)["groups"]
@@ -86,9 +86,9 @@ def run(
     for order in orders:
         require_equal_shares(order.recipe)
     if remark:
-        watch.say(remark)
-    finetuned = [_finetune(workspace, order, circumstances, wish) for order in orders]
-    world.tell({"done": [asdict(done) for done in finetuned]})
+        reporter.say(remark)
+    finetuned = [_finetune(workspace, order, circumstances, rerun) for order in orders]
+    processes.broadcast({"done": [asdict(done) for done in finetuned]})
     return finetuned
 
 
@@ -112,19 +112,19 @@ def _orders(workspace: Workspace, config: FinetuneConfig, learners: Mapping[str,
     return orders
 
 
-def _finetune(workspace: Workspace, order: Order, circumstances: Circumstances, wish: Wish) -> Finetuned:
+def _finetune(workspace: Workspace, order: Order, circumstances: Circumstances, rerun: Rerun) -> Finetuned:
     """One member: skip, resume or run, in the order that `murace.workspace.decide` tells."""
-    folder, watch = workspace.finetune(order.group), circumstances.watch
+    folder, reporter = workspace.finetune(order.group), circumstances.reporter
     with writing(folder.folder):
         name, states = f"finetune/{order.group}", folder.checkpoint
-        action = decide(folder.folder, order.params, order.consumed, wish, states=states).action
+        action = decide(folder.folder, order.params, order.consumed, rerun, states=states).action
         is_current = action is Action.SKIP
         task = Task(order.recipe, order.form, order.consumed, order.group, resumes=action is Action.RESUME)
         if not is_current:
             require_same_run(task, workspace)
             require_pixels(workspace)
             require_possible(task, workspace, circumstances)
-        take_up(folder.folder, name, order.params, order.consumed, wish=wish, watch=watch, states=states)
+        take_up(folder.folder, name, order.params, order.consumed, rerun=rerun, reporter=reporter, states=states)
         if not is_current:
             done = lead(task, workspace, circumstances)
             info = _describe(order, done)

@@ -12,13 +12,23 @@ from murace.config import Machine, PredictConfig, params
 from murace.data.store import read_frame, write_frame
 from murace.data.studies.find import Found, find_studies
 from murace.errors import UsageError
-from murace.inference.ensemble import FilePanel, Panel, WorkspacePanel
-from murace.inference.studies import TEXTS, Wanted, journal, kept, read_studies, require_group, rows_of, tables, wanted
+from murace.inference.ensemble import Ensemble, FileEnsemble, WorkspaceEnsemble
+from murace.inference.studies import (
+    TEXTS,
+    Wanted,
+    journal,
+    kept,
+    predict_studies,
+    require_group,
+    rows_of,
+    tables,
+    wanted,
+)
 from murace.system import device
 from murace.system.files import digest_of, sweep_beside
-from murace.system.processes import current
-from murace.system.progress import Watch
-from murace.workspace import Action, Wish, commit, take_up, writing
+from murace.system.processes import process_group
+from murace.system.progress import Reporter
+from murace.workspace import Action, Rerun, commit, take_up, writing
 from murace.workspace.paths import BEGUN, RECORD, Workspace
 
 TOGETHER = 16  # studies between two moments in which several processes listen to each other
@@ -61,8 +71,8 @@ def run(
     *,
     out: Path,
     machine: Machine,
-    wish: Wish,
-    watch: Watch,
+    rerun: Rerun,
+    reporter: Reporter,
 ) -> Predicted:
     """Read every study in `paths` with the ensemble of a workspace, or of the file that was handed over.
 
@@ -73,35 +83,37 @@ def run(
         UsageError: an unknown group or operating point, or `out` is not `predict`'s own.
         MachineError, WorkspaceError, DataError, Interrupted: see their classes.
     """
-    world, places = current(), _Places(out)
+    processes, places = process_group(), _Places(out)
     _check_out(places)
     chosen, remark = device.choose(machine)
-    panel: Panel = WorkspacePanel(source, chosen) if isinstance(source, Workspace) else FilePanel(source, chosen)
-    threshold = _threshold(panel, config.operating_point)
-    require_group(config.group, panel.groups)
-    model = panel.identity
-    asked = wanted(find_studies(paths, known=panel.groups, watch=watch), panel.groups, config.group)
-    if not world.leads:
-        if world.hear()["reads"]:
-            _read(asked, panel, config, threshold, places, machine, watch)
-        return _found(places, panel, skipped=not world.hear()["written"])
+    ensemble: Ensemble = (
+        WorkspaceEnsemble(source, chosen) if isinstance(source, Workspace) else FileEnsemble(source, chosen)
+    )
+    threshold = _threshold(ensemble, config.operating_point)
+    require_group(config.group, ensemble.groups)
+    model = ensemble.identity
+    asked = wanted(find_studies(paths, known=ensemble.groups, reporter=reporter), ensemble.groups, config.group)
+    if not processes.leads:
+        if processes.receive()["reads"]:
+            _read(asked, ensemble, config, threshold, places, machine, reporter)
+        return _found(places, ensemble, skipped=not processes.receive()["written"])
     consumed = {"model": model, "input": _digest([one.found for one in asked])}
     with writing(places.record):
         for path in (places.studies, places.views):
             sweep_beside(path)
         plan = take_up(
-            places.record, "predict", params(config), consumed, wish=wish, watch=watch, scratch=places.partial
+            places.record, "predict", params(config), consumed, rerun=rerun, reporter=reporter, scratch=places.partial
         )
-        world.tell({"reads": plan.action is not Action.SKIP})
+        processes.broadcast({"reads": plan.action is not Action.SKIP})
         if plan.action is not Action.SKIP:
             if remark:
-                watch.say(remark)
-            _read(asked, panel, config, threshold, places, machine, watch)
+                reporter.say(remark)
+            _read(asked, ensemble, config, threshold, places, machine, reporter)
             _write(asked, config, places)
             commit(places.record, [f"../{places.studies.name}", f"../{places.views.name}"], device=str(chosen))
             shutil.rmtree(places.partial, ignore_errors=True)
-    world.tell({"written": plan.action is not Action.SKIP})
-    return _found(places, panel, skipped=plan.action is Action.SKIP)
+    processes.broadcast({"written": plan.action is not Action.SKIP})
+    return _found(places, ensemble, skipped=plan.action is Action.SKIP)
 
 
 def _check_out(places: _Places) -> None:
@@ -113,8 +125,8 @@ def _check_out(places: _Places) -> None:
                 raise UsageError(f"{path} was not written by murace predict: choose another --out")
 
 
-def _threshold(panel: Panel, point: str) -> float:
-    threshold = panel.readout().points.get(point, math.nan)
+def _threshold(ensemble: Ensemble, point: str) -> float:
+    threshold = ensemble.readout().points.get(point, math.nan)
     if math.isnan(threshold):
         raise UsageError(f"--operating-point {point} is not defined: validation has one class; half always is")
     return threshold
@@ -138,32 +150,35 @@ def _state(path: Path) -> tuple[int, int]:
 
 def _read(
     asked: Sequence[Wanted],
-    panel: Panel,
+    ensemble: Ensemble,
     config: PredictConfig,
     threshold: float,
     places: _Places,
     machine: Machine,
-    watch: Watch,
+    reporter: Reporter,
 ) -> None:
     """Read this process's share of what is not read yet, into its journal; leaves when all have done theirs."""
-    world, done = current(), kept(places.partial, [one.found.name for one in asked])
-    world.check(watch)  # all have looked before one writes
+    processes, done = process_group(), kept(places.partial, [one.found.name for one in asked])
+    processes.check(reporter)  # all have looked before one writes
     rest = [one for one in asked if one.number not in done]
-    moments = len(rest) // world.size // TOGETHER if world.size > 1 else 0
-    listener = watch if world.size == 1 else Watch()  # of several processes all stop at the same study, or none
+    moments = len(rest) // processes.size // TOGETHER if processes.size > 1 else 0
+    listener = (
+        reporter if processes.size == 1 else Reporter()
+    )  # of several processes all stop at the same study, or none
     threads = device.set_threads(machine)
     with (
-        watch.bar("studies", len(asked), start=len(done)) as bar,
-        journal(places.partial, world.rank) as book,
+        reporter.bar("studies", len(asked), start=len(done)) as bar,
+        journal(places.partial, processes.rank) as book,
     ):
-        for count, reading in enumerate(
-            read_studies(rest[world.rank :: world.size], panel, threads=threads, watch=listener), start=1
+        for count, prediction in enumerate(
+            predict_studies(rest[processes.rank :: processes.size], ensemble, threads=threads, reporter=listener),
+            start=1,
         ):
-            book.add(rows_of(reading, threshold=threshold, show_ids=config.show_ids))
-            bar.advance(world.size, note=reading.routed.group or "")
+            book.add(rows_of(prediction, threshold=threshold, show_ids=config.show_ids))
+            bar.advance(processes.size, note=prediction.routed.group or "")
             if count % TOGETHER == 0 and count // TOGETHER <= moments:
-                world.check(watch)
-    world.check(watch)
+                processes.check(reporter)
+    processes.check(reporter)
 
 
 def _write(asked: Sequence[Wanted], config: PredictConfig, places: _Places) -> None:
@@ -172,7 +187,7 @@ def _write(asked: Sequence[Wanted], config: PredictConfig, places: _Places) -> N
     write_frame(places.views, views, private=True)
 
 
-def _found(places: _Places, panel: Panel, *, skipped: bool) -> Predicted:
+def _found(places: _Places, ensemble: Ensemble, *, skipped: bool) -> Predicted:
     files = (places.studies, places.views)
     studies, views = (read_frame(path, texts=TEXTS, needs=("study",)) for path in files)
-    return Predicted(skipped, studies, views, files, panel.caveats)
+    return Predicted(skipped, studies, views, files, ensemble.caveats)

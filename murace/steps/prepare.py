@@ -18,9 +18,9 @@ from murace.data.sources import changes, counts, duplicates, split
 from murace.data.sources.listing import COLUMNS, ConflictError, Listing, empty_studies, reasons, tabulate
 from murace.data.sources.source import read_source
 from murace.errors import DataError, UsageError
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.vocabulary import Split
-from murace.workspace import Action, Plan, Wish, begin, commit, decide, forget, read, writing
+from murace.workspace import Action, Plan, Rerun, begin, commit, decide, forget, read, writing
 from murace.workspace.paths import PrepareFolder, Workspace
 
 STEP = "prepare"
@@ -67,8 +67,8 @@ def run(
     config: PrepareConfig,
     *,
     operation: Operation,
-    wish: Wish,
-    watch: Watch,
+    rerun: Rerun,
+    reporter: Reporter,
 ) -> Prepared:
     """Prepare a MURA folder or a manifest, unless that has been done.
 
@@ -84,21 +84,21 @@ def run(
             listing = read_source(source)
         except ConflictError as conflict:
             raise _listed(conflict, conflict.table, place) from None
-        plan = _plan(place, listing, config, wish)
+        plan = _plan(place, listing, config, rerun)
         if plan.action is not Action.SKIP:
             for reason in plan.reasons:
-                watch.say(f"{STEP}: {reason}")
-            afresh = plan.action is Action.RUN and (wish.force or wish.resume is False)
-            _prepare(listing, place, config, operation, afresh, watch)
+                reporter.say(f"{STEP}: {reason}")
+            afresh = plan.action is Action.RUN and (rerun.force or rerun.resume is False)
+            _prepare(listing, place, config, operation, afresh, reporter)
         shutil.rmtree(place.partial, ignore_errors=True)
         if operation.preview is not None:
             _draw(operation.preview, place, config.seed, listing.is_synthetic)
         return _summary(place, skipped=plan.action is Action.SKIP)
 
 
-def _plan(place: PrepareFolder, listing: Listing, config: PrepareConfig, wish: Wish) -> Plan:
+def _plan(place: PrepareFolder, listing: Listing, config: PrepareConfig, rerun: Rerun) -> Plan:
     """What to do; also looks at the files themselves, whose contents the listing's digest does not cover."""
-    plan = decide(place.folder, params(config), {"source": listing.digest}, wish)
+    plan = decide(place.folder, params(config), {"source": listing.digest}, rerun)
     if plan.action is Action.SKIP:
         changed = changes.since(place.sources, listing)
         if changed:
@@ -107,7 +107,12 @@ def _plan(place: PrepareFolder, listing: Listing, config: PrepareConfig, wish: W
 
 
 def _prepare(
-    listing: Listing, place: PrepareFolder, config: PrepareConfig, operation: Operation, afresh: bool, watch: Watch
+    listing: Listing,
+    place: PrepareFolder,
+    config: PrepareConfig,
+    operation: Operation,
+    afresh: bool,
+    reporter: Reporter,
 ) -> None:
     about = {"source": listing.digest, "size": config.size, "fit": config.fit}
     scratch = read_all.Scratch(place.partial, place.pixels, about)
@@ -117,7 +122,7 @@ def _prepare(
     read_all.require_space(request, scratch)
     begin(place.folder, STEP, params(config), {"source": listing.digest})
     try:
-        outcomes = read_all.read_all(request, scratch, jobs=operation.jobs or cores(), watch=watch)
+        outcomes = read_all.read_all(request, scratch, jobs=operation.jobs or cores(), reporter=reporter)
         rejected = tabulate(listing, outcomes)
         store.write_frame(place.rejected, rejected, private=True)
         _refuse(len(rejected), listing.listed, place, operation.accept_rejects)
@@ -131,7 +136,7 @@ def _prepare(
             raise _listed(error, pd.concat([error.table, rejected]), place) from None
         raise
     read_all.place(scratch, images["position"].tolist())
-    found = audit.find(images, images[audit.PRINTS], store.open_pixels(place.pixels), fit=config.fit, watch=watch)
+    found = audit.find(images, images[audit.PRINTS], store.open_pixels(place.pixels), fit=config.fit, reporter=reporter)
     findings = audit.count(found, empty_studies(listing, set(images["study"])))
     store.write_frame(place.index, _index(images, listing), private=True)
     store.write_frame(place.fingerprints, images[audit.PRINTS])

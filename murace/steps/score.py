@@ -8,7 +8,7 @@ from murace.config import Bootstrap
 from murace.data.tables.predictions import Predictions, read_predictions
 from murace.metrics.analysis import Analysis, analyse
 from murace.metrics.slices import small_notes
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -22,7 +22,7 @@ class Scored:
 
 
 def run(
-    path: Path, *, models: Sequence[str] = (), slices: Sequence[str] = (), bootstrap: Bootstrap, watch: Watch
+    path: Path, *, models: Sequence[str] = (), slices: Sequence[str] = (), bootstrap: Bootstrap, reporter: Reporter
 ) -> Scored:
     """Score the models of a csv of predictions, as `evaluate` scores its own.
 
@@ -31,15 +31,15 @@ def run(
         models: the columns to take as models; none: every column that is neither known nor a slice.
         slices: the columns to slice by, besides the number of views and the image size.
         bootstrap: how the intervals are made.
-        watch: who is told.
+        reporter: who is told.
 
     Raises:
         DataError, UsageError, Interrupted: see their classes.
     """
     predictions = read_predictions(path, models=models, slices=slices)
-    watch.check()
-    watch.say(_size(predictions, bootstrap))
-    watch.say(_roles(predictions))
+    reporter.check()
+    reporter.say(_size(predictions, bootstrap))
+    reporter.say(_roles(predictions))
     analysis = analyse(
         predictions.images,
         predictions.models,
@@ -47,7 +47,7 @@ def run(
         slices=slices,
         calibrated=predictions.calibrated,
         bootstrap=bootstrap,
-        watch=watch,
+        reporter=reporter,
     )
     return Scored(
         analysis=analysis,

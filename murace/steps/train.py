@@ -6,8 +6,8 @@ from typing import Any
 from murace.config import Machine, TrainConfig, params
 from murace.nets import count_parameters
 from murace.system import device
-from murace.system.processes import current
-from murace.system.progress import Watch
+from murace.system.processes import process_group
+from murace.system.progress import Reporter
 from murace.training.job import (
     FILES,
     Circumstances,
@@ -19,7 +19,7 @@ from murace.training.job import (
     require_possible,
     require_same_run,
 )
-from murace.workspace import Action, Wish, commit, decide, read, take_up, writing
+from murace.workspace import Action, Rerun, commit, decide, read, take_up, writing
 from murace.workspace.chain import consumed_images, require_pixels, require_step
 from murace.workspace.paths import Workspace
 
@@ -33,7 +33,7 @@ class Trained:
     info: dict[str, Any]
 
 
-def run(workspace: Workspace, config: TrainConfig, *, machine: Machine, wish: Wish, watch: Watch) -> Trained:
+def run(workspace: Workspace, config: TrainConfig, *, machine: Machine, rerun: Rerun, reporter: Reporter) -> Trained:
     """Train `config.learner`, or resume, or say why there is nothing to do.
 
     In this order: 1. the device; 2. the prepared data; 3. finished and unchanged: skip; 4. unfinished: resume from the
@@ -42,11 +42,11 @@ def run(workspace: Workspace, config: TrainConfig, *, machine: Machine, wish: Wi
     Raises:
         MachineError, WorkspaceError, UsageError, Interrupted: see their classes.
     """
-    world = current()
+    processes = process_group()
     require_equal_shares(config.recipe)
     chosen, remark = device.choose(machine)
-    circumstances = Circumstances(machine, chosen, watch)
-    if not world.leads:
+    circumstances = Circumstances(machine, chosen, reporter)
+    if not processes.leads:
         return Trained(**follow(workspace, circumstances))
     prepared = require_step(workspace, "prepare", ("index.csv",))
     form = {"learner": config.learner, "width": config.width, "head": config.head, "size": int(prepared.params["size"])}
@@ -54,17 +54,17 @@ def run(workspace: Workspace, config: TrainConfig, *, machine: Machine, wish: Wi
     folder, name = workspace.train(config.learner), f"train/{config.learner}"
     with writing(folder.folder):
         consumed, states = consumed_images(prepared), folder.checkpoint
-        action = decide(folder.folder, params(config), consumed, wish, states=states).action
+        action = decide(folder.folder, params(config), consumed, rerun, states=states).action
         is_current = action is Action.SKIP
         task = Task(config.recipe, form, consumed, resumes=action is Action.RESUME)
         if not is_current:
             require_same_run(task, workspace)
             require_pixels(workspace)
             require_possible(task, workspace, circumstances)
-        take_up(folder.folder, name, params(config), consumed, wish=wish, watch=watch, states=states)
+        take_up(folder.folder, name, params(config), consumed, rerun=rerun, reporter=reporter, states=states)
         if not is_current:
             if remark:
-                watch.say(remark)
+                reporter.say(remark)
             done = lead(task, workspace, circumstances)
             total, trainable = count_parameters(done.net)
             info = {"size": form["size"], "parameters": total, "trainable": trainable, **done.facts}
@@ -72,5 +72,5 @@ def run(workspace: Workspace, config: TrainConfig, *, machine: Machine, wish: Wi
         record = read(folder.folder)
         assert record is not None
     trained = Trained(config.learner, skipped=is_current, info=record.info)
-    world.tell({"done": asdict(trained)})
+    processes.broadcast({"done": asdict(trained)})
     return trained

@@ -13,7 +13,7 @@ import torch
 
 from murace.config import Machine
 from murace.errors import MachineError, UsageError
-from murace.system.processes import current
+from murace.system.processes import process_group
 
 NATIVE_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86 and arm64 spellings of the kernel
 NATIVE_BF16_CAPABILITY = (8, 0)
@@ -64,17 +64,17 @@ def choose(machine: Machine) -> tuple[torch.device, str | None]:
     """
     if machine.gpu == "cpu":
         return torch.device("cpu"), None
-    world, cuda = current(), torch.cuda.is_available()
+    processes, cuda = process_group(), torch.cuda.is_available()
     if not machine.gpus and not cuda:
         threads = _threads_asked(machine)
         return torch.device("cpu"), f"no GPU found: running on the CPU with {threads} thread{'s' * (threads > 1)}"
-    count = world.local_size
+    count = processes.local_size
     numbers = machine.gpus or tuple(range(count))
     if len(numbers) != count:
         raise UsageError(f"--gpu {machine.gpu} names {len(numbers)} GPUs for {count} process{'es' * (count > 1)}")
     require_gpus(numbers)
-    chosen = torch.device(f"cuda:{numbers[world.local_rank]}")
-    if world.size > 1:
+    chosen = torch.device(f"cuda:{numbers[processes.local_rank]}")
+    if processes.size > 1:
         torch.cuda.set_device(chosen)  # where torch.distributed works
     return chosen, None
 
@@ -85,13 +85,13 @@ def require_gpus(numbers: Sequence[int]) -> None:
     Raises:
         MachineError: one is not.
     """
-    wish = ",".join(map(str, numbers))
+    rerun = ",".join(map(str, numbers))
     if not torch.cuda.is_available():
-        raise MachineError(f"--gpu {wish}: {_why_no_cuda()}; to run on the CPU: --gpu cpu")
+        raise MachineError(f"--gpu {rerun}: {_why_no_cuda()}; to run on the CPU: --gpu cpu")
     count = torch.cuda.device_count()
     if max(numbers) >= count:
         seen = ", ".join(f"{i} ({torch.cuda.get_device_name(i)})" for i in range(count))
-        raise MachineError(f"--gpu {wish}: no such GPU; {count} visible: {seen}")
+        raise MachineError(f"--gpu {rerun}: no such GPU; {count} visible: {seen}")
 
 
 def _why_no_cuda() -> str:
@@ -119,7 +119,7 @@ def resolve_compile(asked: str, device: torch.device, images: int, recorded: boo
     Raises:
         UsageError: `on` in several processes.
     """
-    if current().size > 1:
+    if process_group().size > 1:
         if asked == "on":
             raise UsageError("--compile on is for one process: batch norm over several cannot be compiled")
         return False

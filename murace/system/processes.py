@@ -19,7 +19,7 @@ from torch import Tensor
 from murace.errors import DismissedError, Interrupted, MachineError, PeerLostError
 from murace.system.failures import is_gpu_failure, is_out_of_memory
 from murace.system.launch import Launch, launch
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOST = (
@@ -29,7 +29,7 @@ LOST = (
 
 
 @dataclass(frozen=True)
-class World(Launch):
+class ProcessGroup(Launch):
     """This process among all that have joined."""
 
     @property
@@ -57,17 +57,17 @@ class World(Launch):
             dist.all_reduce(heard, op=dist.ReduceOp.MAX)
         return int(heard) or None
 
-    def check(self, watch: Watch) -> None:
+    def check(self, reporter: Reporter) -> None:
         """Raise `Interrupted` if a signal has come to this or, at the same point, to any other process.
 
         A signal that comes while they tell each other is heard the next time, by all.
         """
         if self.size == 1:
-            watch.check()
+            reporter.check()
             return
-        heard = self.first_signal(watch.signum)
+        heard = self.first_signal(reporter.signum)
         if heard is not None:
-            watch.signum = heard
+            reporter.signum = heard
             raise Interrupted(heard)
 
     def collect(self, share: Tensor, count: int) -> Tensor:
@@ -80,7 +80,7 @@ class World(Launch):
             dist.all_reduce(whole)
         return whole
 
-    def tell(self, word: Any) -> None:
+    def broadcast(self, word: Any) -> None:
         """Give the other processes a JSON value; process 0 only."""
         if self.size > 1:
             text = torch.frombuffer(bytearray(json.dumps(word).encode()), dtype=torch.uint8)
@@ -88,7 +88,7 @@ class World(Launch):
                 dist.broadcast(torch.tensor([len(text)]), src=0)
                 dist.broadcast(text, src=0)
 
-    def hear(self) -> Any:
+    def receive(self) -> Any:
         """Wait for what process 0 tells.
 
         Raises:
@@ -103,15 +103,15 @@ class World(Launch):
         return json.loads(bytes(text.tolist()))
 
 
-def current() -> World:
+def process_group() -> ProcessGroup:
     """This process's place in the group that `joined` has made."""
     if not dist.is_initialized():
-        return World()
-    return World(dist.get_rank(), dist.get_world_size(), launch().local_rank, launch().local_size)
+        return ProcessGroup()
+    return ProcessGroup(dist.get_rank(), dist.get_world_size(), launch().local_rank, launch().local_size)
 
 
 @contextmanager
-def joined(watch: Watch | None = None) -> Iterator[None]:
+def joined(reporter: Reporter | None = None) -> Iterator[None]:
     """Be one of the processes that torchrun has started, if it has; nothing otherwise.
 
     Until all have joined a signal ends the process as if nobody listened: it could not be told to the others.
@@ -124,7 +124,7 @@ def joined(watch: Watch | None = None) -> Iterator[None]:
     if launch().size == 1:
         yield
         return
-    _join(watch)
+    _join(reporter)
     is_whole = False
     try:
         yield
@@ -139,11 +139,11 @@ def joined(watch: Watch | None = None) -> Iterator[None]:
             dist.destroy_process_group()
 
 
-def _join(watch: Watch | None) -> None:
+def _join(reporter: Reporter | None) -> None:
     handlers = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
     try:
-        if watch is not None:
-            watch.check()
+        if reporter is not None:
+            reporter.check()
         # gloo carries words and signals, and everything where there is no GPU
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
         _board().set(_pid_of(dist.get_rank()), str(os.getpid()))
@@ -197,10 +197,10 @@ def _said_goodbye(rank: int) -> bool:
 
 def _someone_vanished() -> bool:
     """Whether a process of this machine has ended without a goodbye; those of others cannot be looked at."""
-    world = current()
-    if world.size != world.local_size:
+    processes = process_group()
+    if processes.size != processes.local_size:
         return False
-    return any(not _said_goodbye(rank) and not _is_running(rank) for rank in range(world.size))
+    return any(not _said_goodbye(rank) and not _is_running(rank) for rank in range(processes.size))
 
 
 def _is_running(rank: int) -> bool:

@@ -1,7 +1,7 @@
 """What a step tells whoever watches it, and how it learns that it should stop.
 
-Steps and movers never print: they take a `Watch`. This one is silent (tests, notebooks); the console's subclass draws
-bars on a terminal and writes plain lines elsewhere.
+Steps and movers never print: they take a `Reporter`. This one is silent (tests, notebooks); the console's
+subclass draws bars on a terminal and writes plain lines elsewhere.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ class Bar:
         """Count `by` more; `note` is shown beside the bar."""
 
 
-class Watch:
+class Reporter:
     """A silent watcher."""
 
     def __init__(self) -> None:

@@ -11,14 +11,14 @@ from threading import Condition
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 
 T = TypeVar("T")
 R = TypeVar("R")
 _POLL = 0.2  # seconds between two looks at the watch
 
 
-class Ahead(Generic[T, R]):
+class ReadAhead(Generic[T, R]):
     """The results of `work` on `items`, iterated over in order while threads work on those to come.
 
     Work on an item begins while the results that wait weigh less than `limit`, so that they may exceed it by one result
@@ -38,14 +38,14 @@ class Ahead(Generic[T, R]):
     def __enter__(self) -> Self:
         return self
 
-    def results(self, watch: Watch) -> Iterator[R]:
+    def results(self, reporter: Reporter) -> Iterator[R]:
         """The results in the order of the items.
 
         Raises:
-            Interrupted: the watch says so.
+            Interrupted: a signal asked to stop.
         """
         while self.futures:
-            result = _result(self.futures.popleft(), watch)
+            result = _result(self.futures.popleft(), reporter)
             with self.room:
                 self.held -= self.weigh(result)
                 self.wanted += 1
@@ -71,11 +71,11 @@ class Ahead(Generic[T, R]):
         self.pool.shutdown(cancel_futures=True)
 
 
-class Behind(Generic[R]):
+class WriteBehind(Generic[R]):
     """Work that is handed over; what waits or is under way weighs at most `limit`, or is one piece."""
 
-    def __init__(self, *, limit: int, threads: int, watch: Watch) -> None:
-        self.limit, self.watch = limit, watch
+    def __init__(self, *, limit: int, threads: int, reporter: Reporter) -> None:
+        self.limit, self.reporter = limit, reporter
         self.pool = ThreadPoolExecutor(threads)
         self.pieces: deque[tuple[int, Future[R]]] = deque()
 
@@ -86,12 +86,12 @@ class Behind(Generic[R]):
         """Hand a piece over when there is room for it; returns the results of earlier pieces, each once.
 
         Raises:
-            Interrupted: the watch says so.
+            Interrupted: a signal asked to stop.
         """
         results = []
         while self.pieces and (self.pieces[0][1].done() or self._weight() + weight > self.limit):
-            results.append(_result(self.pieces.popleft()[1], self.watch))
-        self.watch.check()
+            results.append(_result(self.pieces.popleft()[1], self.reporter))
+        self.reporter.check()
         self.pieces.append((weight, self.pool.submit(work)))
         return results
 
@@ -99,10 +99,10 @@ class Behind(Generic[R]):
         """The results of all other pieces, as they are finished.
 
         Raises:
-            Interrupted: the watch says so.
+            Interrupted: a signal asked to stop.
         """
         while self.pieces:
-            yield _result(self.pieces.popleft()[1], self.watch)
+            yield _result(self.pieces.popleft()[1], self.reporter)
 
     def _weight(self) -> int:
         return sum(weight for weight, _ in self.pieces)
@@ -113,8 +113,8 @@ class Behind(Generic[R]):
         self.pool.shutdown(cancel_futures=True)
 
 
-def _result(future: "Future[R]", watch: Watch) -> R:
-    watch.check()
+def _result(future: "Future[R]", reporter: Reporter) -> R:
+    reporter.check()
     while not wait([future], _POLL).done:
-        watch.check()
+        reporter.check()
     return future.result()

@@ -7,14 +7,14 @@ from murace.system.failures import is_out_of_memory
 from murace.training.epoch import study_scores
 from murace.training.loop import fit
 from murace.training.resources import largest_batch, require_memory
-from murace.training.state import Moment, Part, Progress, Setting, Training, part_of, start
+from murace.training.state import Part, Progress, Setting, Training, TrainingEvent, part_of, start
 
 __all__ = [
-    "Moment",
     "Part",
     "Progress",
     "Setting",
     "Training",
+    "TrainingEvent",
     "fit",
     "is_out_of_memory",
     "largest_batch",

@@ -6,15 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from murace.system.processes import World, current
+from murace.system.processes import ProcessGroup, process_group
 
 
-def unite(net: nn.Module, world: World, device: torch.device) -> None:
+def unite(net: nn.Module, processes: ProcessGroup, device: torch.device) -> None:
     """Let every batch norm of `net` use the global batch's statistics: torch's own on a GPU, ours on a CPU.
 
     Parameters, buffers and their names stay; the net is changed in place.
     """
-    if world.size == 1:
+    if processes.size == 1:
         return
     for parent in list(net.modules()):
         for name, child in list(parent.named_children()):
@@ -60,13 +60,13 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, ...]:
-        world, values = current(), x.float()
+        processes, values = process_group(), x.float()
         count, total = values.new_tensor([x.numel() / x.shape[1]]), _per_channel(values)
-        world.add([count, total])
+        processes.add([count, total])
         mean = total / count
         centred = values - _spread(mean)
         squares = _per_channel(centred**2)
-        world.add([squares])
+        processes.add([squares])
         variance = squares / count
         scale = torch.rsqrt(variance + eps)
         normal = centred * _spread(scale)
@@ -80,7 +80,7 @@ class _Normalise(torch.autograd.Function):
         upstream, normal = gradients[0].float(), normal.float()
         of_bias, of_weight = _per_channel(upstream), _per_channel(upstream * normal)
         means = [of_bias.clone(), of_weight.clone()]
-        current().add(means)
+        process_group().add(means)
         level, slope = (_spread(mean / count) for mean in means)
         of_input = (upstream - level - normal * slope) * _spread(scale * weight)
         return of_input.to(gradients[0].dtype), of_weight, of_bias, None

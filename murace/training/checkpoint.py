@@ -24,7 +24,7 @@ KEPT = 2
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedState:
     """A state read back: its tensors, its facts, and the file with the best weights so far."""
 
     tensors: dict[str, Tensor]
@@ -57,7 +57,7 @@ def recorded_facts(folder: Path) -> dict[str, Any]:
     return dict(_read_record(records)["facts"]) if records else {}
 
 
-def latest_state(folder: Path, *, sweeps: bool = True) -> Saved | None:
+def latest_state(folder: Path, *, sweeps: bool = True) -> SavedState | None:
     """The newest committed state, checked against its digests; None where there is none.
 
     Raises:
@@ -76,7 +76,7 @@ def latest_state(folder: Path, *, sweeps: bool = True) -> Saved | None:
         tensors = tensors_from(data)
     except ValueError as error:
         raise WorkspaceError(f"{folder / record['file']['name']} holds no tensors ({error}); {way_out}") from error
-    return Saved(tensors, record["facts"], folder / record["best"]["name"] if record["best"] else None)
+    return SavedState(tensors, record["facts"], folder / record["best"]["name"] if record["best"] else None)
 
 
 def _checked(folder: Path, entry: Mapping[str, str], way_out: str) -> bytes:

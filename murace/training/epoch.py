@@ -9,14 +9,14 @@ from murace.errors import UsageError
 from murace.metrics.scores import score
 from murace.nets.forward import Probabilities, logits_of, probabilities
 from murace.training.loss import weighted_cross_entropy
-from murace.training.state import Moment, Part, Progress, Setting, Training
+from murace.training.state import Part, Progress, Setting, Training, TrainingEvent
 from murace.vocabulary import Metric
 
 
-def close_epoch(training: Training, setting: Setting, *, epoch: int) -> Moment:
+def close_epoch(training: Training, setting: Setting, *, epoch: int) -> TrainingEvent:
     """Validate, write the epoch into the history, and judge whether it is the best so far."""
     progress, part, recipe = training.progress, setting.validation, setting.recipe
-    logits = logits_of(training.net, setting.images, part.rows, place=setting.place, watch=setting.watch)
+    logits = logits_of(training.net, setting.images, part.rows, place=setting.place, reporter=setting.reporter)
     labels, weights = torch.from_numpy(part.labels), torch.from_numpy(part.weights)
     loss = float(weighted_cross_entropy(logits, labels, weights)) / len(labels) if len(labels) else None
     chance = probabilities(logits)
@@ -40,7 +40,7 @@ def close_epoch(training: Training, setting: Setting, *, epoch: int) -> Moment:
     progress.epoch, progress.step, progress.seconds = epoch, 0, 0.0
     if is_best:
         training.best.copy_(torch.from_numpy(chance))
-    return Moment(is_best=is_best)
+    return TrainingEvent(is_best=is_best)
 
 
 def study_scores(part: Part, chance: Probabilities) -> dict[str, float]:

@@ -19,8 +19,8 @@ from murace.nets import Learner, count_parameters, create, outline
 from murace.nets.weights import load_model, save_model
 from murace.system import device
 from murace.system.files import digest_of
-from murace.system.processes import current
-from murace.system.progress import Watch
+from murace.system.processes import process_group
+from murace.system.progress import Reporter
 from murace.training import run
 from murace.training.checkpoint import recorded_facts
 from murace.training.loss import group_weights
@@ -40,7 +40,7 @@ class Circumstances:
 
     machine: Machine
     device: torch.device
-    watch: Watch
+    reporter: Reporter
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ def require_possible(task: Task, workspace: Workspace, circumstances: Circumstan
     train, _ = _images_of(task, workspace)
     place = _place(task, workspace, circumstances, images=len(train) * task.recipe.epochs)
     size = min(task.recipe.batch_size, len(train))
-    if current().size > size:
-        raise UsageError(f"{current().size} processes for batches of {size} images: start at most {size}")
+    if process_group().size > size:
+        raise UsageError(f"{process_group().size} processes for batches of {size} images: start at most {size}")
     shadow = outline(task.form["learner"], **{key: task.form[key] for key in ("width", "head", "size")})
     require_room(shadow, task.folder(workspace).checkpoint)
     if place.device.type != "cpu":
@@ -140,10 +140,10 @@ def lead(task: Task, workspace: Workspace, circumstances: Circumstances) -> Done
     """
     setting, validation = _setting(task, workspace, circumstances)
     if validation.empty and task.group is not None:
-        circumstances.watch.warn(f"{task.group} has no validation images: its unspecialised weights are kept")
+        circumstances.reporter.warn(f"{task.group} has no validation images: its unspecialised weights are kept")
     # The others take the precision from here, whatever their own processors have.
     told = replace(task, recipe=replace(task.recipe, precision=setting.place.precision))
-    current().tell({"task": asdict(told)})
+    process_group().broadcast({"task": asdict(told)})
     done = _carry_out(task, setting, workspace, circumstances)
     folder = task.folder(workspace)
     save_model(folder.model, done.net.state_dict(), task.form)
@@ -155,7 +155,7 @@ def lead(task: Task, workspace: Workspace, circumstances: Circumstances) -> Done
 
 def follow(workspace: Workspace, circumstances: Circumstances) -> Any:
     """Carry out with the leading process every task that it tells; returns its last word, `{"done": ...}`."""
-    while "task" in (word := current().hear()):
+    while "task" in (word := process_group().receive()):
         told = word["task"]
         task = Task(**{**told, "recipe": recipe_from(told["recipe"])})
         setting, _ = _setting(task, workspace, circumstances)
@@ -169,7 +169,7 @@ def require_equal_shares(recipe: Recipe) -> None:
     Raises:
         UsageError: they do not.
     """
-    size, processes = recipe.batch_size, current().size
+    size, processes = recipe.batch_size, process_group().size
     if size % processes:
         below, above = size // processes * processes, (size // processes + 1) * processes
         choice = f"{below} or {above}" if below else f"{above}"
@@ -184,7 +184,7 @@ def _setting(task: Task, workspace: Workspace, circumstances: Circumstances) -> 
     place = _place(task, workspace, circumstances, images=len(train) * task.recipe.epochs)
     images = Images(open_pixels(workspace.prepare.pixels), rows, place.device)
     parts = part_of(train, weights), part_of(validation, weights)
-    return Setting(*parts, images, task.recipe, place, circumstances.watch), validation
+    return Setting(*parts, images, task.recipe, place, circumstances.reporter), validation
 
 
 def _groups(task: Task, workspace: Workspace) -> list[str]:
@@ -230,13 +230,13 @@ def _carry_out(task: Task, setting: Setting, workspace: Workspace, circumstances
 
 def _announce(task: Task, net: Learner, setting: Setting) -> None:
     total, trainable = count_parameters(net)
-    train, validation, world = len(setting.train.rows), len(setting.validation.rows), current()
+    train, validation, processes = len(setting.train.rows), len(setting.validation.rows), process_group()
     where = f"{setting.place.precision} on {setting.place.name}" + ", compiled" * setting.place.compiled
-    setting.watch.say(
+    setting.reporter.say(
         (f"{task.group}: " if task.group else "")
         + f"{task.form['learner']}: {total:,} parameters ({trainable:,} trainable), {train:,} training and "
         f"{validation:,} validation images, batch {setting.batch_size}, {where}"
-        + (f" in {world.size} processes" if world.size > 1 else "")
+        + (f" in {processes.size} processes" if processes.size > 1 else "")
         + f", seed {task.recipe.seed}"
     )
 
@@ -252,5 +252,5 @@ def _facts(progress: Progress, setting: Setting) -> dict[str, Any]:
         "images_per_second": round(sum(rates) / len(rates), 2) if rates else None,
         "precision": setting.place.precision,
         "compiled": setting.place.compiled,
-        "processes": current().size,
+        "processes": process_group().size,
     }

@@ -12,13 +12,13 @@ from murace.config import Recipe
 from murace.errors import Interrupted, PeerLostError, UsageError
 from murace.system.progress import Bar
 from murace.training.epoch import close_epoch
-from murace.training.state import Moment, Progress, Setting, Training
+from murace.training.state import Progress, Setting, Training, TrainingEvent
 from murace.training.step import Stepper
 
 LOG_EVERY = 20  # steps between two looks at the loss: on a GPU each look is a wait
 
 
-def fit(training: Training, setting: Setting, *, score_start: bool = False) -> Iterator[Moment]:
+def fit(training: Training, setting: Setting, *, score_start: bool = False) -> Iterator[TrainingEvent]:
     """Train until `recipe.epochs`, or until the training loss has not fallen for `recipe.patience` epochs.
 
     The paper stops on the training loss and keeps the epoch with the best validation score. With `score_start` the
@@ -28,19 +28,19 @@ def fit(training: Training, setting: Setting, *, score_start: bool = False) -> I
     Raises:
         UsageError: the loss or the output is not finite; the message says at which epoch and step.
     """
-    progress, recipe, watch = training.progress, setting.recipe, setting.watch
+    progress, recipe, reporter = training.progress, setting.recipe, setting.reporter
     stepper = Stepper(training, setting)
     try:
         if score_start and progress.best_epoch < 0:
             yield close_epoch(training, setting, epoch=0)
         while _goes_on(progress, setting):
             title = f"epoch {progress.epoch + 1}/{recipe.epochs}"
-            with watch.bar(title, len(training.losses), start=progress.step) as steps:
+            with reporter.bar(title, len(training.losses), start=progress.step) as steps:
                 _run_epoch(training, setting, stepper, steps)
-            moment = close_epoch(training, setting, epoch=progress.epoch + 1)
-            yield replace(moment, note=_note(progress, recipe))
+            event = close_epoch(training, setting, epoch=progress.epoch + 1)
+            yield replace(event, note=_note(progress, recipe))
     except Interrupted as interruption:
-        yield Moment(signum=interruption.signum)
+        yield TrainingEvent(signum=interruption.signum)
 
 
 def _goes_on(progress: Progress, setting: Setting) -> bool:

@@ -18,7 +18,7 @@ from murace.nets import Learner
 from murace.system.device import Place
 from murace.system.disk import require_space
 from murace.system.failures import is_out_of_memory
-from murace.system.processes import current
+from murace.system.processes import process_group
 from murace.training.checkpoint import KEPT
 from murace.training.loss import weighted_cross_entropy
 from murace.training.state import Setting, Training
@@ -42,13 +42,13 @@ def require_memory(shadow: Learner, setting: Setting, free: int | None) -> None:
     """
     if free is None or setting.place.device.type != "cpu":
         return
-    world, size = current(), setting.batch_size
-    here = world.local_size / world.size  # this machine's share of each batch
+    processes, size = process_group(), setting.batch_size
+    here = processes.local_size / processes.size  # this machine's share of each batch
     weights = 4 * sum(parameter.nbytes for parameter in shadow.parameters())  # with gradients and Adam's two moments
     each = here * image_bytes(shadow, setting.images.pixels.shape[1], setting.place)
-    need = world.local_size * weights + each * size
+    need = processes.local_size * weights + each * size
     if need > free:
-        fits = int((free - world.local_size * weights) // each) // world.size * world.size
+        fits = int((free - processes.local_size * weights) // each) // processes.size * processes.size
         way_out = f"--batch-size {fits} would fit" if fits >= 2 else "try smaller images or --width 0.5"
         raise MachineError(
             f"--batch-size {size} needs about {need / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free: {way_out}"

@@ -14,13 +14,13 @@ from murace.nets.forward import Probabilities
 from murace.nets.weights import load_weights
 from murace.system.device import set_threads
 from murace.system.failures import is_out_of_memory
-from murace.system.processes import current
+from murace.system.processes import process_group
 from murace.system.progress import Bar
-from murace.training.checkpoint import Saved, latest_state
+from murace.training.checkpoint import SavedState, latest_state
 from murace.training.loop import fit
 from murace.training.resources import largest_batch
 from murace.training.saver import Facts, Saver, restore
-from murace.training.state import Moment, Progress, Setting, Training, start
+from murace.training.state import Progress, Setting, Training, TrainingEvent, start
 from murace.workspace import Record, differences
 
 FACTS = ("threads", "precision", "processes", "compiled", "about", "consumed", "progress")  # of a state
@@ -63,16 +63,16 @@ def run(job: Job, setting: Setting) -> Fitted:
         MachineError: out of memory; the message says what would fit. Or another process of the run has ended.
         WorkspaceError: the state is damaged, of another net or data, or was made with another precision.
     """
-    saved = latest_state(job.folder, sweeps=current().leads)
+    saved = latest_state(job.folder, sweeps=process_group().leads)
     if saved is not None:
         require_same(saved.facts, job.folder, job.about, job.consumed)
     facts = _facts(job, setting, saved)
     training = start(job.net, setting)
     if saved is not None:
         restore(training, saved, setting)
-        setting.watch.say(f"resuming after {_position(training.progress)}")
+        setting.reporter.say(f"resuming after {_position(training.progress)}")
     elif job.resumes:
-        setting.watch.warn("the unfinished run had saved no state yet: starting from its beginning")
+        setting.reporter.warn("the unfinished run had saved no state yet: starting from its beginning")
     behind, best = setting.place.device.type != "cpu", saved.best if saved else None
     saver = Saver(job.folder, model=job.facts, run=facts, best=best, behind=behind)
     try:
@@ -84,28 +84,30 @@ def run(job: Job, setting: Setting) -> Fitted:
         raise MachineError(_out_of_memory(training, setting)) from error
     finally:
         saver.close()
-    if saver.best is not None and current().leads:
+    if saver.best is not None and process_group().leads:
         load_weights(saver.best, job.net)
     return Fitted(training.progress, training.best.numpy())
 
 
 def _go_through(training: Training, setting: Setting, saver: Saver, *, score_start: bool) -> None:
-    leads, recipe, watch = current().leads, setting.recipe, setting.watch
-    with watch.bar("epochs", recipe.epochs, start=training.progress.epoch, lines=True) as epochs:
-        for moment in fit(training, setting, score_start=score_start):
+    leads, recipe, reporter = process_group().leads, setting.recipe, setting.reporter
+    with reporter.bar("epochs", recipe.epochs, start=training.progress.epoch, lines=True) as epochs:
+        for event in fit(training, setting, score_start=score_start):
             if leads:
-                saver.save(training, moment, then=partial(_announce, epochs, moment))
-            if moment.signum is not None:
+                saver.save(training, event, then=partial(_announce, epochs, event))
+            if event.signum is not None:
                 saver.wait()
-                current().first_signal(None)  # nobody leaves before the state is saved: the others would be ended then
-                raise Interrupted(moment.signum)
+                process_group().first_signal(
+                    None
+                )  # nobody leaves before the state is saved: the others would be ended then
+                raise Interrupted(event.signum)
         saver.wait()  # the last line
 
 
-def _announce(epochs: Bar, moment: Moment) -> None:
+def _announce(epochs: Bar, event: TrainingEvent) -> None:
     """An epoch that a person has read of is on the disk: it is said after it has been saved."""
-    if moment.note:
-        epochs.advance(1, note=moment.note)
+    if event.note:
+        epochs.advance(1, note=event.note)
 
 
 def require_same(facts: Facts, folder: Path, about: Facts, consumed: Mapping[str, str]) -> None:
@@ -130,7 +132,7 @@ def require_same(facts: Facts, folder: Path, about: Facts, consumed: Mapping[str
         raise WorkspaceError(f"the checkpoint in {folder} is of another run: {changes}. Start over with --fresh")
 
 
-def _facts(job: Job, setting: Setting, saved: Saved | None) -> dict[str, Any]:
+def _facts(job: Job, setting: Setting, saved: SavedState | None) -> dict[str, Any]:
     """How this run computes; where that differs from the state's run in more than speed, say so."""
     before = saved.facts if saved else {}
     on_cpu = setting.place.device.type == "cpu"
@@ -138,7 +140,7 @@ def _facts(job: Job, setting: Setting, saved: Saved | None) -> dict[str, Any]:
     facts = {
         "threads": threads,
         "precision": setting.place.precision,
-        "processes": current().size,
+        "processes": process_group().size,
         "compiled": setting.place.compiled,
         "about": dict(job.about),
         "consumed": dict(job.consumed),
@@ -147,15 +149,15 @@ def _facts(job: Job, setting: Setting, saved: Saved | None) -> dict[str, Any]:
     for name in names:
         if saved and before[name] != facts[name]:
             change = f"{name} {before[name]} -> {facts[name]}"
-            setting.watch.warn(f"{change}: the result will differ in its last bits")
+            setting.reporter.warn(f"{change}: the result will differ in its last bits")
     return facts
 
 
 def _out_of_memory(training: Training, setting: Setting) -> str:
-    size, world = setting.recipe.batch_size, current()
+    size, processes = setting.recipe.batch_size, process_group()
     story = f"out of memory with --batch-size {size}"
     saved = "the finished epochs are saved" if training.progress.epoch else "no epoch was finished"
-    if world.size > 1 or setting.place.device.type == "cpu":
+    if processes.size > 1 or setting.place.device.type == "cpu":
         return f"{story}; {saved}. Start over with --fresh --batch-size {max(2, size // 2)}"
     fits = largest_batch(training, setting)
     if fits is None:

@@ -12,8 +12,8 @@ from torch import Tensor
 from murace.errors import WorkspaceError
 from murace.nets.weights import save_model
 from murace.system.failures import refuse_machine_error
-from murace.training.checkpoint import Saved, flatten_adam, restore_adam, save_state
-from murace.training.state import Moment, Progress, Setting, Training
+from murace.training.checkpoint import SavedState, flatten_adam, restore_adam, save_state
+from murace.training.state import Progress, Setting, Training, TrainingEvent
 
 Facts = Mapping[str, Any]
 NET = "net."  # what the names of its tensors begin with in a state
@@ -36,7 +36,7 @@ class Saver:
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="saver") if behind else None
         self.pending: Future[None] | None = None
 
-    def save(self, training: Training, moment: Moment, *, then: Callable[[], None] = lambda: None) -> None:
+    def save(self, training: Training, event: TrainingEvent, *, then: Callable[[], None] = lambda: None) -> None:
         """Write where the training stands, and its weights where they are the best so far; `then` is called after.
 
         Raises:
@@ -44,7 +44,7 @@ class Saver:
         """
         self.wait()
         progress = training.progress
-        if moment.is_best:
+        if event.is_best:
             self.best = self.folder / f"best-{progress.epoch:06d}.safetensors"
         tensors = {
             **{f"{NET}{name}": tensor for name, tensor in training.net.state_dict().items()},
@@ -53,7 +53,7 @@ class Saver:
         }
         tensors = {name: tensor.detach().to("cpu", copy=self.thread is not None) for name, tensor in tensors.items()}
         facts = {**self.run, "progress": asdict(progress)}
-        given = tensors, facts, (progress.epoch, progress.step), moment.is_best, self.best
+        given = tensors, facts, (progress.epoch, progress.step), event.is_best, self.best
         if self.thread is None:
             self._write(*given, then)
         else:
@@ -89,7 +89,7 @@ class Saver:
         then()
 
 
-def restore(training: Training, saved: Saved, setting: Setting) -> None:
+def restore(training: Training, saved: SavedState, setting: Setting) -> None:
     """Put a training where a state says it stood.
 
     Raises:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from murace.config import Recipe
 from murace.data.loading.batches import Images, Rows, num_steps
 from murace.system.device import Place
-from murace.system.processes import current
-from murace.system.progress import Watch
+from murace.system.processes import process_group
+from murace.system.progress import Reporter
 from murace.training.batchnorm import unite
 from murace.training.loss import image_weights
 
@@ -50,7 +50,7 @@ class Setting:
     images: Images
     recipe: Recipe
     place: Place
-    watch: Watch
+    reporter: Reporter
 
     @property
     def batch_size(self) -> int:
@@ -59,7 +59,7 @@ class Setting:
 
     def check(self) -> None:
         """Raise `Interrupted` if a signal has come to this or, at the same step, to any other process."""
-        current().check(self.watch)
+        process_group().check(self.reporter)
 
 
 @dataclass
@@ -89,7 +89,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Moment:
+class TrainingEvent:
     """What the loop yields: an epoch's end (`is_best`: its weights are worth keeping), or a pause (`signum`).
 
     `note` is what a person wants to know of the epoch, to be said once it cannot be lost any more.
@@ -104,7 +104,7 @@ def start(net: nn.Module, setting: Setting) -> Training:
     """A training at its beginning: Adam with betas 0.9 and 0.999 (paper, Table 2) and torch's epsilon."""
     device = setting.place.device
     setting.place.put(net)
-    unite(net, current(), device)
+    unite(net, process_group(), device)
     on_gpu = device.type == "cuda"
     optimizer = torch.optim.Adam(net.parameters(), lr=setting.recipe.lr, betas=BETAS, fused=True, capturable=on_gpu)
     steps = num_steps(len(setting.train.rows), setting.recipe.batch_size)

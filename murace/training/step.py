@@ -15,7 +15,7 @@ from murace.data.loading.augment import augment
 from murace.data.loading.batches import order
 from murace.data.loading.stream import read_ahead
 from murace.errors import MachineError
-from murace.system.processes import current
+from murace.system.processes import process_group
 from murace.training.loss import weighted_cross_entropy
 from murace.training.state import Setting, Training
 
@@ -32,12 +32,12 @@ class Stepper:
     """
 
     def __init__(self, training: Training, setting: Setting) -> None:
-        place, self.world = setting.place, current()
+        place, self.processes = setting.place, process_group()
         self.training, self.setting = training, setting
         self.forward = torch.compile(training.net, dynamic=False) if place.compiled else training.net
         on_gpu = place.device.type == "cuda"
         # Processes exchange their gradients through libraries that have not been tried inside a graph here.
-        self.may_capture = on_gpu and place.captured and self.world.size == 1
+        self.may_capture = on_gpu and place.captured and self.processes.size == 1
         self.stream = _stream(place.device) if on_gpu else None
         self.graph: torch.cuda.CUDAGraph | None = None
         self.warm = 0
@@ -53,10 +53,10 @@ class Stepper:
 
     def begin(self, epoch: int, done: int) -> None:
         """Lay out the steps of an epoch, of which `done` are over."""
-        setting, world = self.setting, self.world
+        setting, processes = self.setting, self.processes
         count, size = len(self.training.losses), setting.batch_size
         everyone = order(np.arange(len(setting.train.rows)), seed=setting.recipe.seed, epoch=epoch)
-        batches = everyone[: count * size].reshape(count, size)[:, world.rank :: world.size]
+        batches = everyone[: count * size].reshape(count, size)[:, processes.rank :: processes.size]
         part = setting.train
         columns = [torch.from_numpy(values[batches]) for values in (part.rows, part.labels, part.weights)]
         if not self.tables:
@@ -128,7 +128,7 @@ class Stepper:
         training.optimizer.zero_grad(set_to_none=True)
         (loss / setting.batch_size).backward()  # type: ignore[no-untyped-call]
         total = loss.detach()
-        self.world.add([*self._gradients(), total])
+        self.processes.add([*self._gradients(), total])
         training.optimizer.step()
         training.losses.index_copy_(0, self.position, total.double()[None])
         self.position += 1

@@ -6,7 +6,7 @@ consumed, so the next invocation can tell done from unfinished from changed, and
 """
 
 from murace.workspace.commit import commit
-from murace.workspace.decision import DERIVED, Action, Plan, Wish, decide, differences, option_of, take_up
+from murace.workspace.decision import DERIVED, Action, Plan, Rerun, decide, differences, option_of, take_up
 from murace.workspace.lock import writing
 from murace.workspace.record import FACTS, OPERATIONAL, Record, begin, begun, damaged, forget, read
 from murace.workspace.status import State, examine, require
@@ -18,8 +18,8 @@ __all__ = [
     "Action",
     "Plan",
     "Record",
+    "Rerun",
     "State",
-    "Wish",
     "begin",
     "begun",
     "commit",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from murace.errors import DamagedError, WorkspaceError
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.workspace.paths import BEGUN
 from murace.workspace.record import Record, begin, begun, damaged, forget, read
 
@@ -26,7 +26,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True)
-class Wish:
+class Rerun:
     """What the user said about running again: `resume` None is "as fits", True "must resume", False "start over"."""
 
     resume: bool | None = None
@@ -42,7 +42,7 @@ class Plan:
 
 
 def decide(
-    folder: Path, params: Mapping[str, Any], consumed: Mapping[str, str], wish: Wish, *, states: Path | None = None
+    folder: Path, params: Mapping[str, Any], consumed: Mapping[str, str], rerun: Rerun, *, states: Path | None = None
 ) -> Plan:
     """Whether to skip, resume or run, in this order.
 
@@ -54,7 +54,7 @@ def decide(
     Raises:
         WorkspaceError: an unfinished run differs from what is asked for, or `--resume` finds nothing.
     """
-    if wish.resume is False:
+    if rerun.resume is False:
         return Plan(Action.RUN, ("--fresh: starting over",))
     faults: list[str] = []
     unfinished, done = (_known(record, folder, faults) for record in (begun, read))
@@ -69,15 +69,15 @@ def decide(
     if done is None or faults:
         if states is not None and _has_files(states):
             return Plan(Action.RESUME, (*faults, "going on from what is saved"))
-        if wish.resume:
+        if rerun.resume:
             raise WorkspaceError(f"nothing to resume in {folder}: run the same command without --resume")
         return Plan(Action.RUN, tuple(faults))
     changes = differences(_extended(done, params), params, consumed)
-    if changes and wish.resume:
+    if changes and rerun.resume:
         raise WorkspaceError(f"nothing to resume in {folder}: {'; '.join(changes)}. Run without --resume to run afresh")
     if changes:
         return Plan(Action.RUN, tuple(changes))
-    if wish.force:
+    if rerun.force:
         return Plan(Action.RUN, ("--force",))
     if done.params.get(EXTENDABLE) != params.get(EXTENDABLE):
         return Plan(Action.RESUME, (f"--{EXTENDABLE} {done.params[EXTENDABLE]} -> {params[EXTENDABLE]}",))
@@ -134,8 +134,8 @@ def take_up(
     params: Mapping[str, Any],
     consumed: Mapping[str, str],
     *,
-    wish: Wish,
-    watch: Watch,
+    rerun: Rerun,
+    reporter: Reporter,
     scratch: Path | None = None,
     states: Path | None = None,
 ) -> Plan:
@@ -147,12 +147,12 @@ def take_up(
     Raises:
         WorkspaceError: see `decide`; or there is nothing to go on from.
     """
-    plan = decide(folder, params, consumed, wish, states=states)
-    is_new = (folder / BEGUN).exists() and not wish.resume  # killed before its first save, perhaps
+    plan = decide(folder, params, consumed, rerun, states=states)
+    is_new = (folder / BEGUN).exists() and not rerun.resume  # killed before its first save, perhaps
     if plan.action is Action.RESUME and states is not None and not (is_new or _has_files(states)):
         raise WorkspaceError(f"no saved state in {states} to go on from; start over with --fresh")
     for reason in plan.reasons:
-        watch.say(f"{step}: {reason}")
+        reporter.say(f"{step}: {reason}")
     if plan.action is Action.RUN:
         forget(folder, *(path for path in (scratch, states) if path is not None))
     if plan.action is not Action.SKIP:

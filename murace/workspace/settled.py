@@ -9,25 +9,25 @@ from murace.config import Machine, TrainConfig, params
 from murace.errors import MuraceError
 from murace.system.launch import launch
 from murace.workspace.chain import consumed_images, require_step
-from murace.workspace.decision import Action, Wish, decide
+from murace.workspace.decision import Action, Rerun, decide
 from murace.workspace.paths import Workspace
 from murace.workspace.record import read
 
 
 def settled_training(
-    workspace: Workspace, config: TrainConfig, *, machine: Machine, wish: Wish
+    workspace: Workspace, config: TrainConfig, *, machine: Machine, rerun: Rerun
 ) -> dict[str, Any] | None:
     """What the record of a finished and current training says of it; None where its step has a word to say.
 
     A GPU that was asked for by its number is looked for first, and several processes decide together: those are its
     step's too.
     """
-    if machine.gpu not in (None, "cpu") or launch().size > 1 or wish != Wish():
+    if machine.gpu not in (None, "cpu") or launch().size > 1 or rerun != Rerun():
         return None
     folder = workspace.train(config.learner).folder
     try:
         prepared = require_step(workspace, "prepare", ("index.csv",))
-        action = decide(folder, params(config), consumed_images(prepared), wish).action
+        action = decide(folder, params(config), consumed_images(prepared), rerun).action
         record = read(folder)
     except MuraceError:
         return None

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from murace.data.audit import near
 from murace.data.images.fingerprint import perceptual_hash
 from murace.data.ingest import chunks, pixelfile
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from tests.benchmarks.lines import Line
 from tests.benchmarks.sources import draw
 from tests.benchmarks.worker_reading import SIZE
@@ -115,6 +115,6 @@ def search(splits: tuple[int, ...]) -> tuple[int, int, float]:
     own_alike = near._alike
     with mock.patch.object(near, "_alike", alike):
         began = time.process_time()
-        pairs = near.near_duplicates(hashes, parts, picture, Watch())
+        pairs = near.near_duplicates(hashes, parts, picture, Reporter())
         seconds = time.process_time() - began
     return len(pairs), seen[0], seconds

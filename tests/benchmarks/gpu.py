@@ -27,11 +27,11 @@ EPOCH_LIMIT = 120.0  # seconds
 SECTIONS = ("paper", "paper-large", "techniques", "compile", "techniques-large", "compile-large")
 
 
-def measure(wish: str, *, only: Iterable[str] = SECTIONS, limit: float = 570.0) -> Iterator[Line]:
+def measure(rerun: str, *, only: Iterable[str] = SECTIONS, limit: float = 570.0) -> Iterator[Line]:
     """The lines of these sections, as they come; `limit` in seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        scale = DRY if wish == "cpu" else Scale()
-        bench = Bench(wish, scale, ends=time.monotonic() + limit, folder=Path(folder))
+        scale = DRY if rerun == "cpu" else Scale()
+        bench = Bench(rerun, scale, ends=time.monotonic() + limit, folder=Path(folder))
         yield from machine(bench)
         for section in (name for name in SECTIONS if name in set(only)):
             try:

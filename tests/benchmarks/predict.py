@@ -7,7 +7,7 @@ from pathlib import Path
 
 from murace.config import SampleConfig
 from murace.sample.layout import draw_sample
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from tests.benchmarks.lines import Line
 from tests.benchmarks.serve import Spec
 from tests.benchmarks.workers import Worker, compare, in_turn
@@ -23,7 +23,7 @@ def measure(*, quick: bool = False) -> list[Line]:
     """
     size, width = (64, 0.1) if quick else (256, 1.0)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        draw_sample(Path(folder) / "sample", SampleConfig(studies=10 if quick else 30), Watch())
+        draw_sample(Path(folder) / "sample", SampleConfig(studies=10 if quick else 30), Reporter())
         spec: Spec = {"root": str(Path(folder) / "sample" / "valid"), "size": size, "width": width, "quick": quick}
         workers = {
             way: stack.enter_context(Worker("worker_predict", spec | {"way": way})) for way in ("predict", "passes")

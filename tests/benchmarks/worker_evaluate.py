@@ -21,7 +21,7 @@ from murace.nets.forward import Probabilities, logits_of, probabilities
 from murace.nets.weights import load_model
 from murace.steps.evaluate.predictions import ask_all
 from murace.system import device
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.vocabulary import LEARNERS
 from murace.workspace.paths import Workspace
 from tests.benchmarks.serve import Spec, Work, serve
@@ -59,7 +59,7 @@ def _once(workspace: Workspace, members: dict[str, str], test: pd.DataFrame, pre
     nets = {f"train/{name}": record for name in learners} | {f"finetune/{name}": record for name in groups}
     lineup = SimpleNamespace(nets=nets, learners=learners, members=groups, models=[])
     shutil.rmtree(workspace.evaluate.partial, ignore_errors=True)  # else the answers of the last round are taken
-    return ask_all(workspace, lineup, test, CPU, Watch()).images
+    return ask_all(workspace, lineup, test, CPU, Reporter()).images
 
 
 def _five(workspace: Workspace, members: dict[str, str], test: pd.DataFrame, precision: str) -> pd.DataFrame:
@@ -69,7 +69,7 @@ def _five(workspace: Workspace, members: dict[str, str], test: pd.DataFrame, pre
     def ask(folder: str, rows: pd.DataFrame) -> Probabilities:
         net = load_model(workspace.root / folder / "model.safetensors")
         place.put(net)
-        return probabilities(logits_of(net, images, np.array(rows["row"]), place=place, watch=Watch()))
+        return probabilities(logits_of(net, images, np.array(rows["row"]), place=place, reporter=Reporter()))
 
     learners = {name: ask(f"train/{name}", test) for name in LEARNERS}
     for name in PAIR:  # the fourth model, asked as if the first three had not been

@@ -15,7 +15,7 @@ from murace.config import Recipe
 from murace.data.loading.batches import Images
 from murace.nets import create
 from murace.nets.forward import logits_of
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.training import Part, Setting, fit, start
 from tests.benchmarks.serve import Spec, converse, peak_memory
 from tests.benchmarks.variants import OURS, MadeUp, Variant, streamed
@@ -32,7 +32,7 @@ class Course:
         torch.manual_seed(0)
         net = create(spec["net"], width=spec["width"], size=spec["size"])
         rows = np.arange(train + validation)
-        setting = Setting(_part(rows[:train]), _part(rows[train:]), images, recipe, place, Watch())
+        setting = Setting(_part(rows[:train]), _part(rows[train:]), images, recipe, place, Reporter())
         self.training = start(net, setting)
         self.moments = fit(self.training, setting)
 
@@ -97,7 +97,9 @@ def forward_seconds(spec: Spec, images: Images) -> float:
     net = create(spec["net"], width=spec["width"], size=spec["size"])
     place.put(net)
     rows = np.arange(len(images.pixels))
-    took = [_timed(place.device, lambda: logits_of(net, images, rows, place=place, watch=Watch())) for _ in range(3)]
+    took = [
+        _timed(place.device, lambda: logits_of(net, images, rows, place=place, reporter=Reporter())) for _ in range(3)
+    ]
     return min(took)
 
 

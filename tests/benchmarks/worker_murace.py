@@ -38,7 +38,7 @@ def _training(spec: Spec, place):  # type: ignore[no-untyped-def]
     from murace.data.loading.batches import Images
     from murace.data.store import open_pixels
     from murace.nets import count_parameters, create
-    from murace.system.progress import Watch
+    from murace.system.progress import Reporter
     from murace.training import Part, Setting, fit, start
 
     def part(count: int) -> Part:
@@ -50,7 +50,7 @@ def _training(spec: Spec, place):  # type: ignore[no-untyped-def]
     recipe = Recipe(epochs=FOREVER, patience=FOREVER, lr=1e-4, batch_size=spec["batch"])
     count = spec["batch"] * spec["steps"]
     images = Images(pixels, np.arange(count), place.device)
-    setting = Setting(part(count), part(2), images, recipe, place, Watch())
+    setting = Setting(part(count), part(2), images, recipe, place, Reporter())
     training = start(net, setting)
     moments = fit(training, setting)
 

@@ -20,10 +20,10 @@ from murace.inference.readout import Readout
 from murace.inference.recogniser import Recognition
 from murace.inference.studies import read_studies, wanted
 from murace.nets import Learner, create
-from murace.nets.trained import Bytes, Floats, Member
+from murace.nets.trained import Bytes, Floats, TrainedNet
 from murace.system import device
 from murace.system.device import Place
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.vocabulary import LEARNERS
 from tests.benchmarks.serve import Spec, Work, serve
 
@@ -31,12 +31,12 @@ from tests.benchmarks.serve import Spec, Work, serve
 def prepare(spec: Spec) -> tuple[Work, dict[str, object]]:
     """The studies, the nets, and a first round."""
     threads = device.set_threads(Machine())
-    found = find_studies([Path(spec["root"])], watch=Watch())[: 6 if spec["quick"] else None]
-    panel = FreshPanel(found, size=spec["size"], width=spec["width"])
+    found = find_studies([Path(spec["root"])], reporter=Reporter())[: 6 if spec["quick"] else None]
+    ensemble = FreshEnsemble(found, size=spec["size"], width=spec["width"])
     views = sum(len(study.views) for study in found)
     answers = {
-        "predict": partial(_predict, found, panel, threads),
-        "passes": partial(_passes, _known(found, panel), panel),
+        "predict": partial(_predict, found, ensemble, threads),
+        "passes": partial(_passes, _known(found, ensemble), ensemble),
     }
     answer = answers[spec["way"]]
     answer()
@@ -46,10 +46,10 @@ def prepare(spec: Spec) -> tuple[Work, dict[str, object]]:
         answer()
         return views, time.perf_counter() - began
 
-    return work, {"threads": threads, "views": views, "precision": panel.place.precision}
+    return work, {"threads": threads, "views": views, "precision": ensemble.place.precision}
 
 
-class FreshPanel:
+class FreshEnsemble:
     """Nets with fresh weights; each is loaded once."""
 
     identity = ""
@@ -60,11 +60,11 @@ class FreshPanel:
         self.groups = tuple(sorted({study.stated.name for study in found if study.stated}))
         nets = {learner: create(learner, width=width, size=size) for learner in LEARNERS}
         self.members = {
-            learner: Member(learner, lambda net=net: net, "", self.place, size, "squash")
+            learner: TrainedNet(learner, lambda net=net: net, "", self.place, size, "squash")
             for learner, net in nets.items()
         }
 
-    def member(self, group: str) -> Member:
+    def member(self, group: str) -> TrainedNet:
         """The learners in turn."""
         return self.members[LEARNERS[self.groups.index(group) % len(LEARNERS)]]
 
@@ -80,7 +80,7 @@ class FreshPanel:
 class FreshRecogniser:
     """The pass that a recogniser costs; its answer is never certain."""
 
-    def __init__(self, member: Member, groups: tuple[str, ...]) -> None:
+    def __init__(self, member: TrainedNet, groups: tuple[str, ...]) -> None:
         self.member, self.groups = member, groups
 
     def features(self, net: Learner, prepared: Bytes) -> Floats:
@@ -105,15 +105,15 @@ def _forward(net: Learner, images: Tensor) -> tuple[Floats]:
     return ((logits[:, 1] - logits[:, 0]).numpy(),)
 
 
-def _predict(found: list[Found], panel: FreshPanel, threads: int) -> int:
-    asked = wanted(found, panel.groups, None)
-    return sum(1 for _ in read_studies(asked, panel, threads=threads, watch=Watch()))  # type: ignore[arg-type]
+def _predict(found: list[Found], ensemble: FreshEnsemble, threads: int) -> int:
+    asked = wanted(found, ensemble.groups, None)
+    return sum(1 for _ in read_studies(asked, ensemble, threads=threads, reporter=Reporter()))  # type: ignore[arg-type]
 
 
-def _known(found: list[Found], panel: FreshPanel) -> tuple[dict[str, Bytes], Bytes]:
+def _known(found: list[Found], ensemble: FreshEnsemble) -> tuple[dict[str, Bytes], Bytes]:
     """The pictures in memory: each group's, and the recogniser's."""
-    member = next(iter(panel.members.values()))
-    groups: dict[str, list[Bytes]] = {group: [] for group in panel.groups}
+    member = next(iter(ensemble.members.values()))
+    groups: dict[str, list[Bytes]] = {group: [] for group in ensemble.groups}
     first = []
     for study in found:
         assert study.stated is not None
@@ -123,12 +123,12 @@ def _known(found: list[Found], panel: FreshPanel) -> tuple[dict[str, Bytes], Byt
     return {group: np.concatenate(parts) for group, parts in groups.items()}, np.concatenate(first)
 
 
-def _passes(known: tuple[dict[str, Bytes], Bytes], panel: FreshPanel) -> Iterator[Floats]:
+def _passes(known: tuple[dict[str, Bytes], Bytes], ensemble: FreshEnsemble) -> Iterator[Floats]:
     groups, first = known
-    recogniser = panel.recogniser()
+    recogniser = ensemble.recogniser()
     answers = [recogniser.features(recogniser.member.net(), first)]
     for group, pictures in groups.items():
-        member = panel.member(group)
+        member = ensemble.member(group)
         answers += member.ask(partial(_forward, member.net()), pictures)
     return iter(answers)
 

@@ -69,12 +69,12 @@ def prepare(source: Path, work: Path, jobs: int) -> None:
     """The whole step: listing, decoding, digests, split, tables, record."""
     from murace.config import PrepareConfig
     from murace.steps.prepare import Operation, run
-    from murace.system.progress import Watch
-    from murace.workspace import Wish
+    from murace.system.progress import Reporter
+    from murace.workspace import Rerun
     from murace.workspace.paths import Workspace
 
     config, operation = PrepareConfig(size=SIZE), Operation(jobs=jobs)
-    run(source, Workspace(work), config, operation=operation, wish=Wish(), watch=Watch())
+    run(source, Workspace(work), config, operation=operation, rerun=Rerun(), reporter=Reporter())
 
 
 def share(folder: Path, files: list[Path]) -> float:

@@ -13,10 +13,10 @@ from safetensors.torch import load, save
 
 from murace.errors import WorkspaceError
 from murace.inference.bundle import File, Manifest, open_bundle
-from murace.inference.ensemble import FilePanel, WorkspacePanel
+from murace.inference.ensemble import FileEnsemble, WorkspaceEnsemble
 from murace.nets import create, weights
 from murace.steps.export import step
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.workspace.paths import Workspace
 from tests.bundle.made_up import pack
 from tests.workshop import CPU, SIZE
@@ -27,7 +27,7 @@ Parts = dict[str, bytes]
 
 @pytest.fixture
 def exported(finished: Workspace, tmp_path: Path) -> Path:
-    step.run(finished, tmp_path / "a.murace", None, machine=CPU, watch=Watch())
+    step.run(finished, tmp_path / "a.murace", None, machine=CPU, reporter=Reporter())
     return tmp_path / "a.murace"
 
 
@@ -66,7 +66,7 @@ def set_weights(parts: Parts, group: str, tensors: dict[str, torch.Tensor], **fa
 
 
 def test_a_file_answers_as_its_workspace(exported: Path, finished: Workspace) -> None:
-    theirs, ours = FilePanel(exported, CPU_DEVICE), WorkspacePanel(finished, CPU_DEVICE)
+    theirs, ours = FileEnsemble(exported, CPU_DEVICE), WorkspaceEnsemble(finished, CPU_DEVICE)
     assert theirs.groups == ours.groups
     assert replace(theirs.readout(), weights={}) == replace(ours.readout(), weights={})
     images = torch.rand(3, 1, SIZE, SIZE)
@@ -98,14 +98,14 @@ def test_no_net_is_built_and_no_part_understood_of_a_damaged_file(
         data[place] ^= 1
         exported.write_bytes(data)
         with pytest.raises(WorkspaceError, match="is refused"):
-            FilePanel(exported, CPU_DEVICE)
+            FileEnsemble(exported, CPU_DEVICE)
         data[place] ^= 1
     exported.write_bytes(data)
-    FilePanel(exported, CPU_DEVICE)  # opening a sound one builds nothing either
+    FileEnsemble(exported, CPU_DEVICE)  # opening a sound one builds nothing either
 
 
 def test_weights_that_are_exchanged_after_opening_are_not_loaded(exported: Path) -> None:
-    member = FilePanel(exported, CPU_DEVICE).member("elbow")
+    member = FileEnsemble(exported, CPU_DEVICE).member("elbow")
     set_to_zero = {name: value * 0 for name, value in load(parts_of(exported)[1]["members/elbow.safetensors"]).items()}
     tampered(exported, lambda parts: set_weights(parts, "elbow", set_to_zero))
     with pytest.raises(WorkspaceError, match="has changed since it was opened"):
@@ -139,7 +139,7 @@ def test_small_parts_that_make_no_sense_are_refused_on_opening(
 ) -> None:
     tampered(exported, in_json(name, change))
     with pytest.raises(WorkspaceError, match=rf"is refused: {name} in it") as caught:
-        FilePanel(exported, CPU_DEVICE)
+        FileEnsemble(exported, CPU_DEVICE)
     assert "\n" not in str(caught.value)
 
 
@@ -148,7 +148,7 @@ def test_small_parts_that_make_no_sense_are_refused_on_opening(
 def test_what_is_no_json_is_refused_on_opening(exported: Path, name: str, data: bytes) -> None:
     tampered(exported, lambda parts: parts.update({name: data}))
     with pytest.raises(WorkspaceError, match=rf"is refused: {name} in it"):
-        FilePanel(exported, CPU_DEVICE)
+        FileEnsemble(exported, CPU_DEVICE)
 
 
 def giant(parts: Parts, **facts: Any) -> None:
@@ -202,10 +202,10 @@ def test_weights_that_are_not_the_members_are_refused_before_a_net_is_built(
     exported: Path, change: Callable[[Parts], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tampered(exported, change)
-    panel = FilePanel(exported, CPU_DEVICE)
+    ensemble = FileEnsemble(exported, CPU_DEVICE)
     monkeypatch.setattr(weights, "create", only_skeletons)
     with pytest.raises(WorkspaceError, match=r"is refused: members/elbow\.safetensors in it does not hold") as caught:
-        panel.member("elbow").net()
+        ensemble.member("elbow").net()
     assert "\n" not in str(caught.value)
 
 
@@ -228,7 +228,7 @@ def test_a_giant_net_with_small_weights_takes_no_memory(exported: Path, monkeypa
     tampered(exported, change, groups={**old.groups, "elbow": net})
     monkeypatch.setattr(weights, "create", only_skeletons)
     with pytest.raises(WorkspaceError, match="tensors are missing, too many or of another form"):
-        FilePanel(exported, CPU_DEVICE).member("elbow").net()
+        FileEnsemble(exported, CPU_DEVICE).member("elbow").net()
 
 
 def test_sizes_that_a_net_cannot_take_are_refused(exported: Path) -> None:
@@ -236,17 +236,17 @@ def test_sizes_that_a_net_cannot_take_are_refused(exported: Path) -> None:
     net = replace(old.groups["elbow"], size=8)
     tampered(exported, lambda parts: giant(parts, size=8), groups={**old.groups, "elbow": net})
     with pytest.raises(WorkspaceError, match="does not hold the weights of its net"):
-        FilePanel(exported, CPU_DEVICE).member("elbow").net()
+        FileEnsemble(exported, CPU_DEVICE).member("elbow").net()
 
 
 def test_a_recogniser_that_is_none_or_of_other_weights_is_refused(exported: Path) -> None:
     sound = exported.read_bytes()
     tampered(exported, lambda parts: parts.update({"recogniser.safetensors": b"none"}))
     with pytest.raises(WorkspaceError, match=r"is refused: recogniser\.safetensors in it"):
-        FilePanel(exported, CPU_DEVICE).recogniser()
+        FileEnsemble(exported, CPU_DEVICE).recogniser()
     exported.write_bytes(sound)
     learner = open_bundle(exported).manifest.files[4].name
     assert learner.startswith("learners/")
     tampered(exported, lambda parts: parts.update({learner: parts[learner] + b" "}))
     with pytest.raises(WorkspaceError, match="is about other groups or weights"):
-        FilePanel(exported, CPU_DEVICE).recogniser()
+        FileEnsemble(exported, CPU_DEVICE).recogniser()

@@ -4,30 +4,32 @@ import torch
 
 from murace.data.images.resize import resize
 from murace.errors import UsageError
-from murace.explain.cam import METHODS, Way, activation_maps, flaw, larger, look
+from murace.explain.cam import METHODS, MapMethod, activation_maps, flaw, larger, look
 from murace.nets import Learner, create
-from murace.nets.trained import Member
+from murace.nets.trained import TrainedNet
 from murace.system.device import Place
 
 SIZE = 64
 
 
-def member(net: Learner, **others: object) -> Member:
+def member(net: Learner, **others: object) -> TrainedNet:
     place = Place(torch.device("cpu"), "fp32")
-    return Member(learner="resnet", load=lambda: net, sha256="", place=place, size=SIZE, fit="squash", **others)
+    return TrainedNet(learner="resnet", load=lambda: net, sha256="", place=place, size=SIZE, fit="squash", **others)
 
 
 def pictures(count: int = 3) -> list[np.ndarray]:
     return [np.random.default_rng(seed).integers(0, 256, (150, 190), dtype=np.uint8) for seed in range(count)]
 
 
-def asked(way: Way, name: str = "resnet", count: int = 3) -> tuple[np.ndarray, np.ndarray, Learner, np.ndarray]:
+def asked(
+    map_method: MapMethod, name: str = "resnet", count: int = 3
+) -> tuple[np.ndarray, np.ndarray, Learner, np.ndarray]:
     torch.manual_seed(0)
     net = create(name, width=0.2, size=SIZE).eval()
     originals = pictures(count)
     prepared = np.stack([resize(one, size=SIZE, fit="squash") for one in originals])
-    bigger = larger(originals, size=SIZE, fit="squash", way=way)
-    return *look(net, member(net), prepared, larger=bigger, way=way), net, prepared
+    bigger = larger(originals, size=SIZE, fit="squash", map_method=map_method)
+    return *look(net, member(net), prepared, larger=bigger, map_method=map_method), net, prepared
 
 
 def tensor(prepared: np.ndarray) -> torch.Tensor:
@@ -36,7 +38,7 @@ def tensor(prepared: np.ndarray) -> torch.Tensor:
 
 @pytest.mark.parametrize("scales", [(1,), (1, 2), (1, 2, 3)])
 def test_the_maps_mean_and_the_heads_bias_are_the_log_odds_at_any_scales(scales: tuple[int, ...]) -> None:
-    maps, log_odds, net, prepared = asked(Way("cam", scales))
+    maps, log_odds, net, prepared = asked(MapMethod("cam", scales))
     own, expected = activation_maps(net, tensor(prepared))
     assert np.allclose(log_odds, expected, atol=1e-5)  # whatever the other sizes say
     bias = float((net.head.bias[1] - net.head.bias[0]).detach())
@@ -45,7 +47,7 @@ def test_the_maps_mean_and_the_heads_bias_are_the_log_odds_at_any_scales(scales:
 
 
 def test_two_scales_are_the_average_of_both_on_the_finer_grid() -> None:
-    maps, _, net, prepared = asked(Way("cam", (1, 2)))
+    maps, _, net, prepared = asked(MapMethod("cam", (1, 2)))
     finer = np.stack([resize(one, size=2 * SIZE, fit="squash") for one in pictures()])
     small, _ = activation_maps(net, tensor(prepared))
     large, _ = activation_maps(net, tensor(finer))
@@ -66,33 +68,33 @@ def test_fewer_of_the_larger_pictures_go_through_at_once(monkeypatch: pytest.Mon
 
     monkeypatch.setitem(METHODS, "cam", counted)
     monkeypatch.setattr("murace.nets.trained.REFERENCE", SIZE * SIZE)
-    asked(Way("cam", (1, 2)), count=9)
+    asked(MapMethod("cam", (1, 2)), count=9)
     assert seen == [(9, SIZE), (8, 2 * SIZE), (1, 2 * SIZE)]
 
 
 def test_maps_without_unit_are_shares_of_their_maximum() -> None:
-    maps, _, _, _ = asked(Way("gradcam++", (1, 2)))
+    maps, _, _, _ = asked(MapMethod("gradcam++", (1, 2)))
     assert np.allclose(maps.max(axis=(1, 2)), 1)
     assert maps.min() >= 0
 
 
 def test_only_ways_that_exist_are_taken() -> None:
-    assert Way.of("gradcam++", "1,2,3") == Way("gradcam++", (1, 2, 3))
-    assert Way.of("cam", "1,2").name == "cam 1x+2x"
+    assert MapMethod.of("gradcam++", "1,2,3") == MapMethod("gradcam++", (1, 2, 3))
+    assert MapMethod.of("cam", "1,2").name == "cam 1x+2x"
     with pytest.raises(UsageError, match="unknown method 'gradcam2'; did you mean 'gradcam'"):
-        Way.of("gradcam2", "1")
+        MapMethod.of("gradcam2", "1")
     for scales in ("", "2", "1,1", "1,3,2", "1,5", "1,x", "1,,2", "0,1", "1,2.5", "-1", "1,99999999999999999999999"):
         with pytest.raises(UsageError, match="--scales must be"):
-            Way.of("cam", scales)
+            MapMethod.of("cam", scales)
 
 
 def test_the_fc_head_has_gradient_maps_at_its_own_size_alone() -> None:
-    Way("gradcam", (1,)).require("fc", who="x")
-    Way("cam", (1, 2)).require("gap", who="x")
+    MapMethod("gradcam", (1,)).require("fc", who="x")
+    MapMethod("cam", (1, 2)).require("gap", who="x")
     with pytest.raises(UsageError, match=r"no class activation map.*the member for elbow.*--method gradcam --scales 1"):
-        Way("cam", (1,)).require("fc", who="the member for elbow")
+        MapMethod("cam", (1,)).require("fc", who="the member for elbow")
     with pytest.raises(UsageError, match="take --scales 1"):
-        Way("gradcam", (1, 2)).require("fc", who="the member for elbow")
+        MapMethod("gradcam", (1, 2)).require("fc", who="the member for elbow")
 
 
 def test_a_map_without_variation_or_with_a_number_that_is_none_is_flawed() -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from murace.cli.commands import demo
-from murace.cli.display.console import Voice
+from murace.cli.display.console import ConsoleReporter
 from murace.config import Machine
 from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU, PYTHON, answered, done, environment, refused
@@ -58,9 +58,9 @@ def test_a_demo_killed_while_it_draws_draws_again_and_shows_its_seed(
     monkeypatch.setattr("murace.steps.prepare.run", stop)
     sample = tmp_path / "demo" / "sample"
     (sample / ".unfinished" / "train").mkdir(parents=True)
-    voice = Voice(quiet=False, as_json=False)
+    console = ConsoleReporter(quiet=False, as_json=False)
     with pytest.raises(Enough):
-        demo._chain(voice, tmp_path / "demo", Workspace(tmp_path / "demo" / "workspace"), Machine(gpu="cpu"), seed=3)
+        demo._chain(console, tmp_path / "demo", Workspace(tmp_path / "demo" / "workspace"), Machine(gpu="cpu"), seed=3)
     assert (sample / "truth.csv").is_file()
     assert not (sample / ".unfinished").exists()
     typed = [line for line in capsys.readouterr().err.splitlines() if line.startswith("$ ")]

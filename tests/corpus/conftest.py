@@ -7,7 +7,7 @@ import pytest
 
 from murace.errors import Interrupted
 from murace.steps import train
-from murace.workspace import Wish
+from murace.workspace import Rerun
 from tests.steps.test_train import StopAfter
 from tests.workshop import CPU, tiny_config, tiny_workspace
 
@@ -27,5 +27,5 @@ def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose training was stopped after the first epoch and a step."""
     workspace = tiny_workspace(tmp_path_factory.mktemp("unfinished") / "workspace")
     with pytest.raises(Interrupted):
-        train.run(workspace, tiny_config(), machine=CPU, wish=Wish(), watch=StopAfter(9))
+        train.run(workspace, tiny_config(), machine=CPU, rerun=Rerun(), reporter=StopAfter(9))
     return workspace.root

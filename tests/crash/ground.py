@@ -5,7 +5,7 @@ from pathlib import Path
 
 from murace.data.store import write_frame
 from murace.steps import finetune
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from tests.crash.killing import run
 from tests.crash.steps import ANNOUNCED, STEPS, WISH, space
 from tests.workshop import CPU, tiny_index, tiny_members, tiny_pixels, tiny_source
@@ -40,4 +40,4 @@ def make_ground(folder: Path) -> Path:
 
 def _other_member(base: Path) -> None:
 
-    finetune.run(space(base), tiny_members(epochs=1), groups=["wrist"], machine=CPU, wish=WISH, watch=Watch())
+    finetune.run(space(base), tiny_members(epochs=1), groups=["wrist"], machine=CPU, rerun=WISH, reporter=Reporter())

@@ -13,8 +13,8 @@ from murace.data.loading.batches import Images
 from murace.errors import Interrupted
 from murace.nets import Learner
 from murace.system.device import Place
-from murace.system.processes import current
-from murace.system.progress import Watch
+from murace.system.processes import process_group
+from murace.system.progress import Reporter
 from murace.training import Part, Setting
 from murace.training.checkpoint import latest_state
 from murace.training.run import Job, run
@@ -80,7 +80,7 @@ def trained(
         fitted = run(job, setting)
     except Interrupted:
         return None
-    saved = latest_state(folder) if current().leads else None
+    saved = latest_state(folder) if process_group().leads else None
     progress = {key: value for key, value in vars(fitted.progress).items() if key not in (*CLOCKS, "history")}
     progress["history"] = [{k: v for k, v in row.items() if k not in CLOCKS} for row in fitted.progress.history]
     return Outcome(net.state_dict(), saved.tensors if saved else {}, progress, fitted.validation)
@@ -98,5 +98,5 @@ def _setting(precision: str, stop_after: int, recipe: Recipe) -> Setting:
         for part in (slice(0, TRAIN), slice(TRAIN, count))
     ]
     place = Place(torch.device("cpu"), precision)
-    watch = StopAfter(stop_after) if stop_after > 0 else Watch()
-    return Setting(*parts, Images(pixels, rows, place.device), replace(recipe, precision=precision), place, watch)
+    reporter = StopAfter(stop_after) if stop_after > 0 else Reporter()
+    return Setting(*parts, Images(pixels, rows, place.device), replace(recipe, precision=precision), place, reporter)

@@ -8,14 +8,14 @@ from pathlib import Path
 import pandas as pd
 
 from murace.config import Bootstrap, CalibrateConfig, EvaluateConfig, PredictConfig, PrepareConfig
-from murace.explain.cam import Way
+from murace.explain.cam import MapMethod
 from murace.steps import calibrate, cam, finetune, predict, prepare, train
 from murace.steps.evaluate import step as evaluate
 from murace.steps.export import step as export
 from murace.system.opencv import cv2
-from murace.system.progress import Bar, Watch
+from murace.system.progress import Bar, Reporter
 from murace.system.sealed import read_sealed
-from murace.workspace import Wish
+from murace.workspace import Rerun
 from murace.workspace.paths import Workspace
 from tests.workshop import CPU, tiny_config, tiny_members
 
@@ -23,10 +23,10 @@ EPOCHS = 3
 CLOCKS = ["seconds", "images_per_second"]  # columns that differ between two runs
 QUICK = Bootstrap(resamples=100)
 ANNOUNCED = "announced.txt"
-WISH = Wish()
+WISH = Rerun()
 
 
-class Announcer(Watch):
+class Announcer(Reporter):
     """Writes down, past every buffer, which epochs a person has been told are finished, and where a run goes on."""
 
     def __init__(self, file: Path) -> None:
@@ -47,12 +47,12 @@ class Announcer(Watch):
 
 
 class EpochLines(Bar):
-    def __init__(self, watch: Announcer, start: int) -> None:
-        self.watch, self.epoch = watch, start
+    def __init__(self, reporter: Announcer, start: int) -> None:
+        self.reporter, self.epoch = reporter, start
 
     def advance(self, by: int = 1, note: str = "") -> None:
         self.epoch += by
-        self.watch._write(f"finished {self.epoch}")
+        self.reporter._write(f"finished {self.epoch}")
 
 
 def lines(base: Path) -> list[tuple[str, int]]:
@@ -66,45 +66,53 @@ def space(base: Path) -> Workspace:
     return Workspace(base / "workspace")
 
 
-def watch(base: Path) -> Watch:
+def reporter(base: Path) -> Reporter:
     return Announcer(base / ANNOUNCED)
 
 
 def do_prepare(base: Path) -> None:
     operation = prepare.Operation(jobs=1)
     source = base.parent / "manifest.csv"
-    prepare.run(source, space(base), PrepareConfig(size=64), operation=operation, wish=WISH, watch=watch(base))
+    prepare.run(source, space(base), PrepareConfig(size=64), operation=operation, rerun=WISH, reporter=reporter(base))
 
 
 def do_train(base: Path) -> None:
-    train.run(space(base), tiny_config(epochs=EPOCHS), machine=CPU, wish=WISH, watch=watch(base))
+    train.run(space(base), tiny_config(epochs=EPOCHS), machine=CPU, rerun=WISH, reporter=reporter(base))
 
 
 def do_calibrate(base: Path) -> None:
-    calibrate.run(space(base), CalibrateConfig(bootstrap=QUICK), machine=CPU, wish=WISH, watch=watch(base))
+    calibrate.run(space(base), CalibrateConfig(bootstrap=QUICK), machine=CPU, rerun=WISH, reporter=reporter(base))
 
 
 def do_finetune(base: Path) -> None:
     config = tiny_members(epochs=2)
-    finetune.run(space(base), config, groups=["elbow"], machine=CPU, wish=WISH, watch=watch(base))
+    finetune.run(space(base), config, groups=["elbow"], machine=CPU, rerun=WISH, reporter=reporter(base))
 
 
 def do_evaluate(base: Path) -> None:
-    evaluate.run(space(base), EvaluateConfig(bootstrap=QUICK), machine=CPU, wish=WISH, watch=watch(base))
+    evaluate.run(space(base), EvaluateConfig(bootstrap=QUICK), machine=CPU, rerun=WISH, reporter=reporter(base))
 
 
 def do_cam(base: Path) -> None:
     out = space(base).root / "overlays"
-    cam.run(space(base), studies(base), way=Way("cam", (1,)), group=None, out=out, machine=CPU, watch=watch(base))
+    cam.run(
+        space(base),
+        studies(base),
+        map_method=MapMethod("cam", (1,)),
+        group=None,
+        out=out,
+        machine=CPU,
+        reporter=reporter(base),
+    )
 
 
 def do_predict(base: Path) -> None:
     out, config = space(base).root / "predictions.csv", PredictConfig()
-    predict.run(space(base), studies(base), config, out=out, machine=CPU, wish=WISH, watch=watch(base))
+    predict.run(space(base), studies(base), config, out=out, machine=CPU, rerun=WISH, reporter=reporter(base))
 
 
 def do_export(base: Path) -> None:
-    export.run(space(base), space(base).root / "ensemble.murace", None, machine=CPU, watch=watch(base))
+    export.run(space(base), space(base).root / "ensemble.murace", None, machine=CPU, reporter=reporter(base))
 
 
 def studies(base: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from murace.inference.studies import kept
 from murace.steps import train
 from murace.steps.evaluate.predictions import _kept
 from murace.training.checkpoint import latest_state
-from murace.workspace import Wish, begun, read, require
+from murace.workspace import Rerun, begun, read, require
 from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU, NARROW, error_lines, typed
 from tests.crash.steps import do_cam, do_export, do_predict
@@ -99,7 +99,7 @@ def test_a_steps_record(finished: Workspace, folder: str) -> None:
 def unfinished(finished: Workspace) -> Path:
     """A training's folder that was left in its second epoch."""
     with pytest.raises(Interrupted):
-        train.run(finished, tiny_config(), machine=MACHINE, wish=Wish(resume=False), watch=StopAfter(12))
+        train.run(finished, tiny_config(), machine=MACHINE, rerun=Rerun(resume=False), reporter=StopAfter(12))
     return finished.train("convnet").folder
 
 

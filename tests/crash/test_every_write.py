@@ -17,21 +17,21 @@ ALL = 10**6
 MOST = {"prepare": 30, "train": ALL, "calibrate": 12, "finetune": 40, "evaluate": 16, "cam": 16, "predict": 20}
 
 
-def survive(stand: Stand, step: str, moment: int) -> None:
+def survive(stand: Stand, step: str, event: int) -> None:
     """Kill the step there, look around, let it go on, and compare."""
     base = stand.before(step)
     root, work = space(base).root, STEPS[step]
-    assert run(work, base, root=root, kill_at=moment).killed, moment
+    assert run(work, base, root=root, kill_at=event).killed, event
     links(space(base))  # whoever looks at what is left is not disturbed by it
     told = [epoch for word, epoch in lines(base) if word == "finished"]
     run(work, base, root=root)
     later = lines(base)[len(told) :]
     if told and later and later[0][0] == "finished":
-        pytest.fail(f"moment {moment}: epochs {told} were finished, and it began anew")
+        pytest.fail(f"moment {event}: epochs {told} were finished, and it began anew")
     if told and later:
-        assert later[0] >= ("resumed", told[-1]), f"moment {moment}: a finished epoch is lost"
-    assert results(base, step) == results(stand.after(step), step), moment
-    assert not [path for path in root.rglob("*") if TEMPORARY in path.name], moment
+        assert later[0] >= ("resumed", told[-1]), f"moment {event}: a finished epoch is lost"
+    assert results(base, step) == results(stand.after(step), step), event
+    assert not [path for path in root.rglob("*") if TEMPORARY in path.name], event
     shutil.rmtree(base)
 
 
@@ -41,7 +41,7 @@ def survive_all(stand: Stand, step: str, most: int) -> None:
     assert results(base, step) == results(stand.after(step), step)  # two runs without a kill agree, or nothing can
     assert whole.moments > 10
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda moment: survive(stand, step, moment), spread(whole.moments, most)))
+        list(pool.map(lambda event: survive(stand, step, event), spread(whole.moments, most)))
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -11,7 +11,7 @@ import torch
 
 from murace.errors import MuraceError
 from murace.training import run
-from murace.training.checkpoint import Saved
+from murace.training.checkpoint import SavedState
 from tests.crash.small import RECIPE, STEPS, STILL, Outcome, trained
 from tests.processes import Failure, together
 
@@ -71,15 +71,15 @@ def test_two_processes_that_stop_at_any_step_end_with_the_same_bits(tmp_path: Pa
     assert answers == [[[]] * len(steps)] * 2
 
 
-def without(**values: object) -> Callable[[Saved], Saved]:
+def without(**values: object) -> Callable[[SavedState], SavedState]:
     """A state whose progress has forgotten something."""
     return lambda saved: replace(saved, facts={**saved.facts, "progress": {**saved.facts["progress"], **values}})
 
 
-def zeroed(*parts: str) -> Callable[[Saved], Saved]:
+def zeroed(*parts: str) -> Callable[[SavedState], SavedState]:
     """A state in which the tensors of these names are as at the very beginning."""
 
-    def forget(saved: Saved) -> Saved:
+    def forget(saved: SavedState) -> SavedState:
         hit = [name for name in saved.tensors if any(part in name for part in parts)]
         assert hit, parts
         return replace(saved, tensors=saved.tensors | {name: torch.zeros_like(saved.tensors[name]) for name in hit})
@@ -87,7 +87,7 @@ def zeroed(*parts: str) -> Callable[[Saved], Saved]:
     return forget
 
 
-def lacking(part: str) -> Callable[[Saved], Saved]:
+def lacking(part: str) -> Callable[[SavedState], SavedState]:
     return lambda saved: replace(saved, tensors={name: t for name, t in saved.tensors.items() if part not in name})
 
 

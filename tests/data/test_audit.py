@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from murace.data.audit import findings, near
 from murace.data.audit.findings import INDEX, PRINTS, Kind, count, find, notes
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 
 
 def table(rows: list[dict]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -29,7 +29,7 @@ def table(rows: list[dict]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def found(rows: list[dict], pixels: np.ndarray | None = None) -> pd.DataFrame:
     pixels = np.zeros((len(rows), 8, 8), np.uint8) if pixels is None else pixels
-    return find(*table(rows), pixels, fit="squash", watch=Watch())
+    return find(*table(rows), pixels, fit="squash", reporter=Reporter())
 
 
 def test_ordinary_images_are_not_listed():
@@ -82,7 +82,7 @@ def test_copies_are_groups_of_files_of_pixels_and_of_contradictions():
 def test_near_duplicates_are_of_different_splits_most_alike_first_and_never_flat(monkeypatch):
     seen = []
 
-    def near_duplicates(hashes, parts, picture, watch):
+    def near_duplicates(hashes, parts, picture, reporter):
         seen.extend(part.tolist() for part in parts)
         return [near.Pair(0, 2, "mirrored", 3, 0.95), near.Pair(1, 2, "as it is", 1, 0.99)]
 

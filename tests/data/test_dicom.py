@@ -37,8 +37,8 @@ from murace.errors import MachineError
 from murace.steps.prepare import Operation
 from murace.steps.prepare import run as run_prepare
 from murace.system.opencv import cv2
-from murace.system.progress import Watch
-from murace.workspace import Wish
+from murace.system.progress import Reporter
+from murace.workspace import Rerun
 from murace.workspace.paths import Workspace
 from tests.data.files import CANARIES, CR, decode, dicom, dicom_elements, picture, png, read_grey
 
@@ -681,8 +681,8 @@ def test_prepare_gets_the_same_pixels_from_dicom_as_from_png(tmp_path):
             workspace,
             PrepareConfig(size=16),
             operation=Operation(jobs=1),
-            wish=Wish(),
-            watch=Watch(),
+            rerun=Rerun(),
+            reporter=Reporter(),
         )
         arrays.append(np.load(workspace.root / "prepare" / "pixels.npy").astype(int))
         assert (workspace.root / "prepare" / "rejected.csv").read_text().count("\n") == 1

@@ -12,14 +12,14 @@ from murace.data.studies import find
 from murace.data.studies.find import Found
 from murace.errors import DataError, Interrupted
 from murace.explain.overlays.folders import view_names
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from tests.data import files
 
 FIRST, SECOND = "1.2.3.4", "1.2.3.5"
 
 
 def find_studies(paths: list[Path], skip: Path | None = None) -> list[Found]:
-    return find.find_studies(paths, skip=skip, watch=Watch())
+    return find.find_studies(paths, skip=skip, reporter=Reporter())
 
 
 def png(path: Path) -> Path:
@@ -172,10 +172,10 @@ def test_one_study_may_lie_under_relative_and_absolute_paths(tmp_path: Path, mon
 
 def test_an_interruption_is_heard_while_folders_are_searched(tmp_path: Path) -> None:
     png(tmp_path / "1.png")
-    watch = Watch()
-    watch.signum = signal.SIGINT
+    reporter = Reporter()
+    reporter.signum = signal.SIGINT
     with pytest.raises(Interrupted):
-        find.find_studies([tmp_path], watch=watch)
+        find.find_studies([tmp_path], reporter=reporter)
 
 
 @pytest.mark.parametrize(

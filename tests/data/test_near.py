@@ -8,7 +8,7 @@ from murace.data.audit.near import details, near_duplicates
 from murace.data.images.fingerprint import VIEWS, perceptual_hash, turned, turned_hashes
 from murace.errors import Interrupted
 from murace.system.opencv import cv2
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 
 SIDE = 64
 
@@ -28,7 +28,7 @@ def blank(row: int) -> np.ndarray:
 def found(squares: list[np.ndarray], splits: list[int]) -> list[near.Pair]:
     hashes = np.array([perceptual_hash(np.ascontiguousarray(square)) for square in squares], np.uint64)
     parts = [np.flatnonzero(np.array(splits) == part) for part in sorted(set(splits))]
-    return near_duplicates(hashes, parts, squares.__getitem__, Watch())
+    return near_duplicates(hashes, parts, squares.__getitem__, Reporter())
 
 
 def by_hand(hashes: list[int], splits: list[int]) -> set[tuple[int, int]]:
@@ -63,7 +63,7 @@ def test_the_first_look_finds_exactly_what_a_slow_search_finds(seed, step, block
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(near, "_BLOCK", block)
         patch.setattr(near, "_confirmed", lambda found, *_: [near.Pair(*both, "", 0, 1.0) for both in rows_of(found)])
-        pairs = near_duplicates(hashes, parts, blank, Watch())
+        pairs = near_duplicates(hashes, parts, blank, Reporter())
     assert {tuple(sorted((pair.row, pair.other))) for pair in pairs} == by_hand(hashes.tolist(), splits.tolist())
 
 
@@ -102,7 +102,7 @@ def test_pictures_that_look_alike_at_64_bits_but_differ_in_detail_are_no_pair():
 @pytest.mark.parametrize("parts", [[], [np.arange(3)], [np.arange(0), np.arange(3)]])
 def test_nothing_to_compare_is_no_pair(parts):
     hashes = np.zeros(3, np.uint64)
-    assert near_duplicates(hashes, parts, blank, Watch()) == []
+    assert near_duplicates(hashes, parts, blank, Reporter()) == []
 
 
 def test_details_are_what_a_blurred_copy_lacks():
@@ -116,10 +116,10 @@ def test_details_are_what_a_blurred_copy_lacks():
 
 
 def test_a_signal_stops_the_search():
-    watch = Watch()
-    watch.signum = 15
+    reporter = Reporter()
+    reporter.signum = 15
     with pytest.raises(Interrupted):
-        near_duplicates(np.zeros(4, np.uint64), [np.arange(2), np.arange(2, 4)], blank, watch)
+        near_duplicates(np.zeros(4, np.uint64), [np.arange(2), np.arange(2, 4)], blank, reporter)
 
 
 def test_of_a_crowd_each_picture_is_compared_with_its_nearest():

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from murace.nets import create
-from murace.system.processes import World, current
+from murace.system.processes import ProcessGroup, process_group
 from murace.training.batchnorm import GlobalBatchNorm, unite
 from murace.vocabulary import LEARNERS
 from tests.processes import together
@@ -32,16 +32,16 @@ def through(norm: nn.BatchNorm2d, share: slice, dtype: torch.dtype) -> Found:
     y = norm(x)
     (y.float() * weights).sum().backward()
     gradients = [norm.weight.grad.clone(), norm.bias.grad.clone()]
-    current().add(gradients)
+    process_group().add(gradients)
     norm.eval()
     found = {
-        "y": current().collect(y.detach().float(), 7),
-        "dx": current().collect(x.grad.float(), 7),
+        "y": process_group().collect(y.detach().float(), 7),
+        "dx": process_group().collect(x.grad.float(), 7),
         "dweight": gradients[0],
         "dbias": gradients[1],
         "mean": norm.running_mean,
         "var": norm.running_var,
-        "evaluated": current().collect(norm(x).detach().float(), 7),
+        "evaluated": process_group().collect(norm(x).detach().float(), 7),
     }
     return {name: value.numpy() for name, value in found.items()}  # tensors do not travel between processes
 
@@ -49,9 +49,9 @@ def through(norm: nn.BatchNorm2d, share: slice, dtype: torch.dtype) -> Found:
 def shared(dtype: torch.dtype) -> Found:
     torch.manual_seed(0)
     net = nn.Sequential(nn.BatchNorm2d(3))
-    unite(net, current(), CPU)
+    unite(net, process_group(), CPU)
     assert type(net[0]) is GlobalBatchNorm
-    return through(net[0], slice(current().rank, None, current().size), dtype)
+    return through(net[0], slice(process_group().rank, None, process_group().size), dtype)
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -76,7 +76,7 @@ def test_a_united_net_keeps_its_names_parameters_and_answers(name: str) -> None:
     order = [key for key, _ in net.named_parameters()]
     net.eval()
     expected = net(torch.ones(1, 1, 64, 64))
-    unite(net, World(size=2), CPU)
+    unite(net, ProcessGroup(size=2), CPU)
     assert {key: value.data_ptr() for key, value in net.state_dict().items()} == before
     assert [key for key, _ in net.named_parameters()] == order
     assert not any(type(module) is nn.BatchNorm2d for module in net.modules())
@@ -85,5 +85,5 @@ def test_a_united_net_keeps_its_names_parameters_and_answers(name: str) -> None:
 
 def test_alone_a_net_is_left_as_it_is() -> None:
     net = create("convnet", width=0.1, size=64)
-    unite(net, World(), CPU)
+    unite(net, ProcessGroup(), CPU)
     assert not any(type(module) is GlobalBatchNorm for module in net.modules())

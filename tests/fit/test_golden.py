@@ -10,8 +10,8 @@ import torch
 from murace.config import Machine
 from murace.data.store import read_frame
 from murace.steps import train
-from murace.system.progress import Watch
-from murace.workspace import Wish
+from murace.system.progress import Reporter
+from murace.workspace import Rerun
 from murace.workspace.paths import Workspace
 from tests.workshop import tiny_config
 
@@ -29,7 +29,7 @@ def here() -> dict[str, str]:
 def test_the_losses_are_those_of_the_golden_trace(prepared: Workspace, learner: str) -> None:
     golden = json.loads(GOLDEN.read_text())
     machine = Machine(gpu="cpu", threads=1)
-    train.run(prepared, tiny_config(learner, epochs=12, lr=1e-4), machine=machine, wish=Wish(), watch=Watch())
+    train.run(prepared, tiny_config(learner, epochs=12, lr=1e-4), machine=machine, rerun=Rerun(), reporter=Reporter())
     history = read_frame(prepared.train(learner).history)
     wanted = pd.DataFrame(golden["losses"][learner], columns=COLUMNS)
     assert len(history) == 12

@@ -9,7 +9,7 @@ from murace.data.loading.batches import Images
 from murace.errors import MachineError
 from murace.nets import Learner, create
 from murace.system.device import Place, free_memory
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.training import Part, Setting
 from murace.training.resources import MARGIN, image_bytes, require_memory
 from murace.vocabulary import LEARNERS
@@ -22,7 +22,7 @@ def setting(batch_size: int, precision: str = "fp32") -> Setting:
     part = Part(rows, np.zeros(5000, np.int64), np.ones(5000, np.float32), rows)
     pixels = np.zeros((1, 64, 64), np.uint8)
     recipe = Recipe(batch_size=batch_size, precision=precision)
-    return Setting(part, part, Images(pixels, rows, CPU), recipe, Place(CPU, precision), Watch())
+    return Setting(part, part, Images(pixels, rows, CPU), recipe, Place(CPU, precision), Reporter())
 
 
 def shadow_of(name: str, width: float) -> Learner:

@@ -8,7 +8,7 @@ from murace.errors import Interrupted, UsageError
 from murace.explain.overlays.index import drawn_folders, refuse_foreign_index, write_index
 from murace.explain.overlays.triptych import triptych
 from murace.system.opencv import cv2
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.system.sealed import read_sealed, write_sealed
 from murace.vocabulary import DISCLAIMER
 
@@ -33,7 +33,7 @@ def drawn(out: Path, name: str, probability: float, **more: object) -> Path:
 
 
 def written(out: Path, **more: object) -> str:
-    given = {"notes": ["A note."], "watch": Watch(), "threads": 2, **more}
+    given = {"notes": ["A note."], "reporter": Reporter(), "threads": 2, **more}
     return write_index(out, drawn_folders(out), **given).read_text()
 
 
@@ -113,10 +113,10 @@ def test_a_signal_leaves_the_old_page(tmp_path: Path) -> None:
     drawn(tmp_path, "elbow-1", 0.3)
     first = written(tmp_path)
     drawn(tmp_path, "elbow-2", 0.3)
-    watch = Watch()
-    watch.signum = signal.SIGINT
+    reporter = Reporter()
+    reporter.signum = signal.SIGINT
     with pytest.raises(Interrupted):
-        written(tmp_path, watch=watch)
+        written(tmp_path, reporter=reporter)
     assert (tmp_path / "index.html").read_text() == first
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["index.html"]
 
@@ -124,7 +124,7 @@ def test_a_signal_leaves_the_old_page(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_cams_is_refused(tmp_path: Path) -> None:
     (drawn(tmp_path, "elbow-1", 0.3) / "begun.json").write_text("{}")
     with pytest.raises(UsageError, match="elbow-1 holds no finished overlays of murace cam"):
-        write_index(tmp_path, [tmp_path / "elbow-1"], notes=[], watch=Watch(), threads=1)
+        write_index(tmp_path, [tmp_path / "elbow-1"], notes=[], reporter=Reporter(), threads=1)
     assert not (tmp_path / "index.html").exists()
 
 

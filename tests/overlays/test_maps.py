@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from murace.explain.cam import Way
+from murace.explain.cam import MapMethod
 from murace.explain.overlays import Drawn, draw_all
 from murace.explain.overlays.folders import Study
 from murace.nets import Learner
-from murace.nets.trained import Member
+from murace.nets.trained import TrainedNet
 from murace.system.device import Place
 from murace.system.opencv import cv2
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 
 
 class Tiny(Learner):
@@ -44,10 +44,10 @@ def study(root: Path, name: str = "one") -> Study:
     return Study(tuple(views), "hand", "stated", root / "out" / name)
 
 
-def draw(given: list[Study], net: Learner, way: Way = Way("cam", (1,))) -> Drawn:  # noqa: B008 - frozen
+def draw(given: list[Study], net: Learner, map_method: MapMethod = MapMethod("cam", (1,))) -> Drawn:  # noqa: B008 - frozen
     place = Place(torch.device("cpu"), "fp32")
-    member = Member(learner="x", load=lambda: net, sha256="0" * 64, place=place, size=64, fit="squash")
-    return draw_all(given, {"hand": member}, way=way, force=False, threads=1, watch=Watch())
+    member = TrainedNet(learner="x", load=lambda: net, sha256="0" * 64, place=place, size=64, fit="squash")
+    return draw_all(given, {"hand": member}, map_method=map_method, force=False, threads=1, reporter=Reporter())
 
 
 def record(one: Study) -> dict:
@@ -66,7 +66,7 @@ def colourful(sheet: np.ndarray) -> int:
 
 def test_the_record_says_how_the_map_was_made_and_that_it_was_drawn(tmp_path: Path) -> None:
     one = study(tmp_path)
-    draw([one], Tiny(), Way("gradcam", (1, 2)))
+    draw([one], Tiny(), MapMethod("gradcam", (1, 2)))
     said = record(one)
     assert (said["method"], said["scales"]) == ("gradcam", [1, 2])
     assert [(view["map"], view.get("remark")) for view in said["views"]] == [("drawn", None)] * 2
@@ -119,15 +119,15 @@ def test_an_answer_that_is_no_number_is_the_models_fault_and_the_study_is_named(
 
 def test_another_way_is_drawn_anew_and_the_same_is_not(tmp_path: Path) -> None:
     one = study(tmp_path)
-    assert draw([one], Tiny(), Way("cam", (1, 2))).before == set()
-    assert draw([one], Tiny(), Way("cam", (1, 2))).before == {0}
-    assert draw([one], Tiny(), Way("cam", (1,))).before == set()
-    assert draw([one], Tiny(), Way("gradcam++", (1,))).before == set()
+    assert draw([one], Tiny(), MapMethod("cam", (1, 2))).before == set()
+    assert draw([one], Tiny(), MapMethod("cam", (1, 2))).before == {0}
+    assert draw([one], Tiny(), MapMethod("cam", (1,))).before == set()
+    assert draw([one], Tiny(), MapMethod("gradcam++", (1,))).before == set()
     assert record(one)["method"] == "gradcam++"
 
 
 def test_a_map_without_unit_is_as_bright_as_the_probability(tmp_path: Path) -> None:
     sure, unsure = study(tmp_path, "one"), study(tmp_path, "two")
-    draw([sure], Tiny(bias=4.0), Way("gradcam++", (1,)))
-    draw([unsure], Tiny(bias=-9.0), Way("gradcam++", (1,)))
+    draw([sure], Tiny(bias=4.0), MapMethod("gradcam++", (1,)))
+    draw([unsure], Tiny(bias=-9.0), MapMethod("gradcam++", (1,)))
     assert colourful(picture(sure)) > 10 * colourful(picture(unsure))

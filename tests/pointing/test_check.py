@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from murace.config import Bootstrap
 from murace.data.tables.boxes import NUMBERS, match, read_boxes
 from murace.errors import Interrupted, UsageError
-from murace.explain.cam import Way
+from murace.explain.cam import MapMethod
 from murace.explain.pointing import CENTRE, CHANCE, COLUMNS, RANDOM, Checked, Finding, check, findings_of
 from murace.nets import Learner
-from murace.nets.trained import Member
+from murace.nets.trained import TrainedNet
 from murace.system.device import Place
 from murace.system.files import sha256
 from murace.system.opencv import cv2
-from murace.system.progress import Bar, Watch
+from murace.system.progress import Bar, Reporter
 
 FEW = Bootstrap(resamples=100)
 
@@ -42,9 +42,9 @@ class Bright(Learner):
         return self.trunk(x)
 
 
-def member(net: Learner | None = None, *, fit: str = "squash", head: str = "gap") -> Member:
+def member(net: Learner | None = None, *, fit: str = "squash", head: str = "gap") -> TrainedNet:
     place = Place(torch.device("cpu"), "fp32")
-    return Member(learner="x", load=lambda: net or Bright(), sha256="", place=place, size=64, fit=fit, head=head)
+    return TrainedNet(learner="x", load=lambda: net or Bright(), sha256="", place=place, size=64, fit=fit, head=head)
 
 
 def drawn(folder: Path, *, count: int = 12, shape: tuple[int, int] = (128, 96)) -> Path:
@@ -77,10 +77,19 @@ def found(csv: Path) -> list[Finding]:
     return findings_of(match(boxes, index).boxes, csv.parent)
 
 
-def run(csv: Path, one: Member | None = None, *, way: Way | None = None, watch: Watch | None = None) -> Checked:
+def run(
+    csv: Path, one: TrainedNet | None = None, *, map_method: MapMethod | None = None, reporter: Reporter | None = None
+) -> Checked:
     one = one or member()
     members = {"elbow": one, "wrist": one}
-    return check(found(csv), members, way=way or Way(), bootstrap=FEW, threads=2, watch=watch or Watch())
+    return check(
+        found(csv),
+        members,
+        map_method=map_method or MapMethod(),
+        bootstrap=FEW,
+        threads=2,
+        reporter=reporter or Reporter(),
+    )
 
 
 def value(done: Checked, source: str, metric: str, group: str = "overall") -> float:
@@ -90,16 +99,19 @@ def value(done: Checked, source: str, metric: str, group: str = "overall") -> fl
     return float(rows["value"].iloc[0])
 
 
-@pytest.mark.parametrize("way", [Way("cam", (1,)), Way("cam", (1, 2)), Way("gradcam", (1,)), Way("gradcam++", (1, 2))])
+@pytest.mark.parametrize(
+    "map_method",
+    [MapMethod("cam", (1,)), MapMethod("cam", (1, 2)), MapMethod("gradcam", (1,)), MapMethod("gradcam++", (1, 2))],
+)
 @pytest.mark.parametrize("fit", ["squash", "pad"])
-def test_a_net_that_looks_at_the_finding_points_at_it(tmp_path: Path, way: Way, fit: str) -> None:
-    done = run(drawn(tmp_path), member(fit=fit), way=way)
-    assert value(done, way.name, "pointing") == 1
-    assert value(done, way.name, "pointing without margin") == 1
-    assert value(done, way.name, "iou") > 0.6
+def test_a_net_that_looks_at_the_finding_points_at_it(tmp_path: Path, map_method: MapMethod, fit: str) -> None:
+    done = run(drawn(tmp_path), member(fit=fit), map_method=map_method)
+    assert value(done, map_method.name, "pointing") == 1
+    assert value(done, map_method.name, "pointing without margin") == 1
+    assert value(done, map_method.name, "iou") > 0.6
     assert value(done, CENTRE, "pointing") == 0
     assert value(done, CHANCE, "pointing") < 0.3
-    assert value(done, way.name, "energy") > value(done, CENTRE, "energy")
+    assert value(done, map_method.name, "energy") > value(done, CENTRE, "energy")
     assert done.bad == []
     assert done.flawed == {}
 
@@ -134,7 +146,7 @@ def test_the_same_seed_gives_the_same_table_and_another_another_random_net(tmp_p
         dict.fromkeys(("elbow", "wrist"), member()),
         bootstrap=Bootstrap(resamples=100, seed=1),
         threads=1,
-        watch=Watch(),
+        reporter=Reporter(),
     )
     assert value(other, "cam 1x+2x", "energy") == value(first, "cam 1x+2x", "energy")
     assert value(other, RANDOM, "energy") != value(first, RANDOM, "energy")
@@ -147,7 +159,7 @@ def test_images_that_are_no_good_are_named_and_the_others_measured(tmp_path: Pat
     (tmp_path / "03.png").write_bytes(b"GIF89a")
     cv2.imwrite(str(tmp_path / "04.png"), np.zeros((128, 96), np.uint8))
     findings[5] = Finding(tmp_path, "05.png", "elbow", "p2", np.array([[90.0, 0, 24, 24]]))
-    done = check(findings, dict.fromkeys(("elbow", "wrist"), member()), bootstrap=FEW, threads=2, watch=Watch())
+    done = check(findings, dict.fromkeys(("elbow", "wrist"), member()), bootstrap=FEW, threads=2, reporter=Reporter())
     assert [path for path, _ in sorted(done.bad)] == ["00.png", "03.png", "04.png", "05.png"]
     reasons = [reason for _, reason in sorted(done.bad)]
     assert "missing" in reasons[0]
@@ -159,10 +171,10 @@ def test_images_that_are_no_good_are_named_and_the_others_measured(tmp_path: Pat
 
 def test_a_flat_map_points_blindly_and_a_broken_one_nowhere(tmp_path: Path) -> None:
     csv = drawn(tmp_path)
-    flat = run(csv, member(Bright(gain=0.0)), way=Way("cam", (1,)))
+    flat = run(csv, member(Bright(gain=0.0)), map_method=MapMethod("cam", (1,)))
     assert flat.flawed == {"flat": 12}
     assert value(flat, "cam 1x", "pointing") == pytest.approx(value(flat, CHANCE, "pointing"), abs=0.05)
-    broken = run(csv, member(Bright(gain=float("nan"))), way=Way("cam", (1,)))
+    broken = run(csv, member(Bright(gain=float("nan"))), map_method=MapMethod("cam", (1,)))
     assert broken.flawed == {"not finite": 12}
     for metric in ("pointing", "energy", "iou"):
         assert value(broken, "cam 1x", metric) == 0
@@ -175,15 +187,15 @@ def test_a_head_without_such_maps_is_refused_before_anything_is_read(tmp_path: P
 
 def test_a_group_without_a_member_and_an_empty_list_are_no_crash(tmp_path: Path) -> None:
     findings = found(drawn(tmp_path, count=4))
-    done = check(findings, {"wrist": member()}, bootstrap=FEW, threads=1, watch=Watch())
+    done = check(findings, {"wrist": member()}, bootstrap=FEW, threads=1, reporter=Reporter())
     assert sorted(done.bad) == [(f"0{number}.png", "no member for group 'elbow'") for number in (1, 3)]
     assert set(done.table["group"]) == {"overall", "wrist"}
-    none = check(findings, {}, bootstrap=FEW, threads=1, watch=Watch())
+    none = check(findings, {}, bootstrap=FEW, threads=1, reporter=Reporter())
     assert list(none.table.columns) == COLUMNS
     assert none.table.empty
 
 
-class Interrupting(Watch):
+class Interrupting(Reporter):
     @contextmanager
     def bar(self, title: str, total: int, *, start: int = 0, lines: bool = False) -> Iterator[Bar]:
         self.signum = signal.SIGINT
@@ -192,4 +204,4 @@ class Interrupting(Watch):
 
 def test_a_signal_ends_it(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
-        run(drawn(tmp_path), watch=Interrupting())
+        run(drawn(tmp_path), reporter=Interrupting())

@@ -12,7 +12,7 @@ import torch
 from murace.inference.readout import Readout
 from murace.inference.recogniser import Recognition
 from murace.nets import Learner, create
-from murace.nets.trained import Bytes, Floats, Member
+from murace.nets.trained import Bytes, Floats, TrainedNet
 from murace.system.device import Place
 
 SIZE = 64
@@ -27,16 +27,16 @@ def net(seed: int, bias: float = 0.0) -> Learner:
     return made
 
 
-def member(seed: int, bias: float = 0.0) -> Member:
+def member(seed: int, bias: float = 0.0) -> TrainedNet:
     place = Place(torch.device("cpu"), "fp32")
-    return Member("convnet", partial(net, seed, bias), f"{seed:064}", place, SIZE, "squash")
+    return TrainedNet("convnet", partial(net, seed, bias), f"{seed:064}", place, SIZE, "squash")
 
 
 @dataclass
 class ByBrightness:
     """Dark pictures are elbows, bright ones wrists, grey ones none; it counts the views that it is shown."""
 
-    member: Member = field(default_factory=lambda: member(9))
+    member: TrainedNet = field(default_factory=lambda: member(9))
     shown: list[int] = field(default_factory=list)
 
     def features(self, net: object, prepared: Bytes) -> Floats:
@@ -54,7 +54,7 @@ class ByBrightness:
 
 
 @dataclass
-class MadeUpPanel:
+class MadeUpEnsemble:
     """Two groups; wrist's member is all but sure that everything is abnormal."""
 
     recognises: ByBrightness | None = field(default_factory=ByBrightness)
@@ -62,7 +62,7 @@ class MadeUpPanel:
     identity: str = "0" * 64
     temperatures: Mapping[str, float] = field(default_factory=lambda: {"elbow": 2.0, "wrist": 0.5})
 
-    def member(self, group: str) -> Member:
+    def member(self, group: str) -> TrainedNet:
         return member(GROUPS.index(group), bias=4.0 * GROUPS.index(group))
 
     def readout(self) -> Readout:

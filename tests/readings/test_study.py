@@ -8,16 +8,16 @@ import torch
 
 from murace.data.studies.find import find_studies
 from murace.errors import UsageError
-from murace.inference.studies import Reading, read_studies, require_group, wanted
-from murace.nets.trained import Member
-from murace.system.progress import Watch
+from murace.inference.studies import StudyPrediction, predict_studies, require_group, wanted
+from murace.nets.trained import TrainedNet
+from murace.system.progress import Reporter
 from tests.data.files import decode
-from tests.readings.made_up import GROUPS, SIZE, MadeUpPanel, net, picture
+from tests.readings.made_up import GROUPS, SIZE, MadeUpEnsemble, net, picture
 
 
-def read(panel: MadeUpPanel, *paths: Path, option: str | None = None) -> list[Reading]:
-    asked = wanted(find_studies(paths, watch=Watch()), panel.groups, option)
-    answers = read_studies(asked, panel, threads=2, watch=Watch())
+def read(ensemble: MadeUpEnsemble, *paths: Path, option: str | None = None) -> list[StudyPrediction]:
+    asked = wanted(find_studies(paths, reporter=Reporter()), ensemble.groups, option)
+    answers = predict_studies(asked, ensemble, threads=2, reporter=Reporter())
     return sorted(answers, key=lambda one: one.routed.opened.wanted.number)
 
 
@@ -36,13 +36,13 @@ def by_hand(group: str, *paths: Path) -> list[float]:
 def test_a_study_is_the_mean_of_its_views_by_its_groups_member(
     tmp_path: Path, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Member, "views_at_once", property(lambda self: at_once))
+    monkeypatch.setattr(TrainedNet, "views_at_once", property(lambda self: at_once))
     paths = {}
     for number in range(7):
         place = tmp_path / f"XR_{'ELBOW' if number % 2 else 'WRIST'}" / f"study{number}"
         bright = 20 if number % 2 else 220
         paths[place] = [picture(place / f"{view}.png", bright, 10 * number + view) for view in range(1 + number % 3)]
-    answers = read(MadeUpPanel(), *paths)
+    answers = read(MadeUpEnsemble(), *paths)
     for number, (answer, views) in enumerate(zip(answers, paths.values(), strict=True)):
         group = "elbow" if number % 2 else "wrist"
         chances = by_hand(group, *views)
@@ -60,15 +60,15 @@ def test_without_a_name_the_recogniser_decides_from_all_views_or_refuses(tmp_pat
     for name, levels in {"dark": (10, 20), "bright": (240,), "grey": (128, 120, 130)}.items():
         for view, level in enumerate(levels):
             picture(tmp_path / name / f"{view}.png", level)
-    panel = MadeUpPanel()
-    answers = read(panel, *(tmp_path / name for name in ("dark", "bright", "grey")))
+    ensemble = MadeUpEnsemble()
+    answers = read(ensemble, *(tmp_path / name for name in ("dark", "bright", "grey")))
     assert [answer.routed.group for answer in answers] == ["elbow", "wrist", None]
     assert [answer.routed.source for answer in answers] == ["recogniser"] * 3
     assert answers[0].routed.confidence == pytest.approx(1, abs=1e-4)
     assert "looks like none of the groups this ensemble knows (elbow, wrist)" in answers[2].problem
     assert answers[2].probability is None
-    assert panel.recognises is not None
-    assert panel.recognises.shown == [6]
+    assert ensemble.recognises is not None
+    assert ensemble.recognises.shown == [6]
 
 
 def test_a_group_that_the_picture_contradicts_is_kept_with_a_warning(tmp_path: Path) -> None:
@@ -76,29 +76,29 @@ def test_a_group_that_the_picture_contradicts_is_kept_with_a_warning(tmp_path: P
         picture(tmp_path / "XR_ELBOW" / "wrong" / f"{view}.png", 250)
     picture(tmp_path / "XR_ELBOW" / "strange" / "0.png", 120)
     picture(tmp_path / "XR_ELBOW" / "right" / "0.png", 20)
-    panel = MadeUpPanel()
-    wrong, strange, right = read(panel, *(tmp_path / "XR_ELBOW" / name for name in ("wrong", "strange", "right")))
+    ensemble = MadeUpEnsemble()
+    wrong, strange, right = read(ensemble, *(tmp_path / "XR_ELBOW" / name for name in ("wrong", "strange", "right")))
     assert wrong.routed.group == "elbow"
     assert wrong.probability is not None
     assert wrong.routed.warning.startswith("looks like wrist (1.00), not elbow")
     assert strange.routed.group == "elbow"
     assert strange.routed.warning == "does not look like elbow, nor like any other group of this ensemble"
     assert right.routed.warning == ""
-    assert panel.recognises is not None
-    assert panel.recognises.shown == [3]  # one view of each is enough for that
+    assert ensemble.recognises is not None
+    assert ensemble.recognises.shown == [3]  # one view of each is enough for that
 
 
 def test_the_option_is_for_what_nothing_else_names(tmp_path: Path) -> None:
     named = picture(tmp_path / "XR_WRIST" / "a" / "1.png", 200)
     nameless = picture(tmp_path / "b" / "1.png", 200)
     unknown = picture(tmp_path / "XR_SKULL" / "c" / "1.png", 200)
-    answers = read(MadeUpPanel(), named, nameless, unknown, option="elbow")
+    answers = read(MadeUpEnsemble(), named, nameless, unknown, option="elbow")
     assert [(one.routed.group, one.routed.source) for one in answers] == [
         ("wrist", "path"),
         ("elbow", "--group"),
         ("elbow", "--group"),
     ]
-    (refused,) = read(MadeUpPanel(), unknown)
+    (refused,) = read(MadeUpEnsemble(), unknown)
     assert (refused.routed.group, refused.problem) == (None, "its path says skull: this ensemble knows elbow, wrist")
     with pytest.raises(UsageError, match="unknown group 'wirst'; did you mean 'wrist'"):
         require_group("wirst", GROUPS)
@@ -107,7 +107,7 @@ def test_the_option_is_for_what_nothing_else_names(tmp_path: Path) -> None:
 def test_an_ensemble_of_one_group_reads_everything_with_it(tmp_path: Path) -> None:
     nameless = picture(tmp_path / "b" / "1.png", 200)
     stated = picture(tmp_path / "XR_SKULL" / "c" / "1.png", 200)
-    elbow = MadeUpPanel(recognises=None, groups=("elbow",))
+    elbow = MadeUpEnsemble(recognises=None, groups=("elbow",))
     first, second = read(elbow, nameless, stated)
     assert (first.routed.group, first.routed.source, first.routed.confidence) == ("elbow", "only group", None)
     assert second.problem == "its path says skull: this ensemble knows elbow"
@@ -120,7 +120,7 @@ def test_bad_files_cost_no_more_than_themselves(tmp_path: Path) -> None:
     lost = tmp_path / "XR_WRIST" / "lost"
     lost.mkdir()
     (lost / "1.png").write_bytes(b"")
-    half, none = read(MadeUpPanel(), place, lost)
+    half, none = read(MadeUpEnsemble(), place, lost)
     assert half.probability == pytest.approx(np.mean(by_hand("wrist", *good)), abs=1e-6)
     assert [bool(fault) for fault in half.routed.opened.faults] == [False, True, False]
     assert [bool(digest) for digest in half.routed.opened.sha256] == [True, False, True]
@@ -132,6 +132,6 @@ def test_bad_files_cost_no_more_than_themselves(tmp_path: Path) -> None:
 
 
 def test_an_answer_that_is_no_number_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Member, "ask", lambda self, ask, prepared: (np.full(len(prepared), np.nan),))
-    (answer,) = read(MadeUpPanel(), picture(tmp_path / "XR_WRIST" / "s" / "1.png", 200))
+    monkeypatch.setattr(TrainedNet, "ask", lambda self, ask, prepared: (np.full(len(prepared), np.nan),))
+    (answer,) = read(MadeUpEnsemble(), picture(tmp_path / "XR_WRIST" / "s" / "1.png", 200))
     assert (answer.probability, answer.problem) == (None, "the net's answer is not a finite number")

@@ -15,7 +15,7 @@ from murace.errors import Interrupted, MachineError, UsageError
 from murace.sample import layout
 from murace.sample.layout import draw_sample
 from murace.sample.plan import plan
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 
 IMAGE = re.compile(r"MURA-v1\.1/(train|valid)/XR_[A-Z]+/patient\d{5,}/study\d+_(positive|negative)/image\d+\.png")
 REGIONS = {"XR_ELBOW", "XR_FINGER", "XR_FOREARM", "XR_HAND", "XR_HUMERUS", "XR_SHOULDER", "XR_WRIST"}
@@ -24,7 +24,7 @@ REGIONS = {"XR_ELBOW", "XR_FINGER", "XR_FOREARM", "XR_HAND", "XR_HUMERUS", "XR_S
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
     folder = tmp_path_factory.mktemp("sample") / "new" / "MURA-synthetic"
-    return folder, draw_sample(folder, SampleConfig(studies=10, seed=3), Watch())
+    return folder, draw_sample(folder, SampleConfig(studies=10, seed=3), Reporter())
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def images(folder: Path) -> set[bytes]:
 @pytest.mark.usefixtures("few")
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(sample: Path, tmp_path: Path) -> None:
     for name, seed in (("one", 3), ("two", 3), ("other", 4)):
-        draw_sample(tmp_path / name, SampleConfig(studies=10, seed=seed), Watch())
+        draw_sample(tmp_path / name, SampleConfig(studies=10, seed=seed), Reporter())
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert images(tmp_path / "one") <= images(sample)
     assert len(images(tmp_path / "other")) >= 8
@@ -136,12 +136,12 @@ def test_a_folder_with_something_in_it_is_refused_and_untouched(tmp_path: Path, 
     kept.parent.mkdir(exist_ok=True)
     kept.write_text("mine")
     with pytest.raises(UsageError, match=r"target.*name a new or an empty folder"):
-        draw_sample(target, SampleConfig(studies=10), Watch())
+        draw_sample(target, SampleConfig(studies=10), Reporter())
     assert kept.read_text() == "mine"
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [kept.name]
 
 
-class Stopped(Watch):
+class Stopped(Reporter):
     """A signal comes before the third study."""
 
     calls = 0
@@ -168,7 +168,7 @@ def test_what_a_killed_drawing_left_is_cleared(tmp_path: Path) -> None:
     left = tmp_path / layout.UNFINISHED / "train" / "XR_ELBOW" / "half.png"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half")
-    truth = draw_sample(tmp_path, SampleConfig(studies=10, seed=3), Watch())
+    truth = draw_sample(tmp_path, SampleConfig(studies=10, seed=3), Reporter())
     assert not (tmp_path / layout.UNFINISHED).exists()
     assert len(list(tmp_path.rglob("*.png"))) >= 8
     assert len(list(tmp_path.glob("*/*/*/*_positive/*.png"))) == len(truth)
@@ -177,4 +177,4 @@ def test_what_a_killed_drawing_left_is_cleared(tmp_path: Path) -> None:
 def test_an_unwritable_place_is_a_machine_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MachineError, match="cannot write"):
-        draw_sample(tmp_path / "file" / "sample", SampleConfig(studies=10), Watch())
+        draw_sample(tmp_path / "file" / "sample", SampleConfig(studies=10), Reporter())

@@ -10,7 +10,7 @@ from murace.data.ingest import pixelfile
 from murace.data.ingest.chunks import Job, array
 from murace.errors import MachineError
 from murace.steps.export import onnx_folder
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.workspace import writing
 from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU, MEMBER, NARROW, done, typed
@@ -146,7 +146,7 @@ def test_unfinished_graphs_are_not_put_where_a_link_leads(tmp_path: Path, monkey
     (tmp_path / "onnx").mkdir()
     (tmp_path / "onnx" / ".unfinished").symlink_to(tmp_path / "victim")
     with pytest.raises(MachineError, match="cannot write"):
-        onnx_folder.convert_all(tmp_path / "onnx", ensemble(), watch=Watch())
+        onnx_folder.convert_all(tmp_path / "onnx", ensemble(), reporter=Reporter())
     assert list((tmp_path / "victim").iterdir()) == []
 
 

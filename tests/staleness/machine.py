@@ -20,8 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from murace.config import Machine, PrepareConfig
 from murace.errors import DataError, Interrupted, MuraceError
 from murace.steps import prepare
-from murace.system.progress import Bar, Watch
-from murace.workspace import Wish
+from murace.system.progress import Bar, Reporter
+from murace.workspace import Rerun
 from murace.workspace.chain import links, next_command
 from murace.workspace.paths import Workspace
 from tests.staleness.model import CHAIN, LEARNERS, Model, Refused, Slot
@@ -49,7 +49,7 @@ OTHERS: dict[str, dict[str, list[Any]]] = {
 reached: Counter[tuple[str, str]] = Counter()  # (step or edit, what came of it), over all examples
 
 
-class Signals(Watch):
+class Signals(Reporter):
     """Sends itself a signal after so many things done, or says that the process is killed at the first."""
 
     def __init__(self, stop: int | None, *, kills: bool = False) -> None:
@@ -67,14 +67,14 @@ class Signals(Watch):
 
 
 class _Counted(Bar):
-    def __init__(self, watch: Signals) -> None:
-        self.watch = watch
+    def __init__(self, reporter: Signals) -> None:
+        self.reporter = reporter
 
     def advance(self, by: int = 1, note: str = "") -> None:
-        if self.watch.left is not None:
-            self.watch.left -= 1
-            if self.watch.left == 0:
-                self.watch.signum = signal.SIGTERM
+        if self.reporter.left is not None:
+            self.reporter.left -= 1
+            if self.reporter.left == 0:
+                self.reporter.signum = signal.SIGTERM
 
 
 def variants(step: str, defaults: dict[str, Any]) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ def variants(step: str, defaults: dict[str, Any]) -> list[dict[str, Any]]:
     return [defaults] * len(others) + others
 
 
-WISHES = [Wish()] * 6 + [Wish(force=True), Wish(resume=True), Wish(resume=False), Wish(force=True, resume=False)]
+RERUNS = [Rerun()] * 6 + [Rerun(force=True), Rerun(resume=True), Rerun(resume=False), Rerun(force=True, resume=False)]
 MACHINES = [Machine(gpu=gpu, threads=threads) for gpu in (None, "cpu") for threads in (None, 1, 2)]
 ALIKE = [Machine(gpu=gpu, threads=1) for gpu in (None, "cpu")]  # real nets' last bits follow the number of threads
 STOPS = [None] * 5 + [1, 2, 3]
@@ -100,7 +100,7 @@ def acts_with(
     return {
         "prepare": {
             "args": variants("prepare", defaults["prepare"]),
-            "wish": WISHES,
+            "rerun": RERUNS,
             "jobs": [None, 1, 2],
             "accept": [None, None, 0, 5],
             "stop": [None] * 4 + [1, 2],
@@ -108,7 +108,7 @@ def acts_with(
         "step": {
             "asked": asked,
             "number": NUMBERS,
-            "wish": WISHES,
+            "rerun": RERUNS,
             "machine": machines,
             "stop": STOPS,
             "kills": [False] * 9 + [True],
@@ -197,20 +197,20 @@ class Staleness(RuleBasedStateMachine):
         self.run_prepare(**given)
 
     def run_prepare(
-        self, args: dict[str, Any], wish: Wish, jobs: int | None, accept: int | None, stop: int | None
+        self, args: dict[str, Any], rerun: Rerun, jobs: int | None, accept: int | None, stop: int | None
     ) -> str:
         before = self.files()
         try:
-            foretold, run = self.model.plan_prepare(args, wish.resume, wish.force)
+            foretold, run = self.model.plan_prepare(args, rerun.resume, rerun.force)
         except Refused as refusal:
             foretold, words = "refuse", refusal.args
-        operation, watch = prepare.Operation(jobs=jobs, accept_rejects=accept), Signals(stop)
+        operation, reporter = prepare.Operation(jobs=jobs, accept_rejects=accept), Signals(stop)
         config = PrepareConfig(**args)
         try:
             done = prepare.run(
-                self.source.manifest, self.workspace, config, operation=operation, wish=wish, watch=watch
+                self.source.manifest, self.workspace, config, operation=operation, rerun=rerun, reporter=reporter
             )
-            came, message = ("skip" if done.skipped else "done"), "; ".join(watch.said)
+            came, message = ("skip" if done.skipped else "done"), "; ".join(reporter.said)
         except (DataError, Interrupted, MuraceError) as error:
             came, message = self._fell(error), str(error)
         if foretold == "refuse":
@@ -221,7 +221,7 @@ class Staleness(RuleBasedStateMachine):
             assert came == "skip", (came, message)
             self.model.slot("prepare").about, self.model.slot("prepare").chunks = None, {}
         else:
-            afresh = foretold == "run" and (wish.force or wish.resume is False)
+            afresh = foretold == "run" and (rerun.force or rerun.resume is False)
             if self.model.read_source(args, afresh=afresh, stop=stop):
                 assert came == "interrupted", (came, message)
                 self.model.interrupted("prepare", run)
@@ -238,34 +238,34 @@ class Staleness(RuleBasedStateMachine):
 
     def type_again(self, place: str, machine: Machine) -> None:
         """As most are typed: with the defaults, to the end."""
-        self.run_place(place, self.defaults[place.partition("/")[0]], Wish(), machine=machine)
+        self.run_place(place, self.defaults[place.partition("/")[0]], Rerun(), machine=machine)
 
     def run_place(
         self,
         place: str,
         args: Args,
-        wish: Wish,
+        rerun: Rerun,
         *,
         machine: Machine | None = None,
         stop: int | None = None,
         kills: bool = False,
     ) -> str:
         machine = machine or Machine(gpu="cpu", threads=1)
-        before, watch = self.files(), Signals(stop, kills=kills)
+        before, reporter = self.files(), Signals(stop, kills=kills)
         epochs_run.clear()
         newest = self._newest(place)
         try:
-            foretold, run, parents = self.model.plan(place, args, wish.resume, wish.force)
+            foretold, run, parents = self.model.plan(place, args, rerun.resume, rerun.force)
         except Refused as refusal:
             foretold, words = "refuse", refusal.args
         try:
-            done = run_step(place, args, self.workspace, wish=wish, watch=watch, machine=machine)
-            came, message = ("skip" if done.skipped else "done"), "; ".join(watch.said)
+            done = run_step(place, args, self.workspace, rerun=rerun, reporter=reporter, machine=machine)
+            came, message = ("skip" if done.skipped else "done"), "; ".join(reporter.said)
         except Killed:
             came, message = "killed", ""
         except MuraceError as error:
             came, message = self._fell(error), str(error)
-        note(f"{place} {args} {wish} stop {stop}: foretold {foretold}, came {came}: {message}")
+        note(f"{place} {args} {rerun} stop {stop}: foretold {foretold}, came {came}: {message}")
         if foretold == "refuse":
             assert came == "refuse", (came, message)
             assert all(word in message for word in words), (words, message)
@@ -423,24 +423,24 @@ class Staleness(RuleBasedStateMachine):
     def type(self, command: str) -> None:
         """A command with the settings that it names, and with what its refusal asks for."""
         note(f"typed: {command}")
-        wish = Wish(resume=False if "--fresh" in command else None, force="--force" in command)
+        rerun = Rerun(resume=False if "--fresh" in command else None, force="--force" in command)
         step, named = command.split()[1], re.findall(r"--(?:arch|groups) (\S+)", command)
         args = named_in(command, self.defaults[step])
         wanted = {"train": LEARNERS, "finetune": ("elbow", "wrist")}.get(step)
         for name in [""] if wanted is None else named if named and named != ["all"] else wanted:
             place = f"{step}/{name}" if name else step
-            message = self.once(place, args, wish, accept=None)
+            message = self.once(place, args, rerun, accept=None)
             if (mend := re.search(r"Run: (murace .*)$", message)) and mend[1] != command:
                 self.type(mend[1])
             elif "--fresh" in message and "--fresh" not in command and "starting over" not in message:
-                self.once(place, args, Wish(resume=False), accept=None)
+                self.once(place, args, Rerun(resume=False), accept=None)
             elif more := re.search(r"--accept-rejects (\d+)$", message):
-                self.once(place, args, wish, accept=int(more[1]))
+                self.once(place, args, rerun, accept=int(more[1]))
 
-    def once(self, place: str, args: dict[str, Any], wish: Wish, *, accept: int | None) -> str:
+    def once(self, place: str, args: dict[str, Any], rerun: Rerun, *, accept: int | None) -> str:
         if place == "prepare":
-            return self.run_prepare(args=args, wish=wish, jobs=None, accept=accept, stop=None)
-        return self.run_place(place, args, wish)
+            return self.run_prepare(args=args, rerun=rerun, jobs=None, accept=accept, stop=None)
+        return self.run_place(place, args, rerun)
 
 
 def named_in(command: str, usual: Mapping[str, Any]) -> dict[str, Any]:

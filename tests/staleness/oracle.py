@@ -25,8 +25,8 @@ from murace.config import (
 )
 from murace.steps import calibrate, finetune, prepare, train
 from murace.steps.evaluate import step as evaluate
-from murace.system.progress import Watch
-from murace.workspace import Wish, begin
+from murace.system.progress import Reporter
+from murace.workspace import Rerun, begin
 from murace.workspace.paths import Workspace
 from tests.staleness.source import Seen, write_source
 from tests.staleness.standins import facts_of, without_clock
@@ -68,13 +68,13 @@ def run_step(
     args: Args,
     workspace: Workspace,
     *,
-    wish: Wish = Wish(),  # noqa: B008
-    watch: Watch,
+    rerun: Rerun = Rerun(),  # noqa: B008
+    reporter: Reporter,
     machine: Machine,
 ) -> Any:
     """Any step but `prepare`, by its place in the workspace."""
     step, _, name = place.partition("/")
-    told: dict[str, Any] = {"machine": machine, "wish": wish, "watch": watch}
+    told: dict[str, Any] = {"machine": machine, "rerun": rerun, "reporter": reporter}
     if step == "train":
         return train.run(workspace, train_config(name, args), **told)
     if step == "calibrate":
@@ -110,7 +110,9 @@ class Oracle:
         def run(workspace: Workspace, place: Path) -> None:
             manifest = write_source(place / "source", seen)
             operation = prepare.Operation(jobs=1, accept_rejects=99)
-            prepare.run(manifest, workspace, PrepareConfig(**args), operation=operation, wish=Wish(), watch=Watch())
+            prepare.run(
+                manifest, workspace, PrepareConfig(**args), operation=operation, rerun=Rerun(), reporter=Reporter()
+            )
 
         return self._once(("prepare", seen, _frozen(args)), "prepare", run)
 
@@ -122,7 +124,7 @@ class Oracle:
                 copy(parent.folder, workspace.root / name)
                 if place == "evaluate" and not any(item.startswith(f"{name}|") for item in inputs):
                     begin(workspace.root / name, name, {"left": "out"}, {})  # compared once, but unfinished now
-            run_step(place, args, workspace, watch=Watch(), machine=Machine(gpu="cpu", threads=1))
+            run_step(place, args, workspace, reporter=Reporter(), machine=Machine(gpu="cpu", threads=1))
 
         return self._once((place, _frozen(args), _frozen(inputs)), place, run)
 

@@ -28,7 +28,7 @@ from murace.steps.evaluate import step as evaluate
 from murace.system import device
 from murace.system.device import Place
 from murace.system.files import digest_of, write_bytes, write_json
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.system.sealed import read_sealed, write_sealed
 from murace.training.job import EPOCHS, Task, _groups
 from murace.training.run import FACTS
@@ -63,21 +63,21 @@ def chances(key: bytes, rows: Any) -> np.ndarray:
 
 def fitted(task: Task, workspace: Workspace, circumstances: Any) -> Any:
     """In place of `task.lead`: a chain of digests, an epoch a link, saved and resumed like a training."""
-    folder, watch, prepared = task.folder(workspace), circumstances.watch, workspace.prepare
+    folder, reporter, prepared = task.folder(workspace), circumstances.reporter, workspace.prepare
     recipe = {name: value for name, value in params(task.recipe).items() if name not in SLOW}
     start = [prepared.index.read_bytes(), prepared.pixels.read_bytes(), told([recipe, dict(task.form), task.group])]
     if task.group is not None:
         start.append(workspace.train(task.form["learner"]).model.read_bytes())
-    if getattr(watch, "kills", False):
+    if getattr(reporter, "kills", False):
         raise Killed
     epoch, link = _restored(folder.checkpoint, digest(*start))
     while epoch < task.recipe.epochs:
         epoch, link = epoch + 1, digest(link)
         epochs_run.append(epoch)
         write_sealed(folder.checkpoint / f"{epoch:06d}.json", _state(task, workspace, epoch, link))
-        with watch.bar("steps", 1) as bar:
+        with reporter.bar("steps", 1) as bar:
             bar.advance()
-        watch.check()
+        reporter.check()
     history = [_epoch(digest(*start), number + 1) for number in range(epoch)]
     write_bytes(folder.model, b"weights " + link)
     write_frame(folder.history, pd.DataFrame(history))
@@ -128,18 +128,18 @@ def _validation(task: Task, workspace: Workspace, link: bytes) -> pd.DataFrame:
     return images[IDS].assign(**{column: chances(link, images["row"])})
 
 
-def stabilities(images: pd.DataFrame, config: Any, groups: Any, learners: Any, watch: Watch) -> Any:
-    with watch.bar("resamples", 1) as bar:
+def stabilities(images: pd.DataFrame, config: Any, groups: Any, learners: Any, reporter: Reporter) -> Any:
+    with reporter.bar("resamples", 1) as bar:
         bar.advance()
-    watch.check()
+    reporter.check()
     key = digest(images.to_csv().encode(), told(params(config)))
     return {group: {name: float(chances(digest(key, group.encode()), [0])[0]) for name in learners} for group in groups}
 
 
-def recognise(workspace: Workspace, member: Any, index: pd.DataFrame, config: Any, watch: Watch) -> None:
-    with watch.bar("recogniser", 1) as bar:
+def recognise(workspace: Workspace, member: Any, index: pd.DataFrame, config: Any, reporter: Reporter) -> None:
+    with reporter.bar("recogniser", 1) as bar:
         bar.advance()
-    watch.check()
+    reporter.check()
     read = [workspace.prepare.pixels, workspace.train(member.learner).model]
     seed = str(config.bootstrap.seed).encode()
     write_bytes(
@@ -147,19 +147,21 @@ def recognise(workspace: Workspace, member: Any, index: pd.DataFrame, config: An
     )
 
 
-def answer(question: Any, workspace: Workspace, test: pd.DataFrame, images: Any, watch: Watch) -> np.ndarray:
+def answer(question: Any, workspace: Workspace, test: pd.DataFrame, images: Any, reporter: Reporter) -> np.ndarray:
     """In place of one net's pass over its test images."""
     step, _, group = question.net.partition("/")
     rows = (test if step == "train" else test[test["group"] == group])["row"]
     weights = (workspace.root / question.net / "model.safetensors").read_bytes()
     found = chances(digest(weights, workspace.prepare.pixels.read_bytes(), question.precision.encode()), rows)
-    with watch.bar("net", 1) as bar:
+    with reporter.bar("net", 1) as bar:
         bar.advance()
-    watch.check()
+    reporter.check()
     return found
 
 
-def analysed(workspace: Workspace, config: Any, lineup: Any, answers: Any, watch: Watch) -> dict[str, pd.DataFrame]:
+def analysed(
+    workspace: Workspace, config: Any, lineup: Any, answers: Any, reporter: Reporter
+) -> dict[str, pd.DataFrame]:
     known = by_study(evaluate.validation(workspace, lineup), lineup.models)
     key = digest(known.to_csv().encode(), answers.images.to_csv().encode(), told(params(config)))
     write_json(workspace.evaluate.operating, {"fitted": key.hex(), "weights": lineup.weights})

@@ -12,14 +12,14 @@ import torch
 
 from murace.config import CalibrateConfig, EvaluateConfig, Machine, PrepareConfig
 from murace.errors import WorkspaceError
-from murace.inference.ensemble import WorkspacePanel
+from murace.inference.ensemble import WorkspaceEnsemble
 from murace.steps import calibrate, finetune, prepare, train
 from murace.steps.evaluate import step as evaluate
 from murace.system.files import read_json, sha256
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.training.job import EPOCHS
 from murace.vocabulary import LEARNERS
-from murace.workspace import FACTS, State, Wish, begin, begun, commit, examine, read
+from murace.workspace import FACTS, Rerun, State, begin, begun, commit, examine, read
 from murace.workspace.chain import links
 from murace.workspace.paths import Workspace
 from tests.data.files import make_manifest
@@ -41,7 +41,7 @@ def files_of(root: Path) -> dict[str, tuple[int, str]]:
 
 def everything(workspace: Workspace, machine: Machine = CPU) -> list[Any]:
     """Each step from `train` on as the finished workspace was made."""
-    told: dict[str, Any] = {"machine": machine, "wish": Wish(), "watch": Watch()}
+    told: dict[str, Any] = {"machine": machine, "rerun": Rerun(), "reporter": Reporter()}
     done = [train.run(workspace, tiny_config(learner), **told) for learner in LEARNERS]
     done += [calibrate.run(workspace, CalibrateConfig(), **told)]
     done += finetune.run(workspace, tiny_members(), groups=[], **told)
@@ -65,12 +65,12 @@ def test_to_find_nothing_to_do_no_pixel_is_read(finished: Workspace, monkeypatch
     monkeypatch.setattr("murace.workspace.record.sha256", read_but_pixels)
     assert all(step.skipped for step in everything(finished))
     with pytest.raises(AssertionError):
-        train.run(finished, tiny_config("convnet", lr=0.1), machine=CPU, wish=Wish(), watch=Watch())
+        train.run(finished, tiny_config("convnet", lr=0.1), machine=CPU, rerun=Rerun(), reporter=Reporter())
 
 
 def prepared(manifest: Path, workspace: Workspace, **operation: Any) -> prepare.Prepared:
     given = prepare.Operation(**operation)
-    return prepare.run(manifest, workspace, PrepareConfig(size=32), operation=given, wish=Wish(), watch=Watch())
+    return prepare.run(manifest, workspace, PrepareConfig(size=32), operation=given, rerun=Rerun(), reporter=Reporter())
 
 
 def test_prepare_again_does_nothing_however_it_is_carried_out(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def _quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
         source, workspace = Source(root / "source"), Workspace(root / "w")
         config = PrepareConfig(**DEFAULTS["prepare"])
         given = prepare.Operation(jobs=1)
-        prepare.run(source.manifest, workspace, config, operation=given, wish=Wish(), watch=Watch())
+        prepare.run(source.manifest, workspace, config, operation=given, rerun=Rerun(), reporter=Reporter())
         for place in CHAIN[1:]:
             again(workspace, place)
     return workspace.root
@@ -122,9 +122,9 @@ def quick(_quick: Path, tmp_path: Path) -> Iterator[Workspace]:
         yield Workspace(tmp_path / "w")
 
 
-def again(workspace: Workspace, place: str, wish: Wish = Wish(), **changed: Any) -> Any:  # noqa: B008
+def again(workspace: Workspace, place: str, rerun: Rerun = Rerun(), **changed: Any) -> Any:  # noqa: B008
     args = {**DEFAULTS[place.partition("/")[0]], **changed}
-    return run_step(place, args, workspace, wish=wish, watch=Watch(), machine=CPU)
+    return run_step(place, args, workspace, rerun=rerun, reporter=Reporter(), machine=CPU)
 
 
 DATA = {"prepare/index.csv", "prepare/pixels.npy"}
@@ -156,7 +156,7 @@ def test_where_and_how_a_step_runs_never_makes_it_run_again(quick: Workspace, pl
     before = files_of(quick.root)
     for machine in (Machine(), Machine(gpu="cpu", threads=2), Machine(gpu="cpu", threads=1, compile="off")):
         args = DEFAULTS[place.partition("/")[0]]
-        assert run_step(place, args, quick, wish=Wish(), watch=Watch(), machine=machine).skipped
+        assert run_step(place, args, quick, rerun=Rerun(), reporter=Reporter(), machine=machine).skipped
     assert files_of(quick.root) == before
 
 
@@ -207,7 +207,7 @@ def test_two_whole_folders_exchanged_are_found(quick: Workspace, one: str, other
 def test_a_member_exchanged_with_another_answers_nobody(quick: Workspace) -> None:
     exchange(quick, "finetune/elbow", "finetune/wrist")
     with pytest.raises(WorkspaceError, match=r"it holds the files of finetune/wrist\)\. Run: murace finetune --groups"):
-        WorkspacePanel(quick, torch.device("cpu")).member("elbow")
+        WorkspaceEnsemble(quick, torch.device("cpu")).member("elbow")
 
 
 def test_what_the_report_shows_makes_it_stale_though_every_net_is_the_same(quick: Workspace) -> None:
@@ -237,14 +237,14 @@ def test_new_readings_wait_for_a_choice_among_all_learners(quick: Workspace) -> 
     for place in ("calibrate", "finetune/elbow", "finetune/wrist", "evaluate", "train/resnet"):
         again(quick, place)
     with pytest.raises(WorkspaceError, match=r"calibrate is stale \(resnet trained since\)\. Run: murace calibrate"):
-        WorkspacePanel(quick, torch.device("cpu"))
+        WorkspaceEnsemble(quick, torch.device("cpu"))
 
 
-@pytest.mark.parametrize("wish", [Wish(), Wish(resume=False)])
-def test_a_damaged_note_of_an_unfinished_run_is_as_none(quick: Workspace, wish: Wish) -> None:
+@pytest.mark.parametrize("rerun", [Rerun(), Rerun(resume=False)])
+def test_a_damaged_note_of_an_unfinished_run_is_as_none(quick: Workspace, rerun: Rerun) -> None:
     note = quick.finetune("wrist").folder / "begun.json"
     note.write_text("{")
-    assert not again(quick, "finetune/wrist", wish).skipped
+    assert not again(quick, "finetune/wrist", rerun).skipped
     assert not note.exists()
 
 
@@ -254,7 +254,7 @@ def test_a_damaged_record_of_a_grandparent_is_mended_from_its_end(quick: Workspa
     record.write_bytes(record.read_bytes().replace(b"resnet", b"resnot", 1))
     with pytest.raises(WorkspaceError, match=r"its seal does not fit.*Run: murace train --arch resnet --fresh$"):
         again(quick, "calibrate")
-    assert not again(quick, "train/resnet", Wish(resume=False)).skipped
+    assert not again(quick, "train/resnet", Rerun(resume=False)).skipped
     assert set(states(quick).values()) == {State.DONE}
 
 

@@ -22,7 +22,7 @@ from murace.config import (
     params,
 )
 from murace.steps.prepare import Operation
-from murace.workspace import Wish
+from murace.workspace import Rerun
 
 RECIPE = {"epochs", "lr", "batch_size", "patience", "monitor", "precision", "seed"}
 BOOTSTRAP = {"resamples", "seed"}
@@ -41,7 +41,7 @@ SEMANTIC: dict[type, set[str]] = {
 OPERATIONAL: dict[type, set[str]] = {
     Machine: {"gpu", "threads", "compile"},
     Operation: {"jobs", "accept_rejects", "preview"},
-    Wish: {"resume", "force"},
+    Rerun: {"resume", "force"},
 }
 UNRECORDED: dict[type, set[str]] = {SampleConfig: {"studies", "seed"}}  # `sample` keeps no record
 OTHER: dict[str, Any] = {
@@ -67,7 +67,7 @@ def test_every_setting_is_on_a_list() -> None:
     """An option that is added must be thought about: does another value give another result?"""
     known = {**SEMANTIC, **OPERATIONAL, **UNRECORDED}
     ours = {kind for _, kind in inspect.getmembers(config, is_dataclass) if kind.__module__ == config.__name__}
-    assert ours | {Operation, Wish} == set(known)
+    assert ours | {Operation, Rerun} == set(known)
     for kind, names in known.items():
         assert names_of(kind) == {name.strip("()") for name in names}, kind.__name__
 
@@ -113,7 +113,7 @@ def test_steps_take_settings_only_in_these_forms() -> None:
     from murace.steps import calibrate, finetune, predict, prepare, train
     from murace.steps.evaluate import step as evaluate
 
-    known = {"workspace", "config", "machine", "wish", "watch"}
+    known = {"workspace", "config", "machine", "rerun", "reporter"}
     more = {prepare: {"source", "operation"}, finetune: {"groups"}, predict: {"source", "paths", "out"}}
     for step in (prepare, train, calibrate, finetune, evaluate, predict):
         wanted = (known | more.get(step, set())) - ({"machine"} if step is prepare else set())

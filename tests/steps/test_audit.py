@@ -12,8 +12,8 @@ from murace.data.store import read_frame
 from murace.errors import DataError, Interrupted, WorkspaceError
 from murace.steps import audit, prepare
 from murace.system.opencv import cv2
-from murace.system.progress import Watch
-from murace.workspace import State, Wish, examine
+from murace.system.progress import Reporter
+from murace.workspace import Rerun, State, examine
 from murace.workspace.paths import Workspace
 from tests.data.files import png
 from tests.data.test_near import film
@@ -21,7 +21,7 @@ from tests.data.test_near import film
 SIDE = 192
 
 
-class Listener(Watch):
+class Listener(Reporter):
     """Keeps what is said."""
 
     def __init__(self) -> None:
@@ -35,12 +35,12 @@ class Listener(Watch):
 def prepared(source: Path, root: Path, *, fit: str = "squash", accept: int | None = None) -> Workspace:
     operation = prepare.Operation(jobs=1, accept_rejects=accept)
     config = PrepareConfig(size=64, fit=fit)
-    prepare.run(source, Workspace(root), config, operation=operation, wish=Wish(), watch=Watch())
+    prepare.run(source, Workspace(root), config, operation=operation, rerun=Rerun(), reporter=Reporter())
     return Workspace(root)
 
 
-def audited(workspace: Workspace, watch: Watch | None = None, **wish: bool) -> audit.Audited:
-    return audit.run(workspace, wish=Wish(**wish), watch=watch or Watch())
+def audited(workspace: Workspace, reporter: Reporter | None = None, **rerun: bool) -> audit.Audited:
+    return audit.run(workspace, rerun=Rerun(**rerun), reporter=reporter or Reporter())
 
 
 class Films:
@@ -210,9 +210,9 @@ def test_run_twice_it_skips_and_a_changed_source_runs_again(films, root):
     films.put(recompressed(film(0, SIDE)), split="test")
     prepared(films.source(), root)
     assert examine(root / "audit")[0] is State.STALE
-    watch = Listener()
-    assert audited(workspace, watch).counts["near-duplicate"] == 1
-    assert "audit: prepare/index.csv has changed" in watch.said
+    reporter = Listener()
+    assert audited(workspace, reporter).counts["near-duplicate"] == 1
+    assert "audit: prepare/index.csv has changed" in reporter.said
     assert not audited(workspace, force=True).skipped
 
 
@@ -233,10 +233,10 @@ def test_findings_are_the_same_again_and_hold_no_id(films, root):
 
 def test_an_interrupted_run_is_done_again(films, root):
     workspace = prepared(films.source(), root)
-    watch = Watch()
-    watch.signum = 15
+    reporter = Reporter()
+    reporter.signum = 15
     with pytest.raises(Interrupted):
-        audited(workspace, watch)
+        audited(workspace, reporter)
     assert examine(root / "audit")[0] is State.PARTIAL
     assert not audited(workspace).skipped
     assert examine(root / "audit")[0] is State.DONE

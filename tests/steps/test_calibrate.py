@@ -11,22 +11,22 @@ import torch
 from murace.config import Bootstrap, CalibrateConfig, Machine
 from murace.data.store import open_pixels, read_index
 from murace.errors import Interrupted, MachineError, WorkspaceError
-from murace.inference.ensemble import WorkspacePanel
+from murace.inference.ensemble import WorkspaceEnsemble
 from murace.inference.recogniser import load_group_model
 from murace.metrics.resampling import resamples
 from murace.metrics.selection import choose
 from murace.metrics.table import by_study, score_table
 from murace.steps import calibrate, train
-from murace.system.progress import Bar, Watch
+from murace.system.progress import Bar, Reporter
 from murace.system.sealed import read_sealed, write_sealed
 from murace.vocabulary import Level
-from murace.workspace import State, Wish, begin, examine, read
+from murace.workspace import Rerun, State, begin, examine, read
 from murace.workspace.paths import Workspace
 from tests.workshop import CPU, tiny_config, tiny_workspace
 
 
-def run(workspace: Workspace, wish: Wish = Wish(), **config: object) -> calibrate.Calibrated:  # noqa: B008
-    return calibrate.run(workspace, CalibrateConfig(**config), machine=CPU, wish=wish, watch=Watch())
+def run(workspace: Workspace, rerun: Rerun = Rerun(), **config: object) -> calibrate.Calibrated:  # noqa: B008
+    return calibrate.run(workspace, CalibrateConfig(**config), machine=CPU, rerun=rerun, reporter=Reporter())
 
 
 def test_the_roster_is_the_rule_applied_to_the_scores(finished: Workspace) -> None:
@@ -103,13 +103,13 @@ def test_a_damaged_learner_is_refused(finished: Workspace) -> None:
 
 
 def test_one_learner_alone_serves_everyone(prepared: Workspace) -> None:
-    train.run(prepared, tiny_config(), machine=CPU, wish=Wish(), watch=Watch())
+    train.run(prepared, tiny_config(), machine=CPU, rerun=Rerun(), reporter=Reporter())
     done = run(prepared)
     assert {entry["learner"] for entry in done.roster["groups"].values()} == {"convnet"}
 
 
 def test_the_recogniser_knows_the_groups_of_pictures_it_has_not_seen(finished: Workspace) -> None:
-    recogniser = WorkspacePanel(finished, torch.device("cpu")).recogniser()
+    recogniser = WorkspaceEnsemble(finished, torch.device("cpu")).recogniser()
     assert recogniser is not None
     index, pixels = read_index(finished.prepare.index), open_pixels(finished.prepare.pixels)
     net, test = recogniser.member.net(), index[index["split"] == "test"]
@@ -137,7 +137,7 @@ def test_the_recogniser_is_fitted_on_training_and_checked_on_validation_images(f
 
 def test_the_same_data_give_the_same_bytes_and_leave_the_members_current(finished: Workspace) -> None:
     before = finished.calibrate.recogniser.read_bytes()
-    assert not run(finished, Wish(force=True)).skipped
+    assert not run(finished, Rerun(force=True)).skipped
     assert finished.calibrate.recogniser.read_bytes() == before
     assert examine(finished.finetune("elbow").folder)[0] is State.DONE
     assert examine(finished.evaluate.folder)[0] is State.DONE
@@ -149,11 +149,11 @@ def test_a_choice_made_before_there_was_a_recogniser_gets_one(finished: Workspac
     del record["produced"]["recogniser.safetensors"], record["consumed"]["prepare/pixels.npy"]
     write_sealed(path, record)
     finished.calibrate.recogniser.unlink()
-    panel = WorkspacePanel(finished, torch.device("cpu"))
+    ensemble = WorkspaceEnsemble(finished, torch.device("cpu"))
     with pytest.raises(WorkspaceError, match=r"has made no recogniser of groups yet\. Run: murace calibrate$"):
-        panel.recogniser()
+        ensemble.recogniser()
     assert not run(finished).skipped
-    assert WorkspacePanel(finished, torch.device("cpu")).recogniser() is not None
+    assert WorkspaceEnsemble(finished, torch.device("cpu")).recogniser() is not None
     assert examine(finished.finetune("elbow").folder)[0] is State.DONE
 
 
@@ -164,7 +164,7 @@ def test_a_lost_or_rotten_recogniser_is_made_again(finished: Workspace) -> None:
     assert finished.calibrate.recogniser.read_bytes() == before
     finished.calibrate.recogniser.write_bytes(before[:-8])
     with pytest.raises(WorkspaceError, match="Run: murace calibrate"):
-        WorkspacePanel(finished, torch.device("cpu")).recogniser()
+        WorkspaceEnsemble(finished, torch.device("cpu")).recogniser()
     run(finished)
     assert finished.calibrate.recogniser.read_bytes() == before
 
@@ -172,17 +172,17 @@ def test_a_lost_or_rotten_recogniser_is_made_again(finished: Workspace) -> None:
 def test_one_group_has_no_recogniser_and_an_old_one_goes(prepared: Workspace) -> None:
     shutil.rmtree(prepared.root)
     tiny_workspace(prepared.root, groups=("elbow",))
-    train.run(prepared, tiny_config(epochs=1), machine=CPU, wish=Wish(), watch=Watch())
+    train.run(prepared, tiny_config(epochs=1), machine=CPU, rerun=Rerun(), reporter=Reporter())
     prepared.calibrate.folder.mkdir()
     prepared.calibrate.recogniser.write_bytes(b"old")
     done = run(prepared)
     assert done.recogniser is None
     assert not prepared.calibrate.recogniser.exists()
     assert run(prepared).skipped
-    assert WorkspacePanel(prepared, torch.device("cpu")).recogniser() is None
+    assert WorkspaceEnsemble(prepared, torch.device("cpu")).recogniser() is None
 
 
-class Impatient(Watch):
+class Impatient(Reporter):
     """Stops as soon as the recogniser has looked at a few pictures."""
 
     @contextmanager
@@ -196,7 +196,7 @@ class Impatient(Watch):
 def test_an_interrupted_run_leaves_no_half_and_is_made_up_for(finished: Workspace) -> None:
     before = finished.calibrate.recogniser.read_bytes()
     with pytest.raises(Interrupted):
-        calibrate.run(finished, CalibrateConfig(), machine=CPU, wish=Wish(force=True), watch=Impatient())
+        calibrate.run(finished, CalibrateConfig(), machine=CPU, rerun=Rerun(force=True), reporter=Impatient())
     assert examine(finished.calibrate.folder)[0] is State.PARTIAL
     assert finished.calibrate.recogniser.read_bytes() == before
     assert not run(finished).skipped
@@ -206,4 +206,4 @@ def test_an_interrupted_run_leaves_no_half_and_is_made_up_for(finished: Workspac
 
 def test_a_gpu_that_is_not_there_comes_before_a_workspace_that_is_not(prepared: Workspace) -> None:
     with pytest.raises(MachineError, match="--gpu 99"):
-        calibrate.run(prepared, CalibrateConfig(), machine=Machine(gpu="99"), wish=Wish(), watch=Watch())
+        calibrate.run(prepared, CalibrateConfig(), machine=Machine(gpu="99"), rerun=Rerun(), reporter=Reporter())

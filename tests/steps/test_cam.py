@@ -15,12 +15,12 @@ import pytest
 
 from murace.config import Machine
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
-from murace.explain.cam import Way
+from murace.explain.cam import MapMethod
 from murace.explain.cam.method import METHODS
 from murace.explain.overlays import draw
-from murace.nets.trained import AT_ONCE, Member
+from murace.nets.trained import AT_ONCE, TrainedNet
 from murace.steps import cam
-from murace.system.progress import Bar, Watch
+from murace.system.progress import Bar, Reporter
 from murace.workspace import writing
 from murace.workspace.paths import Workspace
 from tests.data.files import dicom
@@ -43,12 +43,19 @@ def run(
     out: Path,
     group: str | None = None,
     force: bool = False,
-    watch: Watch | None = None,
+    reporter: Reporter | None = None,
     machine: Machine = CPU,
-    way: Way = Way(),  # noqa: B008 - frozen
+    map_method: MapMethod = MapMethod(),  # noqa: B008 - frozen
 ) -> list[cam.Reading]:
     done = cam.run(
-        workspace, paths, way=way, group=group, out=out, machine=machine, watch=watch or Watch(), force=force
+        workspace,
+        paths,
+        map_method=map_method,
+        group=group,
+        out=out,
+        machine=machine,
+        reporter=reporter or Reporter(),
+        force=force,
     )
     if done.error is not None:
         raise done.error
@@ -61,7 +68,7 @@ def several(root: Path, *views: int) -> list[Path]:
     return [study(root, name=name, views=count) for name, count in zip(names, views, strict=False)]
 
 
-class Interrupting(Watch):
+class Interrupting(Reporter):
     """A signal comes when so many studies are done."""
 
     def __init__(self, after: int) -> None:
@@ -251,21 +258,21 @@ def test_studies_of_a_member_go_through_its_net_together(
 ) -> None:
     passes: list[tuple[int, int]] = []
     nets: list[weakref.ref] = []
-    ask, load = METHODS["cam"], Member.net
+    ask, load = METHODS["cam"], TrainedNet.net
 
     def counted(net, images):
         if images.shape[2] == SIZE:  # once again at twice the size
             passes.append((nets.index(weakref.ref(net)), len(images)))
         return ask(net, images)
 
-    def loaded(member: Member):
+    def loaded(member: TrainedNet):
         assert all(net() is None for net in nets)  # one at a time in memory, the recogniser's first
         net = load(member)
         nets.append(weakref.ref(net))
         return net
 
     monkeypatch.setitem(METHODS, "cam", counted)
-    monkeypatch.setattr(Member, "net", loaded)
+    monkeypatch.setattr(TrainedNet, "net", loaded)
     given = several(tmp_path, 1, 2, 3, 1, 1, 2, 7, 1)
     done = run(finished, *given, out=tmp_path / "out")
     assert passes == [(1, 2 + 1 + 2 + 1), (2, 1 + 3 + 1 + 7)]
@@ -340,7 +347,7 @@ def test_an_interruption_keeps_what_is_finished_and_leaves_no_thread(
     before = threading.active_count()
     given, machine = several(tmp_path, *[1] * 9), Machine(gpu="cpu", threads=threads)
     with pytest.raises(Interrupted):
-        run(finished, *given, out=tmp_path / "out", watch=Interrupting(2), machine=machine)
+        run(finished, *given, out=tmp_path / "out", reporter=Interrupting(2), machine=machine)
     assert threading.active_count() == before
     kept = whole_or_unfinished(tmp_path / "out")
     assert all(kept)
@@ -375,7 +382,7 @@ def test_a_doubt_is_said_again_when_a_study_is_drawn_again(finished: Workspace, 
     folder = study(tmp_path)
     said = "does not look like elbow, nor like any other group of this ensemble"
     (first,) = run(finished, folder, out=tmp_path / "out")
-    (other,) = run(finished, folder, out=tmp_path / "out", way=Way(scales=(1,)))
+    (other,) = run(finished, folder, out=tmp_path / "out", map_method=MapMethod(scales=(1,)))
     assert (first.skipped, other.skipped) == (False, False)
     assert first.content["warning"] == other.content["warning"] == said
 

@@ -10,9 +10,9 @@ import pytest
 from murace.config import Bootstrap
 from murace.data.store import read_index
 from murace.errors import DataError, WorkspaceError
-from murace.explain.cam import Way
+from murace.explain.cam import MapMethod
 from murace.steps import check
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU as HERE
 from tests.cli.typed import answered, done, refused, typed
@@ -34,7 +34,9 @@ def place(source: Path, tmp_path: Path) -> Path:
 
 def run(workspace: Workspace, boxes: Path) -> check.Pointed:
     bootstrap = Bootstrap(resamples=100)
-    return check.run(workspace, boxes, way=Way(scales=(1,)), bootstrap=bootstrap, machine=CPU, watch=Watch())
+    return check.run(
+        workspace, boxes, map_method=MapMethod(scales=(1,)), bootstrap=bootstrap, machine=CPU, reporter=Reporter()
+    )
 
 
 def test_boxes_of_test_images_count_and_the_others_are_said_to_be_left_out(finished: Workspace, place: Path) -> None:

@@ -15,18 +15,18 @@ from murace.metrics.temperature import fit_by_group
 from murace.nets import forward
 from murace.steps.evaluate import step
 from murace.system.files import sha256
-from murace.system.progress import Bar, Watch
+from murace.system.progress import Bar, Reporter
 from murace.system.sealed import read_sealed, write_sealed
-from murace.workspace import State, Wish, begin, examine, read
+from murace.workspace import Rerun, State, begin, examine, read
 from murace.workspace.paths import Workspace
 from tests.workshop import CPU, tiny_chain, tiny_workspace
 
 MODELS = ["convnet", "resnet", "densenet", "resnet+densenet", "calibrated"]
-FORCE = Wish(force=True)
+FORCE = Rerun(force=True)
 
 
-def run(workspace: Workspace, wish: Wish = Wish(), watch: Watch | None = None) -> step.Evaluated:  # noqa: B008
-    return step.run(workspace, EvaluateConfig(), machine=CPU, wish=wish, watch=watch or Watch())
+def run(workspace: Workspace, rerun: Rerun = Rerun(), reporter: Reporter | None = None) -> step.Evaluated:  # noqa: B008
+    return step.run(workspace, EvaluateConfig(), machine=CPU, rerun=rerun, reporter=reporter or Reporter())
 
 
 def test_the_promised_files_and_columns(finished: Workspace) -> None:
@@ -83,7 +83,7 @@ def test_each_net_sees_each_image_once(finished: Workspace, monkeypatch: pytest.
     monkeypatch.setattr("murace.steps.evaluate.predictions.logits_of", counting)
     config = EvaluateConfig(bootstrap=Bootstrap(resamples=120))
     before = finished.evaluate.predictions.read_bytes()
-    other = step.run(finished, config, machine=CPU, wish=Wish(), watch=Watch())
+    other = step.run(finished, config, machine=CPU, rerun=Rerun(), reporter=Reporter())
     assert not other.skipped
     assert not asked  # other resamples, the same answers
     assert finished.evaluate.predictions.read_bytes() == before
@@ -182,7 +182,7 @@ def test_a_learner_trained_since_the_choice_is_refused(finished: Workspace) -> N
 @pytest.mark.parametrize("name", ["path", "patient", "study", "sha256", "row", "group", "label", "width", "hardware"])
 def test_only_columns_of_the_users_own_are_slices(finished: Workspace, name: str) -> None:
     with pytest.raises(UsageError, match=f"--slice: '{name}' is not a column to slice by"):
-        step.run(finished, EvaluateConfig(slice=(name,)), machine=CPU, wish=Wish(), watch=Watch())
+        step.run(finished, EvaluateConfig(slice=(name,)), machine=CPU, rerun=Rerun(), reporter=Reporter())
 
 
 def test_the_temperatures_and_thresholds_are_fitted_on_validation_alone(finished: Workspace) -> None:
@@ -202,7 +202,7 @@ def test_the_temperatures_and_thresholds_are_fitted_on_validation_alone(finished
 
 
 def test_a_stop_during_the_analysis_leaves_what_was_there_and_the_next_run_ends_the_same(finished: Workspace) -> None:
-    class Stopping(Watch):
+    class Stopping(Reporter):
         def check(self) -> None:
             if self.armed:
                 raise Interrupted(2)
@@ -236,5 +236,5 @@ def test_what_a_killed_run_was_writing_is_swept_out_of_the_subfolders_too(finish
     left = [finished.evaluate.figures / ".roc.svg.tmp.1.00", finished.evaluate.tables / ".scores.tex.tmp.1.00"]
     for path in left:
         path.write_bytes(b"half")
-    step.run(finished, EvaluateConfig(), machine=CPU, wish=Wish(force=True), watch=Watch())
+    step.run(finished, EvaluateConfig(), machine=CPU, rerun=Rerun(force=True), reporter=Reporter())
     assert not [path for path in left if path.exists()]

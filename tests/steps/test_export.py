@@ -8,14 +8,14 @@ from murace.data.store import read_index
 from murace.errors import MachineError, UsageError, WorkspaceError
 from murace.inference.bundle import is_bundle
 from murace.steps.export import onnx_graph, step
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.vocabulary import DISCLAIMER
 from murace.workspace.paths import Workspace
 from tests.workshop import CPU
 
 
 def run(workspace: Workspace, file: Path | None = None, onnx: Path | None = None) -> step.Exported:
-    return step.run(workspace, file, onnx, machine=CPU, watch=Watch())
+    return step.run(workspace, file, onnx, machine=CPU, reporter=Reporter())
 
 
 def test_the_file_holds_the_ensemble_and_says_what_it_is(finished: Workspace, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_members_are_compared_on_test_pictures_of_their_group(
     pytest.importorskip("onnxruntime")
     seen = {}
     monkeypatch.setattr(
-        step.openformat, "convert_all", lambda folder, ensemble, *, watch: seen.update(ensemble=ensemble)
+        step.openformat, "convert_all", lambda folder, ensemble, *, reporter: seen.update(ensemble=ensemble)
     )
     run(finished, onnx=tmp_path / "onnx")
     index = read_index(finished.prepare.index)

@@ -13,10 +13,10 @@ from murace.nets.weights import load_model
 from murace.steps import calibrate, finetune
 from murace.steps.finetune import Finetuned
 from murace.system.device import Place
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.training import part_of, study_scores
 from murace.vocabulary import Metric
-from murace.workspace import State, Wish, examine, read
+from murace.workspace import Rerun, State, examine, read
 from murace.workspace.paths import Workspace
 from tests.workshop import CPU, tiny_members
 
@@ -26,8 +26,8 @@ CPU_PLACE = Place(torch.device("cpu"), "fp32")
 def run(
     workspace: Workspace, groups: tuple[str, ...] = (), *, fresh: bool = False, **recipe: object
 ) -> list[Finetuned]:
-    wish = Wish(resume=False if fresh else None)
-    return finetune.run(workspace, tiny_members(**recipe), groups=groups, machine=CPU, wish=wish, watch=Watch())
+    rerun = Rerun(resume=False if fresh else None)
+    return finetune.run(workspace, tiny_members(**recipe), groups=groups, machine=CPU, rerun=rerun, reporter=Reporter())
 
 
 def validation_auc(workspace: Workspace, model: str, group: str) -> float:
@@ -36,7 +36,7 @@ def validation_auc(workspace: Workspace, model: str, group: str) -> float:
     part = part_of(images, {group: (0.5, 0.5)})
     net = load_model(workspace.root / model / "model.safetensors")
     source = Images(open_pixels(workspace.prepare.pixels), part.rows, CPU_PLACE.device)
-    logits = logits_of(net, source, part.rows, place=CPU_PLACE, watch=Watch())
+    logits = logits_of(net, source, part.rows, place=CPU_PLACE, reporter=Reporter())
     return study_scores(part, probabilities(logits))[Metric.AUC]
 
 
@@ -84,11 +84,13 @@ def test_without_a_roster_it_names_the_command(prepared: Workspace) -> None:
 
 
 def test_another_choice_makes_only_that_member_stale(finished: Workspace) -> None:
-    before = calibrate.run(finished, CalibrateConfig(), machine=CPU, wish=Wish(), watch=Watch()).roster["groups"]
+    before = calibrate.run(finished, CalibrateConfig(), machine=CPU, rerun=Rerun(), reporter=Reporter()).roster[
+        "groups"
+    ]
     changed = None
     for metrics in (("recall",), ("precision",), ("accuracy", "recall"), ("auc",)):
         config = CalibrateConfig(metrics=metrics)
-        after = calibrate.run(finished, config, machine=CPU, wish=Wish(), watch=Watch()).roster["groups"]
+        after = calibrate.run(finished, config, machine=CPU, rerun=Rerun(), reporter=Reporter()).roster["groups"]
         changed = {group for group in after if after[group]["learner"] != before[group]["learner"]}
         for group in after:
             expected = State.STALE if group in changed else State.DONE

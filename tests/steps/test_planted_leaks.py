@@ -15,8 +15,8 @@ from murace.errors import DataError
 from murace.sample.layout import draw_sample
 from murace.steps import audit, prepare
 from murace.system.opencv import cv2
-from murace.system.progress import Watch
-from murace.workspace import Wish
+from murace.system.progress import Reporter
+from murace.workspace import Rerun
 from murace.workspace.paths import Workspace
 
 pytestmark = pytest.mark.crash
@@ -83,15 +83,15 @@ class Planted:
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
     folder = tmp_path_factory.mktemp("sample") / "MURA"
-    draw_sample(folder, SampleConfig(studies=STUDIES), Watch())
+    draw_sample(folder, SampleConfig(studies=STUDIES), Reporter())
     return Planted(folder)
 
 
 def audited(folder: Path, root: Path) -> tuple[audit.Audited, pd.DataFrame]:
     """What is found, and the index."""
     workspace, config = Workspace(root), PrepareConfig(size=SIZE)
-    prepare.run(folder, workspace, config, operation=prepare.Operation(jobs=2), wish=Wish(), watch=Watch())
-    return audit.run(workspace, wish=Wish(), watch=Watch()), pd.read_csv(workspace.prepare.index)
+    prepare.run(folder, workspace, config, operation=prepare.Operation(jobs=2), rerun=Rerun(), reporter=Reporter())
+    return audit.run(workspace, rerun=Rerun(), reporter=Reporter()), pd.read_csv(workspace.prepare.index)
 
 
 def listed_by_a_stop(folder: Path, root: Path) -> pd.DataFrame:

@@ -17,12 +17,12 @@ import pytest
 from murace.config import PredictConfig
 from murace.data.store import open_pixels
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
-from murace.inference.ensemble import WorkspacePanel
-from murace.nets.trained import Member
+from murace.inference.ensemble import WorkspaceEnsemble
+from murace.nets.trained import TrainedNet
 from murace.steps import predict
 from murace.system.files import digest_of, sha256
-from murace.system.progress import Bar, Watch
-from murace.workspace import Wish
+from murace.system.progress import Bar, Reporter
+from murace.workspace import Rerun
 from murace.workspace.paths import Workspace
 from tests.data.files import CANARIES, dicom
 from tests.processes import together
@@ -34,8 +34,8 @@ def run(
     source: Workspace | Path,
     *paths: Path,
     out: Path,
-    wish: Wish | None = None,
-    watch: Watch | None = None,
+    rerun: Rerun | None = None,
+    reporter: Reporter | None = None,
     **config: object,
 ) -> predict.Predicted:
     return predict.run(
@@ -44,8 +44,8 @@ def run(
         PredictConfig(**config),  # type: ignore[arg-type]
         out=out,
         machine=CPU,
-        wish=wish or Wish(),
-        watch=watch or Watch(),
+        rerun=rerun or Rerun(),
+        reporter=reporter or Reporter(),
     )
 
 
@@ -57,7 +57,7 @@ def folder_of_studies(root: Path, count: int = 9) -> Path:
     return root
 
 
-class Interrupting(Watch):
+class Interrupting(Reporter):
     """A signal comes when so many studies are done."""
 
     def __init__(self, after: int) -> None:
@@ -123,7 +123,7 @@ def test_nothing_is_done_twice_and_a_change_is_noticed(finished: Workspace, tmp_
     picture(studies / "XR_WRIST" / "patient00000" / "study1_negative" / "image0.png", 200)
     assert not run(finished, studies, out=out).skipped
     assert not run(finished, studies, out=out, group="elbow").skipped
-    assert not run(finished, studies, out=out, group="elbow", wish=Wish(force=True)).skipped
+    assert not run(finished, studies, out=out, group="elbow", rerun=Rerun(force=True)).skipped
     out.write_text("edited")
     assert not run(finished, studies, out=out, group="elbow").skipped
     assert out.read_text() != "edited"
@@ -133,19 +133,19 @@ def test_nothing_is_done_twice_and_a_change_is_noticed(finished: Workspace, tmp_
 def test_an_interrupted_run_goes_on_after_the_last_study(
     finished: Workspace, tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Member, "views_at_once", property(lambda self: 1))
+    monkeypatch.setattr(TrainedNet, "views_at_once", property(lambda self: 1))
     studies = folder_of_studies(tmp_path / "in")
     whole = run(finished, studies, out=tmp_path / "whole.csv")
     out = tmp_path / "p.csv"
     with pytest.raises(Interrupted):
-        run(finished, studies, out=out, watch=Interrupting(after))
+        run(finished, studies, out=out, reporter=Interrupting(after))
     assert not out.exists()
     journal = tmp_path / "p.csv.record" / "partial" / "0.jsonl"
     with journal.open("a") as file:
         file.write('0123 {"number": 8, "torn')  # what a killed process may leave
-    watch = Interrupting(99)
-    done = run(finished, studies, out=out, watch=watch)
-    assert watch.started_at >= after
+    reporter = Interrupting(99)
+    done = run(finished, studies, out=out, reporter=reporter)
+    assert reporter.started_at >= after
     same_answers(whole, done)
     assert not (tmp_path / "p.csv.record" / "partial").exists()
 
@@ -153,23 +153,23 @@ def test_an_interrupted_run_goes_on_after_the_last_study(
 def test_an_unfinished_run_is_not_mixed_with_another(finished: Workspace, tmp_path: Path) -> None:
     studies, out = folder_of_studies(tmp_path / "in"), tmp_path / "p.csv"
     with pytest.raises(Interrupted):
-        run(finished, studies, out=out, watch=Interrupting(1))
+        run(finished, studies, out=out, reporter=Interrupting(1))
     with pytest.raises(WorkspaceError, match=r"--operating-point half -> youden.*--fresh"):
         run(finished, studies, out=out, operating_point="youden")
     picture(studies / "XR_WRIST" / "patient00000" / "study1_negative" / "image0.png", 200)
     with pytest.raises(WorkspaceError, match="input has changed"):
         run(finished, studies, out=out)
-    assert not run(finished, studies, out=out, wish=Wish(resume=False)).skipped
+    assert not run(finished, studies, out=out, rerun=Rerun(resume=False)).skipped
 
 
 def test_a_flipped_bit_in_the_journal_costs_that_study_alone(
     finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Member, "views_at_once", property(lambda self: 1))
+    monkeypatch.setattr(TrainedNet, "views_at_once", property(lambda self: 1))
     studies, out = folder_of_studies(tmp_path / "in"), tmp_path / "p.csv"
     whole = run(finished, studies, out=tmp_path / "whole.csv")
     with pytest.raises(Interrupted):
-        run(finished, studies, out=out, watch=Interrupting(5))
+        run(finished, studies, out=out, reporter=Interrupting(5))
     journal = tmp_path / "p.csv.record" / "partial" / "0.jsonl"
     lines = journal.read_text().splitlines()
     hit = lines.index(next(line for line in lines if '"probability"' in line))
@@ -250,9 +250,9 @@ def test_a_full_disk_is_said_and_what_was_read_is_kept(
         patched.setattr(predict, "write_frame", full)
         with pytest.raises(MachineError, match="disk full"):
             run(finished, studies, out=out)
-    watch = Interrupting(99)
-    same_answers(whole, run(finished, studies, out=out, watch=watch))
-    assert watch.started_at == 9
+    reporter = Interrupting(99)
+    same_answers(whole, run(finished, studies, out=out, reporter=reporter))
+    assert reporter.started_at == 9
 
 
 def test_a_study_by_many_names_is_read_once(finished: Workspace, tmp_path: Path) -> None:
@@ -278,8 +278,8 @@ def test_what_cannot_be_read_costs_the_others_nothing(finished: Workspace, tmp_p
 def test_the_operating_point_decides_on_the_raw_probability(
     finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threshold: float, decision: str
 ) -> None:
-    whole = WorkspacePanel.readout
-    monkeypatch.setattr(WorkspacePanel, "readout", lambda self: replace(whole(self), points={"youden": threshold}))
+    whole = WorkspaceEnsemble.readout
+    monkeypatch.setattr(WorkspaceEnsemble, "readout", lambda self: replace(whole(self), points={"youden": threshold}))
     done = run(finished, folder_of_studies(tmp_path / "in", 4), out=tmp_path / "p.csv", operating_point="youden")
     assert done.studies["decision"].tolist() == [decision] * 4
     assert done.studies["threshold"].tolist() == [threshold] * 4
@@ -288,8 +288,10 @@ def test_the_operating_point_decides_on_the_raw_probability(
 def test_a_point_that_validation_could_not_give_is_refused(
     finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = WorkspacePanel.readout
-    monkeypatch.setattr(WorkspacePanel, "readout", lambda self: replace(whole(self), points={"youden": float("nan")}))
+    whole = WorkspaceEnsemble.readout
+    monkeypatch.setattr(
+        WorkspaceEnsemble, "readout", lambda self: replace(whole(self), points={"youden": float("nan")})
+    )
     with pytest.raises(UsageError, match="--operating-point youden is not defined"):
         run(finished, folder_of_studies(tmp_path / "in", 2), out=tmp_path / "p.csv", operating_point="youden")
 
@@ -299,7 +301,7 @@ def test_another_ensemble_reads_everything_again(
 ) -> None:
     studies, out = folder_of_studies(tmp_path / "in", 2), tmp_path / "p.csv"
     run(finished, studies, out=out)
-    monkeypatch.setattr(WorkspacePanel, "identity", "0" * 64)
+    monkeypatch.setattr(WorkspaceEnsemble, "identity", "0" * 64)
     assert not run(finished, studies, out=out).skipped
 
 
@@ -335,9 +337,9 @@ def test_a_journal_that_says_nonsense_is_passed_over(
     studies, out = folder_of_studies(tmp_path / "in", 3), tmp_path / "p.csv"
     whole = run(finished, studies, out=tmp_path / "whole.csv")
     with monkeypatch.context() as patched:
-        patched.setattr(Member, "views_at_once", property(lambda self: 1))
+        patched.setattr(TrainedNet, "views_at_once", property(lambda self: 1))
         with pytest.raises(Interrupted):
-            run(finished, studies, out=out, watch=Interrupting(1))
+            run(finished, studies, out=out, reporter=Interrupting(1))
     with (tmp_path / "p.csv.record" / "partial" / "0.jsonl").open("a") as file:
         digest = digest_of(json.loads(line)) if line != "{" else "0"
         file.write(f"{digest} {line}\n")

@@ -18,15 +18,15 @@ from murace.data import store
 from murace.data.ingest import chunks
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
 from murace.steps.prepare import Operation, Prepared, run
-from murace.system.progress import Watch
-from murace.workspace import Wish
+from murace.system.progress import Reporter
+from murace.workspace import Rerun
 from murace.workspace.paths import Workspace
 from tests.data.files import make_manifest, make_mura, picture, png, read_grey
 
 SIZE = 8
 
 
-class Listener(Watch):
+class Listener(Reporter):
     """Keeps what is said, counts what is read, and may ask to stop after so many images."""
 
     def __init__(self, stop_after: int | None = None) -> None:
@@ -44,11 +44,11 @@ class Listener(Watch):
         super().check()
 
 
-def prepare(source: Path, root: Path, watch: Watch | None = None, **settings) -> Prepared:
+def prepare(source: Path, root: Path, reporter: Reporter | None = None, **settings) -> Prepared:
     config = PrepareConfig(**{"size": SIZE, **{k: settings.pop(k) for k in ("size", "fit", "seed") if k in settings}})
-    wish = Wish(**{key: settings.pop(key) for key in ("force", "resume") if key in settings})
+    rerun = Rerun(**{key: settings.pop(key) for key in ("force", "resume") if key in settings})
     operation = Operation(**{"jobs": 1, **settings})
-    return run(source, Workspace(root), config, operation=operation, wish=wish, watch=watch or Listener())
+    return run(source, Workspace(root), config, operation=operation, rerun=rerun, reporter=reporter or Listener())
 
 
 def content(root: Path) -> dict[str, bytes]:
@@ -189,9 +189,9 @@ def test_accepted_rejects_leave_no_hole(mura, root):
     spoil(mura)
     with pytest.raises(DataError):
         prepare(mura, root, accept_rejects=6)
-    watch = Listener()
-    result = prepare(mura, root, watch, accept_rejects=7)
-    assert "64 of 64 radiographs had been read before" in watch.said
+    reporter = Listener()
+    result = prepare(mura, root, reporter, accept_rejects=7)
+    assert "64 of 64 radiographs had been read before" in reporter.said
     assert (result.images, result.rejected) == (57, 7)
     index, pixels = store.read_index(root / "prepare/index.csv"), store.open_pixels(root / "prepare/pixels.npy")
     assert len(pixels) == len(index) == 57
@@ -294,21 +294,21 @@ def test_a_touched_file_is_no_change_and_another_content_is(mura, root):
     os.utime(image, (1, 1))
     assert prepare(mura, root).skipped
     image.write_bytes(png(picture(4711)))
-    watch = Listener()
-    assert not prepare(mura, root, watch).skipped
-    assert "1 source files have changed" in watch.said[0]
+    reporter = Listener()
+    assert not prepare(mura, root, reporter).skipped
+    assert "1 source files have changed" in reporter.said[0]
 
 
 def test_a_change_is_named_and_runs(mura, root):
     prepare(mura, root)
-    watch = Listener()
-    assert not prepare(mura, root, watch, seed=5).skipped
-    assert watch.said == ["prepare: --seed 0 -> 5"]
+    reporter = Listener()
+    assert not prepare(mura, root, reporter, seed=5).skipped
+    assert reporter.said == ["prepare: --seed 0 -> 5"]
     for path in ("train_image_paths.csv", "train_labeled_studies.csv"):
         lines = [line for line in (mura / path).read_text().splitlines() if "patient00001/" not in line]
         (mura / path).write_text("\n".join(lines) + "\n")
-    assert prepare(mura, root, watch, seed=5).patients == 31
-    assert watch.said[1:] == ["prepare: source has changed"]
+    assert prepare(mura, root, reporter, seed=5).patients == 31
+    assert reporter.said[1:] == ["prepare: source has changed"]
 
 
 def test_a_damaged_array_is_made_again(mura, root):
@@ -317,17 +317,17 @@ def test_a_damaged_array_is_made_again(mura, root):
     data = bytearray(good["pixels.npy"])
     data[-1] ^= 1
     (root / "prepare/pixels.npy").write_bytes(data)
-    watch = Listener()
-    prepare(mura, root, watch)
-    assert "pixels.npy is damaged" in watch.said[0]
+    reporter = Listener()
+    prepare(mura, root, reporter)
+    assert "pixels.npy is damaged" in reporter.said[0]
     assert content(root) == good
 
 
 def test_force_reads_everything_again(mura, root):
     prepare(mura, root)
-    watch = Listener()
-    assert not prepare(mura, root, watch, force=True).skipped
-    assert watch.read > 64
+    reporter = Listener()
+    assert not prepare(mura, root, reporter, force=True).skipped
+    assert reporter.read > 64
 
 
 def test_an_interrupted_run_goes_on_where_it_was_with_the_same_result(mura, root, tmp_path, monkeypatch):
@@ -337,9 +337,9 @@ def test_an_interrupted_run_goes_on_where_it_was_with_the_same_result(mura, root
         prepare(mura, root, Listener(stop_after=30))
     with pytest.raises(WorkspaceError, match="--seed 0 -> 1"):
         prepare(mura, root, seed=1)
-    watch = Listener()
-    prepare(mura, root, watch)
-    assert watch.said == ["21 of 64 radiographs had been read before"]
+    reporter = Listener()
+    prepare(mura, root, reporter)
+    assert reporter.said == ["21 of 64 radiographs had been read before"]
     assert content(root) == content(tmp_path / "undisturbed")
 
 
@@ -347,10 +347,10 @@ def test_fresh_throws_an_unfinished_run_away(mura, root, monkeypatch):
     monkeypatch.setattr(chunks, "CHUNK_IMAGES", 7)
     with pytest.raises(Interrupted):
         prepare(mura, root, Listener(stop_after=30))
-    watch = Listener()
-    prepare(mura, root, watch, resume=False)
-    assert watch.said == ["prepare: --fresh: starting over"]
-    assert watch.read > 64
+    reporter = Listener()
+    prepare(mura, root, reporter, resume=False)
+    assert reporter.said == ["prepare: --fresh: starting over"]
+    assert reporter.read > 64
 
 
 def test_a_file_that_changed_since_the_interruption_is_read_again(mura, root, tmp_path, monkeypatch):
@@ -358,9 +358,9 @@ def test_a_file_that_changed_since_the_interruption_is_read_again(mura, root, tm
     with pytest.raises(Interrupted):
         prepare(mura, root, Listener(stop_after=30))
     (mura / "train/XR_ELBOW/patient00001/study1_negative/image1.png").write_bytes(png(picture(4711)))
-    watch = Listener()
-    prepare(mura, root, watch)
-    assert watch.said == ["14 of 64 radiographs had been read before"]
+    reporter = Listener()
+    prepare(mura, root, reporter)
+    assert reporter.said == ["14 of 64 radiographs had been read before"]
     prepare(mura, tmp_path / "undisturbed")
     assert content(root) == content(tmp_path / "undisturbed")
 
@@ -377,9 +377,9 @@ def test_rows_that_rotted_since_the_interruption_are_read_again(mura, root, tmp_
     with pytest.raises(Interrupted):
         prepare(mura, root, Listener(stop_after=30))
     flip_a_bit(root / "prepare/partial/pixels.npy", 128 + 8 * SIZE**2 + 3)  # in row 8, of the second chunk
-    watch = Listener()
-    prepare(mura, root, watch)
-    assert watch.said == ["14 of 64 radiographs had been read before"]
+    reporter = Listener()
+    prepare(mura, root, reporter)
+    assert reporter.said == ["14 of 64 radiographs had been read before"]
     assert content(root) == content(tmp_path / "undisturbed")
 
 
@@ -437,13 +437,13 @@ import sys
 from pathlib import Path
 from murace.config import PrepareConfig
 from murace.data import chunks
-from murace.workspace import Wish
+from murace.workspace import Rerun
 from murace.steps.prepare import Operation, run
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.workspace.paths import Workspace
 chunks.CHUNK_IMAGES = 2
 run(Path(sys.argv[1]), Workspace(Path(sys.argv[2])), PrepareConfig(size=8), operation=Operation(jobs=2),
-    wish=Wish(), watch=Watch())
+    rerun=Rerun(), reporter=Reporter())
 """
 
 
@@ -457,9 +457,9 @@ def test_a_killed_run_resumes_and_leaves_no_process_behind(tmp_path, root, monke
     process.wait()
     wait_for(lambda: not readers(notes))
     monkeypatch.setattr(chunks, "CHUNK_IMAGES", 2)
-    watch = Listener()
-    prepare(source, root, watch)
-    assert "had been read before" in watch.said[0]
+    reporter = Listener()
+    prepare(source, root, reporter)
+    assert "had been read before" in reporter.said[0]
     assert content(root) == content(tmp_path / "undisturbed")
 
 

@@ -18,9 +18,9 @@ from murace.data.store import read_frame
 from murace.errors import Interrupted, MachineError, PeerLostError, UsageError
 from murace.steps import finetune, train
 from murace.steps.evaluate import step as evaluate
-from murace.system.processes import current
-from murace.system.progress import Watch
-from murace.workspace import State, Wish, examine, read
+from murace.system.processes import process_group
+from murace.system.progress import Reporter
+from murace.workspace import Rerun, State, examine, read
 from murace.workspace.paths import Workspace
 from tests.processes import together
 from tests.steps.test_train import StopAfter
@@ -34,7 +34,7 @@ STILL = {"batch_size": GLOBAL_BATCH, "lr": 1e-6, "epochs": 2}
 
 def fit(root: Path, learner: str = "resnet", **recipe: Any) -> train.Trained:
     config = tiny_config(learner, **{**STILL, **recipe})
-    return train.run(Workspace(root), config, machine=CPU, wish=Wish(), watch=Watch())
+    return train.run(Workspace(root), config, machine=CPU, rerun=Rerun(), reporter=Reporter())
 
 
 def state_of(root: Path, learner: str = "resnet") -> dict[str, np.ndarray]:
@@ -82,9 +82,9 @@ def test_the_processes_share_each_batch_of_the_one_order() -> None:
 
 
 def stop(root: Path, step: int) -> None:
-    watch = StopAfter(step if current().rank == 1 else -1)  # the signal comes to one of them
+    reporter = StopAfter(step if process_group().rank == 1 else -1)  # the signal comes to one of them
     config = tiny_config("convnet", **{**STILL, "epochs": 3})
-    train.run(Workspace(root), config, machine=CPU, wish=Wish(), watch=watch)
+    train.run(Workspace(root), config, machine=CPU, rerun=Rerun(), reporter=reporter)
 
 
 def test_a_signal_to_one_stops_all_at_the_same_step_and_one_process_goes_on(tmp_path: Path) -> None:
@@ -94,10 +94,10 @@ def test_a_signal_to_one_stops_all_at_the_same_step_and_one_process_goes_on(tmp_
     assert [answer.kind for answer in answers] == [Interrupted, Interrupted]
     folder = Workspace(tmp_path / "a").train("convnet")
     assert [path.stem for path in sorted(folder.checkpoint.glob("0*.json"))] == ["000001-000000", "000001-000002"]
-    watch = StopAfter(-1)
+    reporter = StopAfter(-1)
     config = tiny_config("convnet", **{**STILL, "epochs": 3})
-    train.run(Workspace(tmp_path / "a"), config, machine=CPU, wish=Wish(), watch=watch)
-    assert "processes 2 -> 1: the result will differ in its last bits" in watch.said
+    train.run(Workspace(tmp_path / "a"), config, machine=CPU, rerun=Rerun(), reporter=reporter)
+    assert "processes 2 -> 1: the result will differ in its last bits" in reporter.said
     fit(tmp_path / "b", "convnet", epochs=3)
     histories = [pd.read_csv(Workspace(tmp_path / name).train("convnet").history) for name in "ab"]
     np.testing.assert_allclose(histories[0]["train_loss"], histories[1]["train_loss"], rtol=1e-5)
@@ -128,9 +128,9 @@ def test_going_on_to_a_better_epoch_ends_well_in_every_process(tmp_path: Path) -
 
 
 def die(root: Path, rank: int, step: int) -> None:
-    watch = Killer(step if current().rank == rank else -1)
+    reporter = Killer(step if process_group().rank == rank else -1)
     config = tiny_config("convnet", **{**STILL, "epochs": 9})
-    train.run(Workspace(root), config, machine=CPU, wish=Wish(), watch=watch)
+    train.run(Workspace(root), config, machine=CPU, rerun=Rerun(), reporter=reporter)
 
 
 class Killer(StopAfter):
@@ -167,7 +167,7 @@ def test_what_cannot_be_shared_is_refused_before_anything_starts(tmp_path: Path)
 
 def compile_it(root: Path) -> None:
     machine = Machine(gpu="cpu", threads=1, compile="on")
-    train.run(Workspace(root), tiny_config("convnet", **STILL), machine=machine, wish=Wish(), watch=Watch())
+    train.run(Workspace(root), tiny_config("convnet", **STILL), machine=machine, rerun=Rerun(), reporter=Reporter())
 
 
 def test_a_refusal_in_several_processes_notes_no_beginning(tmp_path: Path) -> None:
@@ -193,11 +193,13 @@ def test_too_little_memory_leaves_everything_as_it_was(
 
 
 def specialise(root: Path) -> list[finetune.Finetuned]:
-    return finetune.run(Workspace(root), tiny_members(), groups=[], machine=CPU, wish=Wish(force=True), watch=Watch())
+    return finetune.run(
+        Workspace(root), tiny_members(), groups=[], machine=CPU, rerun=Rerun(force=True), reporter=Reporter()
+    )
 
 
 def judge(root: Path) -> evaluate.Evaluated:
-    return evaluate.run(Workspace(root), EvaluateConfig(), machine=CPU, wish=Wish(force=True), watch=Watch())
+    return evaluate.run(Workspace(root), EvaluateConfig(), machine=CPU, rerun=Rerun(force=True), reporter=Reporter())
 
 
 def test_finetune_and_evaluate_in_two_processes_find_what_one_finds(finished: Workspace) -> None:
@@ -222,9 +224,11 @@ def test_more_processes_than_images_are_refused_before_a_beginning_is_noted(tmp_
 
 def crowd(root: Path) -> None:
     workspace = Workspace(root)
-    if current().leads:
+    if process_group().leads:
         keep_two(workspace)
-    train.run(workspace, tiny_config("convnet", batch_size=12), machine=Machine(gpu="cpu"), wish=Wish(), watch=Watch())
+    train.run(
+        workspace, tiny_config("convnet", batch_size=12), machine=Machine(gpu="cpu"), rerun=Rerun(), reporter=Reporter()
+    )
 
 
 def keep_two(workspace: Workspace) -> None:

@@ -15,15 +15,15 @@ from murace.data.store import open_pixels, read_index
 from murace.errors import Interrupted, MachineError, UsageError, WorkspaceError
 from murace.nets.weights import load_model
 from murace.steps import train
-from murace.system.progress import Bar, Watch
-from murace.workspace import State, Wish, examine, read
+from murace.system.progress import Bar, Reporter
+from murace.workspace import Rerun, State, examine, read
 from murace.workspace.paths import Workspace
 from tests.workshop import CPU, tiny_config, tiny_workspace
 
-AUTO, FRESH = Wish(), Wish(resume=False)
+AUTO, FRESH = Rerun(), Rerun(resume=False)
 
 
-class StopAfter(Watch):
+class StopAfter(Reporter):
     """Sends a signal after so many steps, and remembers what was said."""
 
     def __init__(self, steps: int) -> None:
@@ -41,17 +41,19 @@ class StopAfter(Watch):
 
 
 class Countdown(Bar):
-    def __init__(self, watch: StopAfter) -> None:
-        self.watch = watch
+    def __init__(self, reporter: StopAfter) -> None:
+        self.reporter = reporter
 
     def advance(self, by: int = 1, note: str = "") -> None:
-        self.watch.left -= 1
-        if self.watch.left == 0:
-            self.watch.signum = signal.SIGTERM
+        self.reporter.left -= 1
+        if self.reporter.left == 0:
+            self.reporter.signum = signal.SIGTERM
 
 
-def run(workspace: Workspace, config: TrainConfig, *, wish: Wish = AUTO, watch: Watch | None = None) -> train.Trained:
-    return train.run(workspace, config, machine=CPU, wish=wish, watch=watch or Watch())
+def run(
+    workspace: Workspace, config: TrainConfig, *, rerun: Rerun = AUTO, reporter: Reporter | None = None
+) -> train.Trained:
+    return train.run(workspace, config, machine=CPU, rerun=rerun, reporter=reporter or Reporter())
 
 
 def outcome(workspace: Workspace, learner: str = "convnet") -> tuple[bytes, pd.DataFrame, bytes]:
@@ -98,15 +100,15 @@ def test_stopped_at_any_step_it_ends_with_the_same_bits(tmp_path: Path) -> None:
     for step in (1, 5, 8, 9, 15):  # 8 steps an epoch: the first, the middle, an epoch's end, and the second epoch
         parts = tiny_workspace(tmp_path / f"stopped-{step}")
         with pytest.raises(Interrupted) as stopped:
-            run(parts, tiny_config(epochs=2), watch=StopAfter(step))
+            run(parts, tiny_config(epochs=2), reporter=StopAfter(step))
         assert stopped.value.exit_code == 143
         epoch, done = divmod(step - 1, 8)
         newest = max(parts.train("convnet").checkpoint.glob("0*.json"))
         assert newest.stem == f"{epoch:06d}-{done + 1:06d}", "it did not stop at the next step"
         assert examine(parts.train("convnet").folder)[0] is State.PARTIAL
-        watch = StopAfter(-1)
-        run(parts, tiny_config(epochs=2), watch=watch)
-        assert any("resuming after epoch" in line for line in watch.said)
+        reporter = StopAfter(-1)
+        run(parts, tiny_config(epochs=2), reporter=reporter)
+        assert any("resuming after epoch" in line for line in reporter.said)
         assert_same(outcome(whole), outcome(parts))
 
 
@@ -132,16 +134,16 @@ def test_finished_and_unchanged_is_skipped_without_a_write(prepared: Workspace) 
 
 def test_a_change_in_the_middle_is_refused_and_fresh_is_the_way_out(prepared: Workspace) -> None:
     with pytest.raises(Interrupted):
-        run(prepared, tiny_config(), watch=StopAfter(9))
+        run(prepared, tiny_config(), reporter=StopAfter(9))
     with pytest.raises(WorkspaceError, match=r"--lr 0.003 -> 0.1.*--fresh"):
         run(prepared, tiny_config(lr=0.1))
-    done = run(prepared, tiny_config(lr=0.1), wish=FRESH)
+    done = run(prepared, tiny_config(lr=0.1), rerun=FRESH)
     assert done.info["epochs"] == 2
 
 
 def test_a_damaged_checkpoint_is_refused_and_never_a_silent_new_start(prepared: Workspace) -> None:
     with pytest.raises(Interrupted):
-        run(prepared, tiny_config(), watch=StopAfter(9))
+        run(prepared, tiny_config(), reporter=StopAfter(9))
     state = max(prepared.train("convnet").checkpoint.glob("0*.safetensors"))
     content = bytearray(state.read_bytes())
     content[len(content) // 2] ^= 1
@@ -158,7 +160,7 @@ def test_auto_means_on_a_resume_what_it_meant_at_the_start(
 ) -> None:
     monkeypatch.setattr("murace.system.device._cpu_flags", lambda: set())
     with pytest.raises(Interrupted):
-        run(prepared, tiny_config(precision="auto"), watch=StopAfter(9))
+        run(prepared, tiny_config(precision="auto"), reporter=StopAfter(9))
     monkeypatch.setattr("murace.system.device._cpu_flags", lambda: {"avx512_bf16"})
     assert run(prepared, tiny_config(precision="auto")).info["precision"] == "fp32"
     assert run(prepared, tiny_config(precision="auto", epochs=3)).info["precision"] == "fp32"
@@ -225,7 +227,7 @@ def test_a_missing_gpu_comes_before_a_missing_workspace(tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     with pytest.raises(MachineError, match=r"--gpu 3: .*to run on the CPU: --gpu cpu"):
-        train.run(Workspace(tmp_path), tiny_config(), machine=Machine(gpu="3"), wish=AUTO, watch=Watch())
+        train.run(Workspace(tmp_path), tiny_config(), machine=Machine(gpu="3"), rerun=AUTO, reporter=Reporter())
     with pytest.raises(WorkspaceError, match=r"prepare in .* is missing. Run: murace prepare SOURCE"):
         run(Workspace(tmp_path), tiny_config())
 
@@ -234,9 +236,9 @@ def test_a_new_preparation_makes_it_stale_and_run_again(prepared: Workspace) -> 
     run(prepared, tiny_config())
     tiny_workspace(prepared.root, seed=1)
     assert examine(prepared.train("convnet").folder) == (State.STALE, ["prepare/pixels.npy has changed"])
-    watch = StopAfter(-1)
-    assert not run(prepared, tiny_config(), watch=watch).skipped
-    assert "train/convnet: prepare/pixels.npy has changed" in watch.said
+    reporter = StopAfter(-1)
+    assert not run(prepared, tiny_config(), reporter=reporter).skipped
+    assert "train/convnet: prepare/pixels.npy has changed" in reporter.said
 
 
 def test_no_checkpoint_needs_pickle(prepared: Workspace) -> None:
@@ -258,17 +260,21 @@ def test_recipes_of_the_paper_reach_the_record(prepared: Workspace) -> None:
 def test_compiled_it_learns_the_same_but_for_rounding_and_says_so_on_a_change(prepared: Workspace) -> None:
     compiling = replace(CPU, compile="on")
     config = tiny_config("convnet", lr=1e-6)
-    train.run(prepared, config, machine=compiling, wish=AUTO, watch=Watch())
+    train.run(prepared, config, machine=compiling, rerun=AUTO, reporter=Reporter())
     record = read(prepared.train("convnet").folder)
     assert record is not None
     assert record.info["compiled"]
     compiled = pd.read_csv(prepared.train("convnet").history)
-    watch = StopAfter(-1)
+    reporter = StopAfter(-1)
     train.run(
-        prepared, tiny_config("convnet", lr=1e-6, epochs=3), machine=replace(CPU, compile="off"), wish=AUTO, watch=watch
+        prepared,
+        tiny_config("convnet", lr=1e-6, epochs=3),
+        machine=replace(CPU, compile="off"),
+        rerun=AUTO,
+        reporter=reporter,
     )
-    assert "compiled True -> False: the result will differ in its last bits" in watch.said
-    run(prepared, config, wish=FRESH)
+    assert "compiled True -> False: the result will differ in its last bits" in reporter.said
+    run(prepared, config, rerun=FRESH)
     eager = pd.read_csv(prepared.train("convnet").history)
     assert np.allclose(compiled["train_loss"], eager["train_loss"], rtol=1e-4)
 
@@ -286,7 +292,7 @@ def test_a_compiler_that_fails_is_told_with_the_way_out(prepared: Workspace, mon
     with pytest.raises(
         MachineError, match=r"torch.compile failed \(CppCompileError: no g\+\+\): run with --compile off"
     ):
-        train.run(prepared, tiny_config(), machine=replace(CPU, compile="on"), wish=AUTO, watch=Watch())
+        train.run(prepared, tiny_config(), machine=replace(CPU, compile="on"), rerun=AUTO, reporter=Reporter())
 
 
 @pytest.mark.parametrize("name", ["step.json", "begun.json"])
@@ -300,14 +306,14 @@ def test_without_its_record_a_training_goes_on_from_what_is_saved(
         run(prepared, tiny_config(epochs=2))
     else:
         with pytest.raises(Interrupted):
-            run(prepared, tiny_config(epochs=2), watch=StopAfter(9))
+            run(prepared, tiny_config(epochs=2), reporter=StopAfter(9))
     path = prepared.train("convnet").folder / name
     path.unlink() if happens == "gone" else path.write_bytes(path.read_bytes().replace(b'"seed": 0', b'"seed": 1'))
-    watch = StopAfter(-1)
-    run(prepared, tiny_config(epochs=2), watch=watch)
-    assert any("going on from what is saved" in line for line in watch.said)
-    assert any("resuming after epoch" in line for line in watch.said)
-    assert any("is damaged" in line for line in watch.said) is (happens == "damaged")
+    reporter = StopAfter(-1)
+    run(prepared, tiny_config(epochs=2), reporter=reporter)
+    assert any("going on from what is saved" in line for line in reporter.said)
+    assert any("resuming after epoch" in line for line in reporter.said)
+    assert any("is damaged" in line for line in reporter.said) is (happens == "damaged")
     assert_same(outcome(whole), outcome(prepared))
 
 
@@ -320,7 +326,7 @@ def test_states_of_another_run_are_refused_with_the_differences(prepared: Worksp
     says = r"is of another run: groups elbow, hand -> elbow, wrist; prepare/index.csv has changed; prepare/pixels.npy"
     with pytest.raises(WorkspaceError, match=says):
         run(prepared, tiny_config(epochs=3))
-    assert run(prepared, tiny_config(), wish=FRESH).info["epochs"] == 2
+    assert run(prepared, tiny_config(), rerun=FRESH).info["epochs"] == 2
     shutil.copytree(states, prepared.train("resnet").checkpoint)
     with pytest.raises(WorkspaceError, match=r"is of another run: learner convnet -> resnet\. Start over with --fresh"):
         run(prepared, tiny_config("resnet", epochs=3))
@@ -338,7 +344,7 @@ def test_fresh_that_is_killed_while_it_discards_leaves_no_half_of_the_old_states
     with monkeypatch.context() as patched:
         patched.setattr("murace.system.files.shutil.rmtree", killed)
         with pytest.raises(KeyboardInterrupt):
-            run(prepared, tiny_config(lr=0.1), wish=FRESH)
+            run(prepared, tiny_config(lr=0.1), rerun=FRESH)
     assert not prepared.train("convnet").checkpoint.exists()
     assert run(prepared, tiny_config(lr=0.1)).info["epochs"] == 2
     assert not list(prepared.train("convnet").folder.glob(".*.tmp.*"))

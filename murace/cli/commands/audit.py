@@ -40,23 +40,23 @@ def audit(
 
     Example: murace audit
     """
-    with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace) as console:
         from murace.cli.display.ending import finish
         from murace.cli.display.evidence import records
         from murace.steps import audit as step
-        from murace.workspace import Wish
+        from murace.workspace import Rerun
         from murace.workspace.paths import Workspace
 
         space = Workspace(workspace)
-        done = step.run(space, wish=Wish(resume, force), watch=voice)
+        done = step.run(space, rerun=Rerun(resume, force), reporter=console)
         if done.skipped:
-            voice.say("audit is up to date: nothing has changed")
+            console.say("audit is up to date: nothing has changed")
         notes = [*([SYNTHETIC] if done.synthetic else []), *([] if done.patient_level else [NO_PATIENTS])]
         for note in notes:
-            voice.say(note)
-        voice.show(findings_table(done.counts), f"contact sheet: {done.sheet}")
+            console.say(note)
+        console.show(findings_table(done.counts), f"contact sheet: {done.sheet}")
         values = {"command": "audit", "skipped": done.skipped, "counts": done.counts, "notes": notes}
-        finish(voice, space, {**values, "findings": records(done.findings), "sheet": str(done.sheet)})
+        finish(console, space, {**values, "findings": records(done.findings), "sheet": str(done.sheet)})
 
 
 def findings_table(counts: Mapping[str, int]) -> "Group":

@@ -34,7 +34,7 @@ def calibrate(
 
     Example: murace calibrate --val-metrics auc,acc,kappa
     """
-    with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace) as console:
         names = [name for name in val_metrics.split(",") if name.strip()]
         metrics = tuple(metric(name) for name in names)
         machine = Machine(gpu=gpu, threads=threads)
@@ -44,25 +44,25 @@ def calibrate(
         from murace.cli.display.tables import roster_table, scores_table
         from murace.inference.recogniser import facts_of
         from murace.steps import calibrate as step
-        from murace.workspace import Wish
+        from murace.workspace import Rerun
         from murace.workspace.paths import Workspace
 
         space = Workspace(workspace)
-        done = step.run(space, config, machine=machine, wish=Wish(resume, force), watch=voice)
+        done = step.run(space, config, machine=machine, rerun=Rerun(resume, force), reporter=console)
         if done.skipped:
-            voice.say("calibrate is up to date: nothing has changed")
+            console.say("calibrate is up to date: nothing has changed")
         for note in done.notes:
-            voice.warn(note)
+            console.warn(note)
         scores = done.scores[done.scores["level"] == str(config.level)].rename(columns={"learner": "model"})
         learners = list(dict.fromkeys(scores["model"]))
         title = f"Validation scores by {config.level} (Table 5)"
-        voice.show(
+        console.show(
             scores_table(scores, learners, title=title, metrics=[str(name) for name in config.metrics]),
             roster_table(done.roster),
             recogniser_line(done.recogniser),
         )
         values = {"command": "calibrate", "skipped": done.skipped, **done.roster, "notes": list(done.notes)}
-        finish(voice, space, {**values, "recogniser": facts_of(done.recogniser) if done.recogniser else None})
+        finish(console, space, {**values, "recogniser": facts_of(done.recogniser) if done.recogniser else None})
 
 
 def recogniser_line(model: "GroupModel | None") -> str:

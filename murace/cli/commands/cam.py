@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from murace.cli import options
-from murace.cli.display.console import Voice, running
+from murace.cli.display.console import ConsoleReporter, running
 from murace.config import Machine
 from murace.errors import UsageError
 from murace.vocabulary import METHODS
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from murace.cli.display.columns import Columns
-    from murace.explain.cam import Way
+    from murace.explain.cam import MapMethod
     from murace.workspace.paths import Workspace
 
 Paths = Annotated[
@@ -59,7 +59,7 @@ def cam(
 
     Example: murace cam study_dir/ --out overlays/
     """
-    with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace) as console:
         machine = Machine(gpu=gpu, threads=threads)
         if bool(paths) == (check is not None):
             raise UsageError(
@@ -67,22 +67,22 @@ def cam(
             )
         if check is not None and (group or force):
             raise UsageError("--check looks at the workspace's test images: it takes neither --group nor --force")
-        from murace.explain.cam import Way
+        from murace.explain.cam import MapMethod
         from murace.workspace.paths import Workspace
 
-        way = Way.of(method, scales)
+        map_method = MapMethod.of(method, scales)
         space = Workspace(workspace)
         if check is not None:
-            _check(voice, space, check, way, machine)
+            _check(console, space, check, map_method, machine)
         else:
-            _draw(voice, space, paths or [], way, machine, group=group, out=out, force=force)
+            _draw(console, space, paths or [], map_method, machine, group=group, out=out, force=force)
 
 
 def _draw(
-    voice: Voice,
+    console: ConsoleReporter,
     space: "Workspace",
     paths: list[Path],
-    way: "Way",
+    map_method: "MapMethod",
     machine: Machine,
     *,
     group: str | None,
@@ -92,51 +92,55 @@ def _draw(
     from murace.cli.display.ending import end
     from murace.steps import cam as step
 
-    done = step.run(space, paths, way=way, group=group, out=out, machine=machine, force=force, watch=voice)
+    done = step.run(
+        space, paths, map_method=map_method, group=group, out=out, machine=machine, force=force, reporter=console
+    )
     for item in done.readings:
         content = item.content
         views = len(content["views"])
         if content["warning"]:
-            voice.warn(f"{item.folder} {content['warning']}")
-        voice.show(
+            console.warn(f"{item.folder} {content['warning']}")
+        console.show(
             f"{item.folder}: {content['decision']}, p = {content['probability']:.3f} "
             f"({content['group']} by {content['group_source']}, {content['learner']}, "
             f"{views} view{'s' if views > 1 else ''})"
             f"{'; up to date' if item.skipped else ''}"
         )
     if done.index is not None:
-        voice.show(f"gallery: {done.index}")
+        console.show(f"gallery: {done.index}")
     studies = [{"folder": str(item.folder), "skipped": item.skipped, **item.content} for item in done.readings]
     values = {"command": "cam", "studies": studies, "index": done.index and str(done.index)}
-    end(voice, values, done.error)
+    end(console, values, done.error)
 
 
-def _check(voice: Voice, space: "Workspace", boxes: Path, way: "Way", machine: Machine) -> None:
+def _check(
+    console: ConsoleReporter, space: "Workspace", boxes: Path, map_method: "MapMethod", machine: Machine
+) -> None:
     from murace.cli.display.ending import end
     from murace.cli.display.evidence import records
     from murace.config import Bootstrap
     from murace.errors import DataError
     from murace.steps import check as step
 
-    done = step.run(space, boxes, way=way, bootstrap=Bootstrap(), machine=machine, watch=voice)
+    done = step.run(space, boxes, map_method=map_method, bootstrap=Bootstrap(), machine=machine, reporter=console)
     for line in (*done.notes, *done.caveats):
-        voice.say(line)
+        console.say(line)
     if done.images:
-        title = f"Where {way.name} points, {done.images:,} images with findings"
-        voice.show(_table(done.table, title=title))
+        title = f"Where {map_method.name} points, {done.images:,} images with findings"
+        console.show(_table(done.table, title=title))
         shares = ", ".join(f"{source} at {share:.0%}" for source, share in done.thresholds.items())
-        voice.say(f"iou: of the part of a map above a share of its maximum, the best over all images: {shares}")
+        console.say(f"iou: of the part of a map above a share of its maximum, the best over all images: {shares}")
     values = {
         "command": "cam",
-        "method": way.method,
-        "scales": way.scales,
+        "method": map_method.method,
+        "scales": map_method.scales,
         "images": done.images,
         "check": records(done.table),
         "thresholds": done.thresholds,
         "notes": [*done.notes, *done.caveats],
     }
     lost = f"{len(done.bad)} images could not be used: {'; '.join(done.bad)}" if done.bad else ""
-    end(voice, values, DataError(lost) if lost else None)
+    end(console, values, DataError(lost) if lost else None)
 
 
 def _table(table: "pd.DataFrame", *, title: str) -> "Columns":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from murace.cli import options
-from murace.cli.display.console import Voice, option, running
+from murace.cli.display.console import ConsoleReporter, option, running
 from murace.config import (
     CalibrateConfig,
     EvaluateConfig,
@@ -45,9 +45,9 @@ def demo(
 
     Example: murace demo
     """
-    with running(quiet=quiet, as_json=as_json, workspace=folder / "workspace") as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=folder / "workspace") as console:
         began = time.monotonic()
-        voice.say(
+        console.say(
             f"Demo: synthetic radiographs (drawings), nets at {WIDTH:g} of the paper's width, {SIZE} pixels, "
             "few epochs. "
             "It shows how murace works, not how well nets read radiographs."
@@ -59,70 +59,70 @@ def demo(
         SampleConfig(studies=STUDIES, seed=seed)  # a bad seed or GPU is refused before anything is drawn
         choose(machine)
         space = Workspace(folder / "workspace")
-        report = _chain(voice, folder, space, machine, seed)
-        overlays = _draw(voice, folder, space, machine)
+        report = _chain(console, folder, space, machine, seed)
+        overlays = _draw(console, folder, space, machine)
         minutes = (time.monotonic() - began) / 60
-        voice.show(f"overlays: {overlays}", f"report: {report}", f"took {minutes:.1f} minutes")
-        voice.result(
+        console.show(f"overlays: {overlays}", f"report: {report}", f"took {minutes:.1f} minutes")
+        console.result(
             {"command": "demo", "report": str(report), "overlays": str(overlays), "minutes": round(minutes, 2)}
         )
 
 
-def _chain(voice: Voice, folder: Path, space: "Workspace", machine: Machine, seed: int) -> Path:
+def _chain(console: ConsoleReporter, folder: Path, space: "Workspace", machine: Machine, seed: int) -> Path:
     """From the sample to the report; what is done already is skipped."""
     from murace.cli.commands.calibrate import recogniser_line
     from murace.cli.display.tables import counts_table, roster_table, scores_table
     from murace.sample.layout import draw_sample, is_drawn
     from murace.steps import calibrate, finetune, prepare, train
     from murace.steps.evaluate import step
-    from murace.workspace import Wish
+    from murace.workspace import Rerun
 
-    sample, wish = folder / "sample", Wish()
+    sample, rerun = folder / "sample", Rerun()
     chance = f" --seed {seed}" if seed else ""
     if not is_drawn(sample):
-        _title(voice, f"murace sample {sample} --studies {STUDIES}{chance}")
-        draw_sample(sample, SampleConfig(studies=STUDIES, seed=seed), voice)
-    _title(voice, f"murace prepare {sample} --size {SIZE}{chance}")
+        _title(console, f"murace sample {sample} --studies {STUDIES}{chance}")
+        draw_sample(sample, SampleConfig(studies=STUDIES, seed=seed), console)
+    _title(console, f"murace prepare {sample} --size {SIZE}{chance}")
     squares = PrepareConfig(size=SIZE, seed=seed)
-    prepared = prepare.run(sample, space, squares, operation=prepare.Operation(), wish=wish, watch=voice)
-    voice.show(counts_table(prepared.counts))
+    prepared = prepare.run(sample, space, squares, operation=prepare.Operation(), rerun=rerun, reporter=console)
+    console.show(counts_table(prepared.counts))
     for learner in LEARNERS:
         epochs, batch_size, lr = RECIPES[learner]
         recipe = Recipe(epochs=epochs, batch_size=batch_size, lr=lr, seed=seed)
         options_shown = f"--width {WIDTH:g} --epochs {epochs} --batch-size {batch_size} --lr {lr:g}{chance}"
-        _title(voice, f"murace train --arch {learner} {options_shown}")
+        _title(console, f"murace train --arch {learner} {options_shown}")
         config = TrainConfig(learner=learner, width=WIDTH, recipe=recipe)
-        train.run(space, config, machine=machine, wish=wish, watch=voice)
-    _title(voice, "murace calibrate")
-    chosen = calibrate.run(space, CalibrateConfig(), machine=machine, wish=wish, watch=voice)
-    voice.show(roster_table(chosen.roster), recogniser_line(chosen.recogniser))
-    _title(voice, f"murace finetune --epochs {MEMBER_EPOCHS} --batch-size {MEMBER_BATCH}{chance}")
+        train.run(space, config, machine=machine, rerun=rerun, reporter=console)
+    _title(console, "murace calibrate")
+    chosen = calibrate.run(space, CalibrateConfig(), machine=machine, rerun=rerun, reporter=console)
+    console.show(roster_table(chosen.roster), recogniser_line(chosen.recogniser))
+    _title(console, f"murace finetune --epochs {MEMBER_EPOCHS} --batch-size {MEMBER_BATCH}{chance}")
     members = FinetuneConfig(
         recipe=replace(FinetuneConfig().recipe, epochs=MEMBER_EPOCHS, seed=seed), batch_size=MEMBER_BATCH
     )
-    finetune.run(space, members, groups=[], machine=machine, wish=wish, watch=voice)
-    _title(voice, "murace evaluate")
-    done = step.run(space, EvaluateConfig(), machine=machine, wish=wish, watch=voice)
+    finetune.run(space, members, groups=[], machine=machine, rerun=rerun, reporter=console)
+    _title(console, "murace evaluate")
+    done = step.run(space, EvaluateConfig(), machine=machine, rerun=rerun, reporter=console)
     scores = done.tables["scores"]
     scores = scores[scores["level"] == "study"]
-    voice.show(scores_table(scores, done.models, title="Test scores by study (Table 3), synthetic data"))
+    console.show(scores_table(scores, done.models, title="Test scores by study (Table 3), synthetic data"))
     return done.report
 
 
-def _draw(voice: Voice, folder: Path, space: "Workspace", machine: Machine) -> Path:
+def _draw(console: ConsoleReporter, folder: Path, space: "Workspace", machine: Machine) -> Path:
     """The maps of a few abnormal test studies, each of another region."""
-    from murace.explain.cam import Way
+    from murace.explain.cam import MapMethod
     from murace.steps import cam
 
     overlays = folder / "overlays"
     regions = sorted((folder / "sample" / "valid").iterdir())[:SHOWN]
     studies = [next(iter(sorted(region.glob("*/*_positive")))) for region in regions]
-    _title(voice, f"murace cam {' '.join(str(study) for study in studies)} --out {overlays}")
-    cam.run(space, studies, way=Way(), group=None, out=overlays, machine=machine, watch=voice)
+    _title(console, f"murace cam {' '.join(str(study) for study in studies)} --out {overlays}")
+    cam.run(space, studies, map_method=MapMethod(), group=None, out=overlays, machine=machine, reporter=console)
     return overlays
 
 
-def _title(voice: Voice, command: str) -> None:
+def _title(console: ConsoleReporter, command: str) -> None:
     """The command that does the same; all but the sample's need to be told the workspace."""
-    assert voice.workspace is not None
-    voice.say(f"\n$ {command}{'' if command.startswith('murace sample ') else option(voice.workspace)}")
+    assert console.workspace is not None
+    console.say(f"\n$ {command}{'' if command.startswith('murace sample ') else option(console.workspace)}")

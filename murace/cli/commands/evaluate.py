@@ -28,7 +28,7 @@ def evaluate(
 
     Example: murace evaluate
     """
-    with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True) as console:
         machine = Machine(gpu=gpu, threads=threads)
         config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slice=tuple(slices or ()))
         from murace.cli.display.ending import finish
@@ -37,27 +37,27 @@ def evaluate(
         from murace.cli.several import together
         from murace.metrics.slices import small_notes
         from murace.steps.evaluate import step as step
-        from murace.workspace import Wish
+        from murace.workspace import Rerun
         from murace.workspace.paths import Workspace
 
         space = Workspace(workspace)
-        with together(machine, voice):
-            done = step.run(space, config, machine=machine, wish=Wish(resume, force), watch=voice)
+        with together(machine, console):
+            done = step.run(space, config, machine=machine, rerun=Rerun(resume, force), reporter=console)
         if done.skipped:
-            voice.say("evaluate is up to date: nothing has changed")
+            console.say("evaluate is up to date: nothing has changed")
         for note in done.notes:
-            voice.warn(note)
+            console.warn(note)
         small = small_notes(done.tables["support"], done.tables["slices"])
         for note in (*small, *undefined_notes(done.tables["intervals"])):
-            voice.say(note)
+            console.say(note)
         if latex:
-            voice.show(*space.evaluate.table_3.read_text().splitlines())
+            console.show(*space.evaluate.table_3.read_text().splitlines())
         else:
             scores = done.tables["scores"]
             studies = scores[scores["level"] == str(Level.STUDY)]
             images = scores[(scores["level"] == str(Level.IMAGE)) & (scores["group"] == OVERALL)]
             title = "Test scores by study (Table 3) with 95 % intervals (none where every resample agrees)"
-            voice.show(
+            console.show(
                 scores_table(studies, done.models, title=title),
                 scores_table(images, done.models, title="Test scores by image, overall"),
                 *comparisons_table(done.tables["comparisons"]),
@@ -66,4 +66,4 @@ def evaluate(
             )
         tables = {name: records(table) for name, table in done.tables.items()}
         values = {"command": "evaluate", "skipped": done.skipped, **tables, "report": str(done.report)}
-        finish(voice, space, values)
+        finish(console, space, values)

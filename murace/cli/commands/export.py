@@ -41,18 +41,18 @@ def export(
 
     Example: murace export ensemble.murace --onnx onnx/
     """
-    with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace) as console:
         machine = Machine(threads=threads)
         from murace.steps.export import step as step
         from murace.workspace.paths import Workspace
 
-        done = step.run(Workspace(workspace), file, onnx, machine=machine, watch=voice)
+        done = step.run(Workspace(workspace), file, onnx, machine=machine, reporter=console)
         values: dict[str, object] = {"command": "export", "file": None, "onnx": None}
         if done.packed:
             packed, manifest = done.packed, done.packed.manifest
             if packed.skipped:
-                voice.say(f"{packed.path} is up to date: nothing has changed")
-            voice.show(
+                console.say(f"{packed.path} is up to date: nothing has changed")
+            console.show(
                 f"{packed.path}: {packed.size:,} bytes, for {', '.join(manifest.groups)}",
                 f"SHA-256 {packed.sha256}",
             )
@@ -61,10 +61,10 @@ def export(
         if done.converted:
             converted = done.converted
             if converted.skipped:
-                voice.say(f"{converted.folder} is up to date: nothing has changed")
-            voice.show(_differences(converted.content["groups"]), str(converted.folder))
+                console.say(f"{converted.folder} is up to date: nothing has changed")
+            console.show(_differences(converted.content["groups"]), str(converted.folder))
             values["onnx"] = {"path": str(converted.folder), "skipped": converted.skipped, **converted.content}
-        voice.result(values)
+        console.result(values)
 
 
 def _differences(groups: Mapping[str, Any]) -> "Group":

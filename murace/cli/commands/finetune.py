@@ -32,7 +32,7 @@ def finetune(
 
     Example: murace finetune --groups elbow,wrist --gpu 0
     """
-    with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True) as console:
         recipe = Recipe(
             epochs=epochs, lr=lr, patience=patience, monitor=metric(monitor), precision=precision, seed=seed
         )
@@ -44,19 +44,19 @@ def finetune(
         from murace.cli.display.ending import finish
         from murace.cli.several import together
         from murace.steps import finetune as step
-        from murace.workspace import Wish
+        from murace.workspace import Rerun
         from murace.workspace.paths import Workspace
 
         space = Workspace(workspace)
-        with together(machine, voice):
-            done = step.run(space, config, groups=names, machine=machine, wish=Wish(resume, force), watch=voice)
+        with together(machine, console):
+            done = step.run(space, config, groups=names, machine=machine, rerun=Rerun(resume, force), reporter=console)
         for item in done:
             score = item.info["best_score"]
             shown = "undefined" if score is None else f"{score:.4f}"
             state = "is up to date: nothing has changed;" if item.skipped else "is specialised:"
-            voice.show(
+            console.show(
                 f"{item.group} ({item.learner}) {state} best epoch {item.info['best_epoch']} of {item.info['epochs']}, "
                 f"validation score {shown}"
             )
         members = [{"group": item.group, "skipped": item.skipped, **item.info} for item in done]
-        finish(voice, space, {"command": "finetune", "members": members})
+        finish(console, space, {"command": "finetune", "members": members})

@@ -50,7 +50,7 @@ def predict(
     """
     with running(
         quiet=quiet, as_json=as_json, workspace=None if model else workspace, several=True, resumes=True
-    ) as voice:
+    ) as console:
         machine = Machine(gpu=gpu, threads=threads)
         config = PredictConfig(operating_point=operating_point, group=group, show_ids=show_ids)
         from murace.cli.display.ending import end
@@ -58,22 +58,24 @@ def predict(
         from murace.cli.display.studies import problems, readings, warnings
         from murace.cli.several import together
         from murace.steps import predict as step
-        from murace.workspace import Wish
+        from murace.workspace import Rerun
         from murace.workspace.paths import Workspace
 
         source = model or Workspace(workspace)
-        with together(machine, voice):
-            done = step.run(source, paths, config, out=out, machine=machine, wish=Wish(resume, force), watch=voice)
+        with together(machine, console):
+            done = step.run(
+                source, paths, config, out=out, machine=machine, rerun=Rerun(resume, force), reporter=console
+            )
         if done.skipped:
-            voice.say(f"{out} is up to date: nothing has changed")
+            console.say(f"{out} is up to date: nothing has changed")
         rows = records(done.studies)
         for line in warnings(rows):
-            voice.warn(line)
-        voice.show(*readings(rows))
+            console.warn(line)
+        console.show(*readings(rows))
         files = {kind: str(path) for kind, path in zip(("studies", "views"), done.files, strict=True)}
-        voice.show(*(f"{kind}: {path}" for kind, path in files.items()))
+        console.show(*(f"{kind}: {path}" for kind, path in files.items()))
         for line in (*done.caveats, DISCLAIMER):
-            voice.say(line)
+            console.say(line)
         values = {
             "command": "predict",
             "skipped": done.skipped,
@@ -82,4 +84,4 @@ def predict(
             "caveats": done.caveats,
             "notice": DISCLAIMER,
         }
-        end(voice, values, problems(rows, records(done.views), places=done.files))
+        end(console, values, problems(rows, records(done.views), places=done.files))

@@ -46,23 +46,23 @@ def prepare(
 
     Example: murace prepare MURA-v1.1
     """
-    with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace) as console:
         config = PrepareConfig(size=size, fit=fit, seed=seed)
         from murace.cli.display.ending import finish
         from murace.cli.display.tables import counts_table
         from murace.steps import prepare as step
-        from murace.workspace import Wish
+        from murace.workspace import Rerun
         from murace.workspace.paths import Workspace
 
         space = Workspace(workspace)
         operation = step.Operation(jobs=jobs, accept_rejects=accept_rejects, preview=preview)
-        done = step.run(source, space, config, operation=operation, wish=Wish(resume, force), watch=voice)
+        done = step.run(source, space, config, operation=operation, rerun=Rerun(resume, force), reporter=console)
         if done.skipped:
-            voice.say("prepare is up to date: nothing has changed")
+            console.say("prepare is up to date: nothing has changed")
         for note in done.notes:
-            voice.say(note)
-        voice.show(counts_table(done.counts))
-        voice.say(
+            console.say(note)
+        console.show(counts_table(done.counts))
+        console.say(
             f"{done.images:,} images of {done.studies:,} studies and {done.patients:,} patients; "
             f"{done.rejected:,} rejected, {done.ignored:,} macOS files ignored"
         )
@@ -70,4 +70,4 @@ def prepare(
             name: getattr(done, name) for name in ("skipped", "images", "studies", "patients", "rejected", "ignored")
         }
         counts = done.counts.to_dict("records")
-        finish(voice, space, {"command": "prepare", **summary, "counts": counts, "notes": list(done.notes)})
+        finish(console, space, {"command": "prepare", **summary, "counts": counts, "notes": list(done.notes)})

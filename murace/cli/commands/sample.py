@@ -28,15 +28,15 @@ def sample(
 
     Example: murace sample radiographs && murace prepare radiographs
     """
-    with running(quiet=quiet, as_json=as_json) as voice:
+    with running(quiet=quiet, as_json=as_json) as console:
         config = SampleConfig(studies=studies, seed=seed)
         from murace.sample.layout import draw_sample
 
-        findings = draw_sample(folder, config, voice)
+        findings = draw_sample(folder, config, console)
         images = sum(1 for _ in folder.glob("*/*/*/*/*.png"))
-        voice.show(f"{images:,} synthetic images in {folder}, {len(findings):,} of them with a finding (truth.csv)")
+        console.show(f"{images:,} synthetic images in {folder}, {len(findings):,} of them with a finding (truth.csv)")
         command = f"murace prepare {shlex.quote(str(folder))}"
         if not as_json:
-            voice.say(f"next: {command}")
+            console.say(f"next: {command}")
         counts = {"images": images, "findings": len(findings)}
-        voice.result({"command": "sample", "folder": str(folder), **counts, "next": command})
+        console.result({"command": "sample", "folder": str(folder), **counts, "next": command})

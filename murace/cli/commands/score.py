@@ -39,21 +39,23 @@ def score(
 
     Example: murace score predictions.csv --models mine,theirs --slice hardware
     """
-    with running(quiet=quiet, as_json=as_json, workspace=None) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=None) as console:
         config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slice=tuple(slices or ()))
         from murace.cli.display.evidence import evidence, records, undefined_notes
         from murace.cli.display.tables import scores_table
         from murace.steps import score as step
 
-        done = step.run(predictions, models=models or (), slices=config.slice, bootstrap=config.bootstrap, watch=voice)
+        done = step.run(
+            predictions, models=models or (), slices=config.slice, bootstrap=config.bootstrap, reporter=console
+        )
         for note in done.notes:
-            voice.warn(note)
+            console.warn(note)
         for note in undefined_notes(done.analysis.intervals):
-            voice.say(note)
+            console.say(note)
         found = done.analysis
         for level in (Level.STUDY, Level.IMAGE):
             scores, title = found.scores[found.scores["level"] == str(level)], f"Scores by {level}, with 95 % intervals"
-            voice.show(scores_table(scores, done.models, title=title))
-        voice.show(*evidence(found, done.models))
+            console.show(scores_table(scores, done.models, title=title))
+        console.show(*evidence(found, done.models))
         tables = {item.name: records(getattr(found, item.name)) for item in fields(found)}
-        voice.result({"command": "score", "models": done.models, "notes": done.notes, **tables})
+        console.result({"command": "score", "models": done.models, "notes": done.notes, **tables})

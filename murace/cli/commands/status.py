@@ -19,7 +19,7 @@ def status(
 
     Example: murace status
     """
-    with running(quiet=quiet, as_json=as_json, workspace=workspace) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace) as console:
         from murace.cli.display.ending import finish
         from murace.workspace.chain import links
         from murace.workspace.paths import Workspace
@@ -32,6 +32,6 @@ def status(
         for link in chain:
             state = str(link.state)
             table.add_row(link.name, Text(state, style=STYLES[state]), "; ".join(link.reasons))
-        voice.show(table)
+        console.show(table)
         steps = [{"step": link.name, "state": str(link.state), "reasons": list(link.reasons)} for link in chain]
-        finish(voice, space, {"command": "status", "steps": steps})
+        finish(console, space, {"command": "status", "steps": steps})

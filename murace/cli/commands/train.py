@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from murace.cli import options
-from murace.cli.display.console import Voice, running
+from murace.cli.display.console import ConsoleReporter, running
 from murace.config import Machine, Recipe, TrainConfig, metric
 from murace.config import batch_size as batch_size_of
 from murace.errors import UsageError
 from murace.vocabulary import LEARNERS, closest
 
 if TYPE_CHECKING:
-    from murace.workspace import Wish
+    from murace.workspace import Rerun
     from murace.workspace.paths import Workspace
 
 DEFAULT = Recipe()
@@ -42,7 +42,7 @@ def train(
 
     Example: murace train --arch resnet --gpu 0
     """
-    with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True) as voice:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True) as console:
         machine = Machine(gpu=gpu, threads=threads, compile=compile_)
         configs = [
             TrainConfig(
@@ -62,18 +62,18 @@ def train(
             for name in expand(arch)
         ]
         from murace.cli.display.ending import finish
-        from murace.workspace import Wish
+        from murace.workspace import Rerun
         from murace.workspace.paths import Workspace
 
         space, results = Workspace(workspace), []
-        for learner, skipped, info in trained(space, configs, machine, Wish(resume, force), voice):
-            tell(voice, learner, skipped, info)
+        for learner, skipped, info in trained(space, configs, machine, Rerun(resume, force), console):
+            tell(console, learner, skipped, info)
             results.append({"learner": learner, "skipped": skipped, **info})
-        finish(voice, space, {"command": "train", "learners": results})
+        finish(console, space, {"command": "train", "learners": results})
 
 
 def trained(
-    space: "Workspace", configs: list[TrainConfig], machine: Machine, wish: "Wish", voice: Voice
+    space: "Workspace", configs: list[TrainConfig], machine: Machine, rerun: "Rerun", console: ConsoleReporter
 ) -> Iterator[tuple[str, bool, dict[str, Any]]]:
     """Train one after the other: its name, whether there was nothing to do, and what its record says.
 
@@ -81,16 +81,16 @@ def trained(
     """
     from murace.workspace.settled import settled_training
 
-    known = [settled_training(space, config, machine=machine, wish=wish) for config in configs]
+    known = [settled_training(space, config, machine=machine, rerun=rerun) for config in configs]
     if None not in known:
         yield from ((config.learner, True, info) for config, info in zip(configs, known, strict=True) if info)
         return
     from murace.cli.several import together
     from murace.steps import train as step
 
-    with together(machine, voice):
+    with together(machine, console):
         for config in configs:
-            done = step.run(space, config, machine=machine, wish=wish, watch=voice)
+            done = step.run(space, config, machine=machine, rerun=rerun, reporter=console)
             yield done.learner, done.skipped, done.info
 
 
@@ -109,9 +109,9 @@ def expand(names: list[str]) -> list[str]:
     return [name for name in LEARNERS if name in names or "all" in names]
 
 
-def tell(voice: Voice, learner: str, skipped: bool, info: dict[str, object]) -> None:
+def tell(console: ConsoleReporter, learner: str, skipped: bool, info: dict[str, object]) -> None:
     """One line about a training."""
     score = info["best_score"]
     shown = "undefined" if score is None else f"{score:.4f}"
     state = "is up to date: nothing has changed;" if skipped else "is trained:"
-    voice.show(f"{learner} {state} best epoch {info['best_epoch']} of {info['epochs']}, validation score {shown}")
+    console.show(f"{learner} {state} best epoch {info['best_epoch']} of {info['epochs']}, validation score {shown}")

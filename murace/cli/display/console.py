@@ -22,7 +22,7 @@ from murace.cli.options import WORKSPACE
 from murace.errors import DismissedError, Interrupted, MachineError, MuraceError, PeerLostError, UsageError
 from murace.system.failures import machine_error
 from murace.system.launch import launch
-from murace.system.progress import Bar, Watch
+from murace.system.progress import Bar, Reporter
 
 if TYPE_CHECKING:
     from murace.cli.display.bars import Bars
@@ -43,7 +43,7 @@ class Out(Console):
         raise SystemExit(128 + signal.SIGPIPE)
 
 
-class Voice(Watch):
+class ConsoleReporter(Reporter):
     """What a command says while it runs: bars on a terminal, plain lines elsewhere. Of several processes one speaks."""
 
     def __init__(self, *, quiet: bool = False, as_json: bool = False, workspace: Path | None = WORKSPACE) -> None:
@@ -130,27 +130,27 @@ def running(
     workspace: Path | None = WORKSPACE,
     several: bool = False,
     resumes: bool | None = None,
-) -> Iterator[Voice]:
+) -> Iterator[ConsoleReporter]:
     """Run a command: listen for signals, and turn what goes wrong into one line and an exit code.
 
     `several`: it may be one of several processes. `resumes`: it saves what it could go on from; by default that is so
     where there is a workspace.
     """
-    voice = Voice(quiet=quiet, as_json=as_json, workspace=workspace)
-    voice.resumes = workspace is not None if resumes is None else resumes
-    with _listening(voice):
+    console = ConsoleReporter(quiet=quiet, as_json=as_json, workspace=workspace)
+    console.resumes = workspace is not None if resumes is None else resumes
+    with _listening(console):
         try:
             _require_alone(several)
-            yield voice
+            yield console
         except MuraceError as error:
-            raise typer.Exit(refuse(voice, error)) from None
+            raise typer.Exit(refuse(console, error)) from None
         except typer.Exit:
             raise
         except Exception as error:
-            machine = machine_error(error, saves=voice.resumes)
+            machine = machine_error(error, saves=console.resumes)
             if machine is not None:
-                raise typer.Exit(refuse(voice, machine)) from None
-            voice.result(failure(error, str(error), 1))  # a bug: its traceback follows on stderr
+                raise typer.Exit(refuse(console, machine)) from None
+            console.result(failure(error, str(error), 1))  # a bug: its traceback follows on stderr
             raise
 
 
@@ -159,31 +159,31 @@ def _require_alone(several: bool) -> None:
         raise UsageError("this command runs in one process: start it without torchrun")
 
 
-def refuse(voice: Voice, error: MuraceError) -> int:
+def refuse(console: ConsoleReporter, error: MuraceError) -> int:
     """Say in one line what went wrong; returns the exit code."""
-    if not _is_mine_to_say(voice, error):
+    if not _is_mine_to_say(console, error):
         time.sleep(1)  # torchrun ends all processes when one has gone: the leading one is to speak first
         return error.exit_code
     if isinstance(error, Interrupted):
-        done = "what was done is saved. To go on" if voice.resumes else "nothing was saved. To start again"
+        done = "what was done is saved. To go on" if console.resumes else "nothing was saved. To start again"
         message = printable(f"{error}; {done}: {_same_command()}")
-        voice.err.print(message)
+        console.err.print(message)
     else:
-        message = voice.complete(printable(str(error)))
-        voice.err.print(f"error{f' in process {voice.rank}' if voice.rank else ''}: {message}")
+        message = console.complete(printable(str(error)))
+        console.err.print(f"error{f' in process {console.rank}' if console.rank else ''}: {message}")
     try:
-        voice.result(failure(error, message, error.exit_code))
+        console.result(failure(error, message, error.exit_code))
         sys.stdout.flush()
     except OSError:  # stdout goes to a full disk: nothing more is to be tried there at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return error.exit_code
 
 
-def _is_mine_to_say(voice: Voice, error: MuraceError) -> bool:
+def _is_mine_to_say(console: ConsoleReporter, error: MuraceError) -> bool:
     """Of several processes the leading one says what all see; another one what befell it alone."""
     if isinstance(error, PeerLostError):
-        return voice.rank <= 1  # the second, should the lost one be the first
-    return not voice.rank or (isinstance(error, MachineError) and not isinstance(error, DismissedError))
+        return console.rank <= 1  # the second, should the lost one be the first
+    return not console.rank or (isinstance(error, MachineError) and not isinstance(error, DismissedError))
 
 
 def failure(error: Exception, message: str, exit_code: int) -> dict[str, Any]:
@@ -202,17 +202,17 @@ def _same_command() -> str:
 
 
 @contextmanager
-def _listening(voice: Voice) -> Iterator[None]:
+def _listening(console: ConsoleReporter) -> Iterator[None]:
     """Note the first signal for the step to see; let the second end the process at once."""
 
     def note(signum: int, frame: FrameType | None) -> None:
-        if voice.signum is not None:
+        if console.signum is not None:
             if sys.stderr.isatty():
                 os.write(2, SHOW_CURSOR.encode())
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
-        voice.signum = signum
-        if voice.bars is None and not voice.rank:  # else they say it
+        console.signum = signum
+        if console.bars is None and not console.rank:  # else they say it
             os.write(2, f"{STOPPING}\n".encode())
 
     before = {number: signal.signal(number, note) for number in SIGNALS}

@@ -5,29 +5,29 @@ from typing import Any, NoReturn
 
 import typer
 
-from murace.cli.display.console import Voice, failure, option, printable
+from murace.cli.display.console import ConsoleReporter, failure, option, printable
 from murace.errors import MuraceError
 from murace.workspace.chain import links, next_command
 from murace.workspace.paths import Workspace
 
 
-def end(voice: Voice, values: Mapping[str, Any], error: MuraceError | None) -> None:
+def end(console: ConsoleReporter, values: Mapping[str, Any], error: MuraceError | None) -> None:
     """Close a command with its results, and with `error` where something is wrong with a part of them."""
     if error is not None:
-        end_with(voice, values, error)
-    voice.result(values)
+        end_with(console, values, error)
+    console.result(values)
 
 
-def end_with(voice: Voice, values: Mapping[str, Any], error: MuraceError) -> NoReturn:
+def end_with(console: ConsoleReporter, values: Mapping[str, Any], error: MuraceError) -> NoReturn:
     """Say what is wrong, beside the results in the one JSON object, and leave with the error's exit code."""
-    message = voice.complete(printable(str(error)))
-    if not voice.rank:
-        voice.err.print(f"error: {message}")
-    voice.result({**values, **failure(error, message, error.exit_code)})
+    message = console.complete(printable(str(error)))
+    if not console.rank:
+        console.err.print(f"error: {message}")
+    console.result({**values, **failure(error, message, error.exit_code)})
     raise typer.Exit(error.exit_code)
 
 
-def finish(voice: Voice, workspace: Workspace, values: dict[str, Any]) -> None:
+def finish(console: ConsoleReporter, workspace: Workspace, values: dict[str, Any]) -> None:
     """Close a command: the next one on stderr, or in the JSON object."""
     try:
         command = next_command(links(workspace))
@@ -35,7 +35,7 @@ def finish(voice: Voice, workspace: Workspace, values: dict[str, Any]) -> None:
         command = "murace status"
     here = option(workspace.root)
     command = command and f"{command}{here}"
-    if not voice.as_json:
+    if not console.as_json:
         done = f"everything is done; to read new studies: murace predict STUDIES{here}"
-        voice.say(f"next: {command}" if command else done)
-    voice.result({**values, "workspace": str(workspace.root), "next": command})
+        console.say(f"next: {command}" if command else done)
+    console.result({**values, "workspace": str(workspace.root), "next": command})

@@ -14,7 +14,7 @@ from murace.data.audit.near import near_duplicates
 from murace.data.images.resize import unpadded
 from murace.data.ingest.job import DARK, FLAT
 from murace.data.store import Pixels
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.vocabulary import Split
 
 PRINTS = ["row", "pixels", "phash", "colour", "remark"]
@@ -38,7 +38,7 @@ class Kind(StrEnum):
     COLOUR = "colour"
 
 
-def find(index: pd.DataFrame, prints: pd.DataFrame, pixels: Pixels, *, fit: str, watch: Watch) -> pd.DataFrame:
+def find(index: pd.DataFrame, prints: pd.DataFrame, pixels: Pixels, *, fit: str, reporter: Reporter) -> pd.DataFrame:
     """Everything that is to be listed, in COLUMNS; the kinds in their order, near-duplicates by likeness.
 
     Args:
@@ -46,13 +46,13 @@ def find(index: pd.DataFrame, prints: pd.DataFrame, pixels: Pixels, *, fit: str,
         prints: PRINTS, row by row of the index.
         pixels: uint8 [N, S, S].
         fit: how pictures were brought to squares.
-        watch: asked now and then whether to stop.
+        reporter: asked now and then whether to stop.
 
     Raises:
-        Interrupted: the watch says so.
+        Interrupted: a signal asked to stop.
     """
     images = index[INDEX].join(prints.drop(columns="row"))
-    found = pd.DataFrame([*_near(images, pixels, fit, watch), *_copies(images), *_oddities(images)], columns=COLUMNS)
+    found = pd.DataFrame([*_near(images, pixels, fit, reporter), *_copies(images), *_oddities(images)], columns=COLUMNS)
     found = found.astype({"distance": "Int64", "correlation": "float64"})
     rows = [[int(row) for row in text.split()] for text in found["rows"]]
     split, label = images["split"].to_numpy(), images["label"].astype(str).to_numpy()
@@ -90,7 +90,7 @@ def _row(kind: Kind, rows: str, detail: str = "", distance: int | None = None, v
     return (str(kind), rows, distance, value, detail, "", "")
 
 
-def _near(images: pd.DataFrame, pixels: Pixels, fit: str, watch: Watch) -> list[Row]:
+def _near(images: pd.DataFrame, pixels: Pixels, fit: str, reporter: Reporter) -> list[Row]:
     """Identical pictures are not among them: these never stand in different splits."""
     shaded = images["remark"] != FLAT
     hashes = np.array([int(text, 16) for text in images["phash"]], np.uint64)
@@ -100,7 +100,7 @@ def _near(images: pd.DataFrame, pixels: Pixels, fit: str, watch: Watch) -> list[
     def picture(row: int) -> Pixels:
         return unpadded(pixels[row], width=widths[row], height=heights[row], fit=fit)
 
-    pairs = sorted(near_duplicates(hashes, parts, picture, watch), key=lambda pair: -pair.correlation)
+    pairs = sorted(near_duplicates(hashes, parts, picture, reporter), key=lambda pair: -pair.correlation)
     return [
         _row(Kind.NEAR, f"{pair.row} {pair.other}", pair.view, pair.distance, round(pair.correlation, 4))
         for pair in pairs

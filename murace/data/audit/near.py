@@ -16,7 +16,7 @@ import numpy.typing as npt
 from murace.data.images.fingerprint import BITS, VIEWS, WORDS, Floats, Hashes, View, turned, turned_hashes
 from murace.data.images.resize import scaled
 from murace.system.opencv import cv2
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 
 DISTANCE = 8  # bits in which two candidates may differ
 MOST = 32  # candidates of a picture in a view, the nearest: all of a crowd with all would take days, and be no news
@@ -50,26 +50,26 @@ class _Candidates:
     is_inverted: npt.NDArray[np.bool_]
 
 
-def near_duplicates(hashes: Hashes, parts: Sequence[Rows], picture: Picture, watch: Watch) -> list[Pair]:
+def near_duplicates(hashes: Hashes, parts: Sequence[Rows], picture: Picture, reporter: Reporter) -> list[Pair]:
     """Every pair across `parts` that shows the same, by row, each in its most alike view.
 
     Args:
         hashes: uint64 [N], the perceptual hash of each row.
         parts: the rows of each split that are to be compared, without flat pictures: these have no details.
         picture: gives that of a row, uint8 [H, W], without padding.
-        watch: asked between blocks whether to stop.
+        reporter: asked between blocks whether to stop.
 
     Raises:
-        Interrupted: the watch says so.
+        Interrupted: a signal asked to stop.
     """
     best: dict[tuple[int, int], Pair] = {}
     tasks = [sorted(both, key=len) for both in combinations(parts, 2)]
-    with watch.bar("comparing radiographs", sum(len(VIEWS) * len(few) for few, _ in tasks)) as bar:
+    with reporter.bar("comparing radiographs", sum(len(VIEWS) * len(few) for few, _ in tasks)) as bar:
         for few, many in tasks:
             for turn in VIEWS:
                 for block in _blocks(few, len(many)):
-                    watch.check()
-                    for pair in _confirmed(_alike(hashes, block, many, turn), picture, watch):
+                    reporter.check()
+                    for pair in _confirmed(_alike(hashes, block, many, turn), picture, reporter):
                         key = (pair.row, pair.other)
                         best[key] = max(best.get(key, pair), pair, key=lambda each: each.correlation)
                     bar.advance(len(block))
@@ -102,10 +102,10 @@ def _nearest(picture: Rows, distance: npt.NDArray[np.uint8]) -> Rows:
     return np.sort(order[rank < MOST])
 
 
-def _confirmed(found: _Candidates, picture: Picture, watch: Watch) -> Iterator[Pair]:
+def _confirmed(found: _Candidates, picture: Picture, reporter: Reporter) -> Iterator[Pair]:
     """Those of the candidates whose details agree."""
     for start in range(0, len(found.row), _BATCH):
-        watch.check()
+        reporter.check()
         part = slice(start, start + _BATCH)
         row, other, is_inverted = found.row[part], found.other[part], found.is_inverted[part]
         values = _correlations(picture, row, other, found.view) * np.where(is_inverted, -1, 1)

@@ -14,7 +14,7 @@ import murace
 from murace.data.ingest.chunks import chunk_length, run_chunk
 from murace.data.ingest.job import Chunk, Job, Outcome
 from murace.errors import MachineError
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 
 _POLL = 0.2  # seconds between two looks at the watch
 _WORTH = 2  # chunks that a process must find to do: fewer are read before it has started
@@ -37,25 +37,29 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
-def run_chunks(job: Job, chunks: Sequence[Chunk], *, jobs: int, watch: Watch) -> Iterator[tuple[Chunk, list[Outcome]]]:
+def run_chunks(
+    job: Job, chunks: Sequence[Chunk], *, jobs: int, reporter: Reporter
+) -> Iterator[tuple[Chunk, list[Outcome]]]:
     """Decode chunks in `jobs` processes (few: in this one) and yield their outcomes as they are finished.
 
     Raises:
-        Interrupted: the watch says so; finished chunks are noted.
+        Interrupted: a signal asked to stop; finished chunks are noted.
         MachineError: a process died, or the disk failed.
     """
     images = sum(len(chunk.paths) for chunk in chunks)
     jobs = min(jobs, images // (_WORTH * chunk_length(job.size)))
     if jobs > 1:
-        yield from _in_processes(job, chunks, jobs, watch)
+        yield from _in_processes(job, chunks, jobs, reporter)
         return
     for chunk in chunks:
-        watch.check()
-        yield chunk, run_chunk(job, chunk, watch.check)
-    watch.check()
+        reporter.check()
+        yield chunk, run_chunk(job, chunk, reporter.check)
+    reporter.check()
 
 
-def _in_processes(job: Job, chunks: Sequence[Chunk], jobs: int, watch: Watch) -> Iterator[tuple[Chunk, list[Outcome]]]:
+def _in_processes(
+    job: Job, chunks: Sequence[Chunk], jobs: int, reporter: Reporter
+) -> Iterator[tuple[Chunk, list[Outcome]]]:
     queue = iter(chunks)
     workers: list[_Worker] = []
     try:
@@ -68,7 +72,7 @@ def _in_processes(job: Job, chunks: Sequence[Chunk], jobs: int, watch: Watch) ->
                 for worker in workers:
                     worker.give(next(queue, None))
             while any(worker.chunks for worker in workers):
-                watch.check()
+                reporter.check()
                 for key, _ in selector.select(_POLL):
                     worker = key.data
                     for finished, outcomes in worker.take():

@@ -14,7 +14,7 @@ from murace.data.ingest.pool import run_chunks
 from murace.errors import WorkspaceError
 from murace.system.disk import disk_error
 from murace.system.disk import require_space as require_free
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.system.sealed import read_sealed, write_sealed
 
 BLOCK = 512  # bytes, in which stat(2) counts
@@ -68,11 +68,11 @@ def require_space(request: Request, scratch: Scratch) -> None:
     )
 
 
-def read_all(request: Request, scratch: Scratch, *, jobs: int, watch: Watch) -> list[Outcome]:
+def read_all(request: Request, scratch: Scratch, *, jobs: int, reporter: Reporter) -> list[Outcome]:
     """Decode what is not decoded yet; one outcome per path.
 
     Raises:
-        Interrupted: the watch says so; finished chunks are kept.
+        Interrupted: a signal asked to stop; finished chunks are kept.
         MachineError: the disk is too small or fails, or a process dies.
     """
     chunks = request.chunks()
@@ -83,9 +83,9 @@ def read_all(request: Request, scratch: Scratch, *, jobs: int, watch: Watch) -> 
     job = _job(request, scratch, scratch.pixels)
     start = sum(map(len, done.values()))
     if start:
-        watch.say(f"{start} of {len(request.paths)} radiographs had been read before")
-    with watch.bar("reading radiographs", len(request.paths), start=start) as bar:
-        for chunk, outcomes in run_chunks(job, remaining, jobs=jobs, watch=watch):
+        reporter.say(f"{start} of {len(request.paths)} radiographs had been read before")
+    with reporter.bar("reading radiographs", len(request.paths), start=start) as bar:
+        for chunk, outcomes in run_chunks(job, remaining, jobs=jobs, reporter=reporter):
             done[chunk.number] = outcomes
             bar.advance(len(outcomes))
     return [outcome for chunk in chunks for outcome in done[chunk.number]]

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from murace.data.store import Pixels
-from murace.system.progress import Watch
-from murace.system.threads import Ahead
+from murace.system.progress import Reporter
+from murace.system.threads import ReadAhead
 
 DEPTH = 3  # batches that wait at most
 
@@ -31,6 +31,6 @@ def read_ahead(
         return pages
 
     limit = DEPTH * max(map(len, batches), default=0) * pixels[0].nbytes
-    with Ahead(read, batches, weigh=lambda pages: pages.nbytes, limit=limit, threads=1) as ahead:
-        for pages in ahead.results(Watch()):
+    with ReadAhead(read, batches, weigh=lambda pages: pages.nbytes, limit=limit, threads=1) as ahead:
+        for pages in ahead.results(Reporter()):
             yield pages.to(device, non_blocking=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from murace.data.images.dicom.regions import Stated, stated_region
 from murace.data.studies.search import Fault, View, search
 from murace.errors import DataError
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 
 PATH = "path"
 _REGION = re.compile(r"XR_([A-Z]+)")
@@ -38,7 +38,7 @@ class Found:
 
 
 def find_studies(
-    paths: Sequence[Path], *, known: Collection[str] = (), skip: Path | None = None, watch: Watch
+    paths: Sequence[Path], *, known: Collection[str] = (), skip: Path | None = None, reporter: Reporter
 ) -> list[Found]:
     """Turn what was typed into studies, folders searched to their depths, in a fixed order.
 
@@ -50,16 +50,16 @@ def find_studies(
         paths: folders and files.
         known: groups whose names in a DICOM tag mean them.
         skip: a folder that is not searched, besides those that `cam` has drawn into.
-        watch: asked as folders are searched.
+        reporter: asked as folders are searched.
 
     Raises:
         DataError: a path does not exist, or there is no radiograph at all.
-        Interrupted: the watch says so.
+        Interrupted: a signal asked to stop.
     """
     together: dict[Key, list[View]] = defaultdict(list)
     faults = []
     for path in paths:
-        for item in search(path, skip=skip.resolve() if skip else None, watch=watch):
+        for item in search(path, skip=skip.resolve() if skip else None, reporter=reporter):
             if isinstance(item, Fault):
                 faults.append(Found(shown(item.place), item.place.absolute(), (), None, fault=item.reason))
             else:

@@ -10,7 +10,7 @@ from murace.data.images.dicom.radiograph import Tags, read_tags
 from murace.data.tables.paths import is_sidecar
 from murace.errors import DataError
 from murace.system.files import parse_json
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 
 PICTURES = (".png", ".jpg", ".jpeg")
 SUFFIXES = (*PICTURES, ".dcm", ".dicom")
@@ -37,20 +37,20 @@ class Fault:
     reason: str
 
 
-def search(path: Path, *, skip: Path | None, watch: Watch) -> Iterator[View | Fault]:
+def search(path: Path, *, skip: Path | None, reporter: Reporter) -> Iterator[View | Fault]:
     """The file, or what is in the folder, in a fixed order; links are followed, a folder is looked at once.
 
     Args:
         path: as typed.
         skip: a folder, resolved, that is not searched; nor are those that `cam` has drawn into.
-        watch: asked before each folder.
+        reporter: asked before each folder.
 
     Raises:
         DataError: there is nothing of that name.
-        Interrupted: the watch says so.
+        Interrupted: a signal asked to stop.
     """
     if path.is_dir():
-        yield from _inside(path, skip, watch)
+        yield from _inside(path, skip, reporter)
     elif path.exists():
         is_mura = MURA_PLACE.search(os.path.realpath(path.parent))
         yield View(path, path.parent if is_mura else path, read_tags(path))
@@ -58,11 +58,11 @@ def search(path: Path, *, skip: Path | None, watch: Watch) -> Iterator[View | Fa
         raise DataError(f"no such file or folder: {path}")
 
 
-def _inside(path: Path, skip: Path | None, watch: Watch) -> Iterator[View | Fault]:
+def _inside(path: Path, skip: Path | None, reporter: Reporter) -> Iterator[View | Fault]:
     seen = {skip}
     is_empty, errors = True, list[OSError]()
     for folder, inner, names in os.walk(path, followlinks=True, onerror=errors.append):
-        watch.check()
+        reporter.check()
         place = Path(folder)
         inner.sort()
         real = Path(os.path.realpath(place))

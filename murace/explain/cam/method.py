@@ -14,7 +14,7 @@ MOST = 4  # times the input size: sixteen times the work
 
 
 @dataclass(frozen=True)
-class Way:
+class MapMethod:
     """A method and the multiples of the input size that its maps are averaged over; the first is always 1.
 
     Raises:
@@ -32,7 +32,7 @@ class Way:
             raise UsageError(f"--scales must be rising whole numbers from 1 to {MOST} and begin with 1, such as 1,2")
 
     @classmethod
-    def of(cls, method: str, scales: str) -> "Way":
+    def of(cls, method: str, scales: str) -> "MapMethod":
         """From the command line's words, such as `gradcam` and `1,2`.
 
         Raises:
@@ -67,4 +67,4 @@ class Way:
             raise UsageError(f"a net with --head fc sees one input size only ({who}): take --scales 1")
 
 
-WAY = Way()
+DEFAULT_MAP_METHOD = MapMethod()

@@ -8,25 +8,25 @@ import numpy as np
 
 from murace.data.images.resize import resize
 from murace.explain.cam.maps import Bytes, Floats, Maps
-from murace.explain.cam.method import METHODS, Way
+from murace.explain.cam.method import METHODS, MapMethod
 from murace.nets import Learner
-from murace.nets.trained import Member
+from murace.nets.trained import TrainedNet
 from murace.system.opencv import cv2
 
 
-def larger(originals: Sequence[Bytes], *, size: int, fit: str, way: Way) -> dict[int, Bytes]:
+def larger(originals: Sequence[Bytes], *, size: int, fit: str, map_method: MapMethod) -> dict[int, Bytes]:
     """The originals once more, at the other multiples of `size` that `way` asks for: multiple -> [V, side, side].
 
     From the originals, not from the prepared pictures: enlarging those adds no detail, and measured points worse.
     """
     return {
         scale: np.stack([resize(original, size=scale * size, fit=fit) for original in originals])
-        for scale in way.scales[1:]
+        for scale in map_method.scales[1:]
     }
 
 
 def look(
-    net: Learner, member: Member, prepared: Bytes, *, larger: Mapping[int, Bytes], way: Way
+    net: Learner, member: TrainedNet, prepared: Bytes, *, larger: Mapping[int, Bytes], map_method: MapMethod
 ) -> tuple[Maps, Floats]:
     """The maps and log-odds of V prepared pictures.
 
@@ -39,23 +39,23 @@ def look(
         member: bounds how many pictures, fewer of the larger ones, go through the net at once.
         prepared: uint8 [V, size, size].
         larger: what the function of that name returns.
-        way: method and scales.
+        map_method: method and scales.
 
     Returns:
-        Maps [V, h, w], in logits or in shares of their maximum (`Way.is_signed`), and log-odds [V].
+        Maps [V, h, w], in logits or in shares of their maximum (`MapMethod.is_signed`), and log-odds [V].
 
     Raises:
         UsageError: the head has no such maps.
     """
-    method = partial(METHODS[way.method], net)
+    method = partial(METHODS[map_method.method], net)
     own, log_odds = member.ask(method, prepared)
-    if len(way.scales) == 1:
+    if len(map_method.scales) == 1:
         return own, log_odds
     maps = [own]
-    for scale in way.scales[1:]:
+    for scale in map_method.scales[1:]:
         maps.append(replace(member, size=scale * member.size).ask(method, larger[scale])[0])
     mean: Maps = np.mean([_enlarged(at, maps[-1].shape[1:]) for at in maps], axis=0)
-    return _levelled(mean, own, way), log_odds
+    return _levelled(mean, own, map_method), log_odds
 
 
 def _enlarged(maps: Maps, shape: tuple[int, ...]) -> Maps:
@@ -63,8 +63,8 @@ def _enlarged(maps: Maps, shape: tuple[int, ...]) -> Maps:
     return np.stack([cv2.resize(heat, (width, height), interpolation=cv2.INTER_LINEAR) for heat in maps])
 
 
-def _levelled(mean: Maps, own: Maps, way: Way) -> Maps:
-    if way.is_signed:
+def _levelled(mean: Maps, own: Maps, map_method: MapMethod) -> Maps:
+    if map_method.is_signed:
         level: Floats = own.mean(axis=(1, 2)) - mean.mean(axis=(1, 2))
         return mean + level[:, None, None]
     highest = mean.max(axis=(1, 2), keepdims=True)

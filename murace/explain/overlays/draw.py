@@ -14,13 +14,13 @@ import numpy as np
 
 from murace.data.images.header import ImageError
 from murace.data.images.views import Views, read_views
-from murace.explain.cam import WAY, Bytes, Way, larger, look
+from murace.explain.cam import DEFAULT_MAP_METHOD, Bytes, MapMethod, larger, look
 from murace.explain.overlays.folder import Answer, draw, drawn_before
 from murace.explain.overlays.folders import Study
 from murace.nets import Learner
-from murace.nets.trained import Member
-from murace.system.progress import Bar, Watch
-from murace.system.threads import Ahead, Behind
+from murace.nets.trained import TrainedNet
+from murace.system.progress import Bar, Reporter
+from murace.system.threads import ReadAhead, WriteBehind
 
 WEIGHT = 256 * 2**20  # bytes of radiographs read ahead; as many in a batch, and as many again waiting to be drawn
 NO_NUMBER = "the model's answer is not a finite number: its weights are damaged; run its finetune again with --fresh"
@@ -54,32 +54,32 @@ class Drawn:
 
 def draw_all(
     studies: Sequence[Study],
-    members: Mapping[str, Member],
+    members: Mapping[str, TrainedNet],
     *,
-    way: Way = WAY,
+    map_method: MapMethod = DEFAULT_MAP_METHOD,
     force: bool,
     threads: int,
-    watch: Watch,
+    reporter: Reporter,
 ) -> Drawn:
     """Draw every study that its group's member has not drawn before in this way, or with `force` every one.
 
     A study about which a net's answer is not a finite number is among the bad.
 
     Raises:
-        Interrupted: the watch says so. What is being drawn is finished, the rest is not begun.
+        Interrupted: a signal asked to stop. What is being drawn is finished, the rest is not begun.
         MachineError: the disk is full or a folder cannot be written to.
     """
     count = min(threads, MOST_THREADS)
     numbered = sorted(enumerate(studies), key=lambda pair: pair[1].group)
-    read = partial(_open, members=members, way=way, force=force)
+    read = partial(_open, members=members, map_method=map_method, force=force)
     with (
-        watch.bar("studies", len(studies)) as bar,
-        Ahead(read, numbered, weigh=lambda opened: opened.weight, limit=WEIGHT, threads=count) as ahead,
-        Behind[tuple[int, dict[str, Any]]](limit=WEIGHT, threads=count, watch=watch) as behind,
+        reporter.bar("studies", len(studies)) as bar,
+        ReadAhead(read, numbered, weigh=lambda opened: opened.weight, limit=WEIGHT, threads=count) as ahead,
+        WriteBehind[tuple[int, dict[str, Any]]](limit=WEIGHT, threads=count, reporter=reporter) as behind,
     ):
         drawn = Drawn()
-        for group, opened in groupby(_usable(ahead.results(watch), drawn, bar), key=lambda one: one.study.group):
-            for number, record in _draw_group(_Asked(members[group], way, drawn, bar), opened, behind):
+        for group, opened in groupby(_usable(ahead.results(reporter), drawn, bar), key=lambda one: one.study.group):
+            for number, record in _draw_group(_Asked(members[group], map_method, drawn, bar), opened, behind):
                 drawn.records[number] = record
                 bar.advance(note=group)
         for number, record in behind.rest():
@@ -88,17 +88,21 @@ def draw_all(
     return drawn
 
 
-def _open(numbered: tuple[int, Study], *, members: Mapping[str, Member], way: Way, force: bool) -> Opened:
+def _open(
+    numbered: tuple[int, Study], *, members: Mapping[str, TrainedNet], map_method: MapMethod, force: bool
+) -> Opened:
     number, study = numbered
     member = members[study.group]
     try:
-        before = None if force else drawn_before(study, member, way)
+        before = None if force else drawn_before(study, member, map_method)
         if before:
             return Opened(number, study, before)
         views = read_views(study.views, size=member.size, fit=member.fit)
     except ImageError as error:
         return Opened(number, study, error)
-    return Opened(number, study, views, larger(views.originals, size=member.size, fit=member.fit, way=way))
+    return Opened(
+        number, study, views, larger(views.originals, size=member.size, fit=member.fit, map_method=map_method)
+    )
 
 
 def _usable(opened: Iterable[Opened], drawn: Drawn, bar: Bar) -> Iterator[Opened]:
@@ -119,14 +123,14 @@ def _usable(opened: Iterable[Opened], drawn: Drawn, bar: Bar) -> Iterator[Opened
 class _Asked:
     """Who answers about a group's studies, how, and where it is noted that an answer is no good."""
 
-    member: Member
-    way: Way
+    member: TrainedNet
+    map_method: MapMethod
     drawn: Drawn
     bar: Bar
 
 
 def _draw_group(
-    asked: _Asked, opened: Iterable[Opened], behind: Behind[tuple[int, dict[str, Any]]]
+    asked: _Asked, opened: Iterable[Opened], behind: WriteBehind[tuple[int, dict[str, Any]]]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Hand the studies of one group over to be drawn; yields the numbers and records of those that are finished."""
     member = asked.member
@@ -140,7 +144,7 @@ def _draw_group(
             asked.bar.advance(note=one.study.group)
 
 
-def _draw(one: Opened, answer: Answer, member: Member) -> tuple[int, dict[str, Any]]:
+def _draw(one: Opened, answer: Answer, member: TrainedNet) -> tuple[int, dict[str, Any]]:
     assert isinstance(one.outcome, Views)
     return one.number, draw(one.study, one.outcome, answer, member)
 
@@ -164,9 +168,10 @@ def _ask(net: Learner, asked: _Asked, batch: Sequence[Opened]) -> list[Answer]:
     """The answers about each study of a batch."""
     prepared = np.concatenate([one.outcome.prepared for one in batch if isinstance(one.outcome, Views)])
     bigger = {
-        scale: np.concatenate([one.larger[scale] for one in batch if one.larger]) for scale in asked.way.scales[1:]
+        scale: np.concatenate([one.larger[scale] for one in batch if one.larger])
+        for scale in asked.map_method.scales[1:]
     }
-    maps, log_odds = look(net, asked.member, prepared, larger=bigger, way=asked.way)
+    maps, log_odds = look(net, asked.member, prepared, larger=bigger, map_method=asked.map_method)
     ends = np.cumsum([len(one.study.views) for one in batch])[:-1]
     pairs = zip(np.split(maps, ends), np.split(log_odds, ends), strict=True)
-    return [Answer(*pair, asked.way) for pair in pairs]
+    return [Answer(*pair, asked.map_method) for pair in pairs]

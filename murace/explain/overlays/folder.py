@@ -10,11 +10,11 @@ from typing import Any
 
 from murace.data.images.views import Bytes, Views
 from murace.errors import UsageError, WorkspaceError
-from murace.explain.cam import WAY, Floats, Maps, Way, flaw, over_original, probability
+from murace.explain.cam import DEFAULT_MAP_METHOD, Floats, MapMethod, Maps, flaw, over_original, probability
 from murace.explain.overlays.folders import Study, view_names
 from murace.explain.overlays.triptych import LIMIT, triptych, without_map
 from murace.metrics.scores import THRESHOLD
-from murace.nets.trained import Member
+from murace.nets.trained import TrainedNet
 from murace.system.files import sha256, sweep, write_bytes, write_json
 from murace.system.opencv import cv2
 from murace.system.sealed import read_sealed, write_sealed
@@ -35,7 +35,7 @@ class Answer:
 
     maps: Maps
     log_odds: Floats
-    way: Way = WAY
+    map_method: MapMethod = DEFAULT_MAP_METHOD
 
 
 def refuse_foreign(study: Study) -> None:
@@ -50,7 +50,7 @@ def refuse_foreign(study: Study) -> None:
             raise UsageError(f"{study.folder / name} was not written by murace cam: choose another --out")
 
 
-def drawn_before(study: Study, member: Member, way: Way = WAY) -> dict[str, Any] | None:
+def drawn_before(study: Study, member: TrainedNet, map_method: MapMethod = DEFAULT_MAP_METHOD) -> dict[str, Any] | None:
     """The study's record, where it says that this very model has drawn these very files in this way.
 
     None where it does not, where drawing has begun and not ended, or where the record or a picture is damaged.
@@ -61,14 +61,14 @@ def drawn_before(study: Study, member: Member, way: Way = WAY) -> dict[str, Any]
         return None
     if old.get(MODEL) != member.sha256 or [view["file"] for view in old.get("views", [])] != names:
         return None
-    if (old.get(METHOD), old.get(SCALES)) != (way.method, list(way.scales)):
+    if (old.get(METHOD), old.get(SCALES)) != (map_method.method, list(map_method.scales)):
         return None
     if [view.get(PICTURE) for view in old["views"]] != [_digest(study.folder / name) for name in names]:
         return None
     return old if old.get(VIEWS) == [_digest(view) for view in study.views] else None
 
 
-def draw(study: Study, views: Views, answer: Answer, member: Member) -> dict[str, Any]:
+def draw(study: Study, views: Views, answer: Answer, member: TrainedNet) -> dict[str, Any]:
     """Write one overlay per view and the record, last; returns the record.
 
     Raises:
@@ -80,34 +80,34 @@ def draw(study: Study, views: Views, answer: Answer, member: Member) -> dict[str
     chances = probability(answer.log_odds)
     content = _content(study, answer, member, names)
     told = f"study {content['probability']:.2f} {content['decision']}   {study.group}   {member.learner}"
-    told += f"   {answer.way.name}"
+    told += f"   {answer.map_method.name}"
     for view, original, heat, chance in zip(content["views"], views.originals, answer.maps, chances, strict=True):
-        drawn = _picture(original, heat, answer.way, fit=member.fit, chance=float(chance), told=told)
+        drawn = _picture(original, heat, answer.map_method, fit=member.fit, chance=float(chance), told=told)
         view[PICTURE] = _write_png(study.folder / view["file"], drawn)
-    content |= {METHOD: answer.way.method, SCALES: list(answer.way.scales)}
+    content |= {METHOD: answer.map_method.method, SCALES: list(answer.map_method.scales)}
     content |= {MODEL: member.sha256, VIEWS: list(views.sha256)}
     write_sealed(study.folder / RECORD, content)
     (study.folder / BEGUN).unlink()
     return content
 
 
-def _picture(original: Bytes, heat: Maps, way: Way, *, fit: str, chance: float, told: str) -> Bytes:
+def _picture(original: Bytes, heat: Maps, map_method: MapMethod, *, fit: str, chance: float, told: str) -> Bytes:
     """The map beside and over the original, or a sentence where it means nothing.
 
     A map without unit is drawn on a scale from 0 to 1, as shares of its maximum times the probability: what hardly
     speaks for abnormal stays grey, as with logits.
     """
     caption, limit, unit = f"p = {chance:.2f}   {told}", LIMIT, "log-odds"
-    if not way.is_signed:
+    if not map_method.is_signed:
         limit, unit = 1.0, "share x p"
     if (fault := flaw(heat)) is not None:
         return without_map(original, NO_MAP_DRAWN[fault], caption=caption, limit=limit, unit=unit)
     height, width = original.shape
-    laid = over_original(heat if way.is_signed else heat * chance, width=width, height=height, fit=fit)
+    laid = over_original(heat if map_method.is_signed else heat * chance, width=width, height=height, fit=fit)
     return triptych(original, laid, caption=caption, limit=limit, unit=unit)
 
 
-def _content(study: Study, answer: Answer, member: Member, names: list[str]) -> dict[str, Any]:
+def _content(study: Study, answer: Answer, member: TrainedNet, names: list[str]) -> dict[str, Any]:
     chances = probability(answer.log_odds)
     mean = float(chances.mean())
     return {

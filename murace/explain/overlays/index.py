@@ -10,13 +10,13 @@ from urllib.parse import unquote
 from murace.data.images.decode import read_drawn
 from murace.data.images.header import ImageError
 from murace.errors import UsageError
-from murace.explain.cam import Way
+from murace.explain.cam import MapMethod
 from murace.explain.overlays.folder import BEGUN, METHOD, MODEL, RECORD, SCALES, sealed_record
 from murace.explain.overlays.gallery import GENERATOR, Entry, View, gallery_page, ranked
 from murace.explain.overlays.thumbnail import Thumbnail, thumbnail_of
 from murace.system.files import atomic
-from murace.system.progress import Bar, Watch
-from murace.system.threads import Ahead
+from murace.system.progress import Bar, Reporter
+from murace.system.threads import ReadAhead
 from murace.vocabulary import is_group
 
 INDEX = "index.html"
@@ -57,31 +57,33 @@ def is_index_of(page: Path, folders: Sequence[Path]) -> bool:
     return shown == {folder.name for folder in folders}
 
 
-def write_index(out: Path, folders: Sequence[Path], *, notes: Sequence[str] = (), watch: Watch, threads: int) -> Path:
+def write_index(
+    out: Path, folders: Sequence[Path], *, notes: Sequence[str] = (), reporter: Reporter, threads: int
+) -> Path:
     """Write `OUT/index.html` over these folders, each a folder in `out` with its record; returns where it stands.
 
     Args:
         out: where the page goes.
         folders: such as `drawn_folders` has found.
         notes: what a reader must know before anything, such as that the data are synthetic.
-        watch: hears of the progress.
+        reporter: hears of the progress.
         threads: that shrink pictures; at most `MOST_THREADS` are used.
 
     Raises:
         UsageError: an `index.html` is there that is not `cam`'s.
         MachineError: the disk is full or the folder cannot be written to.
-        Interrupted: the watch says so. What stood there before stays.
+        Interrupted: a signal asked to stop. What stood there before stays.
     """
     refuse_foreign_index(out)
     path = out / INDEX
     entries = ranked(_drawn(folder) for folder in dict.fromkeys(folders))
     shrink = partial(_shrink, out)
     with (
-        watch.bar("gallery", len(entries)) as bar,
-        Ahead(shrink, entries, weigh=_weight, limit=WEIGHT, threads=min(threads, MOST_THREADS)) as ahead,
+        reporter.bar("gallery", len(entries)) as bar,
+        ReadAhead(shrink, entries, weigh=_weight, limit=WEIGHT, threads=min(threads, MOST_THREADS)) as ahead,
         atomic(path) as file,
     ):
-        for piece in gallery_page(entries, _counted(ahead.results(watch), bar), notes=notes):
+        for piece in gallery_page(entries, _counted(ahead.results(reporter), bar), notes=notes):
             file.write(piece.encode())
     return path
 
@@ -105,7 +107,7 @@ def _entry(folder: Path) -> Entry | None:
         return None
     try:
         content = sealed_record(folder / RECORD) or {}
-        way = Way(content[METHOD], tuple(content[SCALES])) if METHOD in content else None
+        map_method = MapMethod(content[METHOD], tuple(content[SCALES])) if METHOD in content else None
         found = Entry(
             folder=folder.name,
             group=_name(content["group"]),
@@ -119,8 +121,8 @@ def _entry(folder: Path) -> Entry | None:
             calibrated=content.get("probability_calibrated"),
             known_by=content.get("group_source"),
             warning=content.get("warning", ""),
-            method=way.name if way else "",
-            is_signed=way is None or way.is_signed,
+            method=map_method.name if map_method else "",
+            is_signed=map_method is None or map_method.is_signed,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UsageError):
         return None

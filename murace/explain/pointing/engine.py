@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 
 from murace.config import Bootstrap
-from murace.explain.cam import WAY, Maps, Way, flaw, grid_over_original, look
+from murace.explain.cam import DEFAULT_MAP_METHOD, MapMethod, Maps, flaw, grid_over_original, look
 from murace.explain.pointing.finding import Finding, Floats, Opened, open_finding
 from murace.explain.pointing.randomised import randomised
 from murace.explain.pointing.table import CENTRE, CHANCE, ENERGY, EXACT, IOU, POINTING, RANDOM, Measured, tabulate
 from murace.metrics.localisation import THRESHOLDS, centre_prior, chance, energy, overlaps, pointing
 from murace.nets import Learner
-from murace.nets.trained import Member
-from murace.system.progress import Watch
-from murace.system.threads import Ahead
+from murace.nets.trained import TrainedNet
+from murace.system.progress import Reporter
+from murace.system.threads import ReadAhead
 
 WEIGHT = 128 * 2**20  # bytes of prepared pictures read ahead
 MOST_THREADS = 8
@@ -40,7 +40,7 @@ class Checked:
 class _Run:
     """What is asked for, and what has come of it."""
 
-    way: Way
+    map_method: MapMethod
     seed: int
     measured: Measured = field(default_factory=Measured)
     bad: list[tuple[str, str]] = field(default_factory=list)
@@ -49,12 +49,12 @@ class _Run:
 
 def check(
     findings: Sequence[Finding],
-    members: Mapping[str, Member],
+    members: Mapping[str, TrainedNet],
     *,
-    way: Way = WAY,
+    map_method: MapMethod = DEFAULT_MAP_METHOD,
     bootstrap: Bootstrap,
     threads: int,
-    watch: Watch,
+    reporter: Reporter,
 ) -> Checked:
     """Measure whether the maps of the groups' members point at the findings.
 
@@ -64,40 +64,40 @@ def check(
     Args:
         findings: images with boxes; those of a group without a member are among the bad.
         members: by group.
-        way: how the maps are made; `bootstrap.seed` draws the random weights, too.
+        map_method: how the maps are made; `bootstrap.seed` draws the random weights, too.
         bootstrap: of the patients.
         threads: that read ahead.
-        watch: hears of the progress.
+        reporter: hears of the progress.
 
     Raises:
         UsageError: a member has no such maps.
-        Interrupted: the watch says so.
+        Interrupted: a signal asked to stop.
     """
-    run = _Run(way, bootstrap.seed)
+    run = _Run(map_method, bootstrap.seed)
     run.bad += [(one.path, f"no member for group '{one.group}'") for one in findings if one.group not in members]
     ordered = sorted((one for one in findings if one.group in members), key=lambda one: (one.group, one.path))
     for group in sorted({finding.group for finding in ordered}):
-        way.require(members[group].head, who=f"the member for {group}")
+        map_method.require(members[group].head, who=f"the member for {group}")
 
     def read(finding: Finding) -> Opened:
-        return open_finding(finding, members[finding.group], way)
+        return open_finding(finding, members[finding.group], map_method)
 
     with (
-        watch.bar("findings", len(ordered)) as bar,
-        Ahead(
+        reporter.bar("findings", len(ordered)) as bar,
+        ReadAhead(
             read, ordered, weigh=lambda one: one.weight, limit=WEIGHT, threads=max(1, min(threads, MOST_THREADS))
         ) as ahead,
     ):
-        for group, opened in groupby(ahead.results(watch), key=lambda one: one.finding.group):
+        for group, opened in groupby(ahead.results(reporter), key=lambda one: one.finding.group):
             for count in _measure_group(run, members[group], opened):
                 bar.advance(count, note=group)
     table, thresholds = tabulate(run.measured, bootstrap)
     return Checked(table, thresholds, run.bad, run.flawed)
 
 
-def _measure_group(run: _Run, member: Member, opened: Iterable[Opened]) -> Iterator[int]:
+def _measure_group(run: _Run, member: TrainedNet, opened: Iterable[Opened]) -> Iterator[int]:
     net = member.net()
-    nets = {run.way.name: net, RANDOM: _placed(randomised(net, run.seed), member)}
+    nets = {run.map_method.name: net, RANDOM: _placed(randomised(net, run.seed), member)}
     for batch in _batches(opened, member.views_at_once):
         good = [one for one in batch if one.fault is None]
         run.bad += [(one.finding.path, one.fault) for one in batch if one.fault is not None]
@@ -106,7 +106,7 @@ def _measure_group(run: _Run, member: Member, opened: Iterable[Opened]) -> Itera
         yield len(batch)
 
 
-def _placed(net: Learner, member: Member) -> Learner:
+def _placed(net: Learner, member: TrainedNet) -> Learner:
     return net.to(memory_format=member.layout)
 
 
@@ -121,10 +121,14 @@ def _batches(opened: Iterable[Opened], at_once: int) -> Iterator[list[Opened]]:
         yield batch
 
 
-def _measure(run: _Run, member: Member, nets: Mapping[str, Learner], batch: Sequence[Opened]) -> None:
+def _measure(run: _Run, member: TrainedNet, nets: Mapping[str, Learner], batch: Sequence[Opened]) -> None:
     prepared = np.concatenate([one.prepared for one in batch if one.prepared is not None])
-    bigger = {scale: np.concatenate([one.larger[scale] for one in batch if one.larger]) for scale in run.way.scales[1:]}
-    maps = {source: look(net, member, prepared, larger=bigger, way=run.way)[0] for source, net in nets.items()}
+    bigger = {
+        scale: np.concatenate([one.larger[scale] for one in batch if one.larger]) for scale in run.map_method.scales[1:]
+    }
+    maps = {
+        source: look(net, member, prepared, larger=bigger, map_method=run.map_method)[0] for source, net in nets.items()
+    }
     for number, one in enumerate(batch):
         run.measured.groups.append(one.finding.group)
         run.measured.patients.append(one.finding.patient)

@@ -12,8 +12,8 @@ from murace.data.images.header import ImageError
 from murace.data.images.views import read_views
 from murace.data.tables.boxes import NUMBERS, orientation_of, upright_shares
 from murace.data.tables.paths import locate
-from murace.explain.cam import Way, larger
-from murace.nets.trained import Member
+from murace.explain.cam import MapMethod, larger
+from murace.nets.trained import TrainedNet
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -70,7 +70,7 @@ def findings_of(boxes: pd.DataFrame, root: Path) -> list[Finding]:
     ]
 
 
-def open_finding(finding: Finding, member: Member, way: Way) -> Opened:
+def open_finding(finding: Finding, member: TrainedNet, map_method: MapMethod) -> Opened:
     """Read a finding's picture; a fault is said, not raised."""
     place = finding.root / finding.path
     try:
@@ -84,5 +84,5 @@ def open_finding(finding: Finding, member: Member, way: Way) -> Opened:
         boxes = upright_shares(finding.boxes, width=stored[0], height=stored[1], orientation=orientation)
     except ImageError as error:
         return Opened(finding, fault=str(error).removeprefix(f"{place}: "))
-    bigger = larger(views.originals, size=member.size, fit=member.fit, way=way)
+    bigger = larger(views.originals, size=member.size, fit=member.fit, map_method=map_method)
     return Opened(finding, views.prepared, bigger, width, height, boxes)

@@ -3,8 +3,8 @@
 It comes from a workspace, or from one file that was handed over.
 """
 
-from murace.inference.ensemble.from_file import FilePanel
-from murace.inference.ensemble.from_workspace import WorkspacePanel
-from murace.inference.ensemble.interface import Panel
+from murace.inference.ensemble.from_file import FileEnsemble
+from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
+from murace.inference.ensemble.interface import Ensemble
 
-__all__ = ["FilePanel", "Panel", "WorkspacePanel"]
+__all__ = ["Ensemble", "FileEnsemble", "WorkspaceEnsemble"]

@@ -23,7 +23,7 @@ from murace.inference.ensemble.interface import caveats
 from murace.inference.readout import Readout
 from murace.inference.recogniser import Recogniser, group_model_from
 from murace.nets import Learner
-from murace.nets.trained import Member
+from murace.nets.trained import TrainedNet
 from murace.nets.weights import model_from
 from murace.system.device import Place
 from murace.system.files import parse_json
@@ -32,7 +32,7 @@ from murace.vocabulary import CALIBRATED
 Part = TypeVar("Part")
 
 
-class FilePanel:
+class FileEnsemble:
     """A file that contradicts itself is refused as one that is damaged: it is data that somebody sent."""
 
     def __init__(self, path: Path, chosen: torch.device) -> None:
@@ -59,7 +59,7 @@ class FilePanel:
         data = self.manifest.data
         return caveats(synthetic=data.synthetic, patient_level=data.patient_level_split)
 
-    def member(self, group: str) -> Member:
+    def member(self, group: str) -> TrainedNet:
         """The group's specialised net; its weights are read, and checked again, when it is loaded."""
         return self._reader(weights_of(group), self.manifest.groups[group])
 
@@ -99,8 +99,8 @@ class FilePanel:
         if learners != {group: net.learner for group, net in self.manifest.groups.items()}:
             raise ValueError("names other learners than the manifest")
 
-    def _reader(self, name: str, net: Net) -> Member:
-        return Member(
+    def _reader(self, name: str, net: Net) -> TrainedNet:
+        return TrainedNet(
             learner=net.learner,
             load=partial(_load, self.bundle, name, net.facts),
             sha256=self._digests[name],

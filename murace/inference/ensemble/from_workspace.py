@@ -10,7 +10,7 @@ from murace.inference import readout as operating
 from murace.inference.ensemble.interface import caveats
 from murace.inference.readout import Readout
 from murace.inference.recogniser import Recogniser, load_group_model
-from murace.nets.trained import Member
+from murace.nets.trained import TrainedNet
 from murace.nets.weights import load_model
 from murace.system.device import Place
 from murace.system.files import digest_of
@@ -24,7 +24,7 @@ from murace.workspace.roster import read_roster
 RECOGNISER = "recogniser.safetensors"
 
 
-class WorkspacePanel:
+class WorkspaceEnsemble:
     """Each step's record is required to be complete, current and undamaged when its part is asked for."""
 
     def __init__(self, workspace: Workspace, chosen: torch.device) -> None:
@@ -54,7 +54,7 @@ class WorkspacePanel:
         facts = self.prepared.info
         return caveats(synthetic=bool(facts.get("synthetic")), patient_level=bool(facts.get("patient_level", True)))
 
-    def member(self, group: str) -> Member:
+    def member(self, group: str) -> TrainedNet:
         """The group's specialised net."""
         return self._reader(self.workspace.finetune(group), self._record(group))
 
@@ -86,8 +86,8 @@ class WorkspacePanel:
             self.records[group] = require_step(self.workspace, f"finetune/{group}", ("model.safetensors",))
         return self.records[group]
 
-    def _reader(self, folder: FitFolder, record: Record) -> Member:
-        return Member(
+    def _reader(self, folder: FitFolder, record: Record) -> TrainedNet:
+        return TrainedNet(
             learner=str(record.params["learner"]),
             load=partial(load_model, folder.model),
             sha256=record.produced[folder.model.name]["sha256"],

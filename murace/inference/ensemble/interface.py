@@ -4,7 +4,7 @@ from typing import Protocol
 
 from murace.inference.readout import Readout
 from murace.inference.recogniser import Recogniser
-from murace.nets.trained import Member
+from murace.nets.trained import TrainedNet
 
 SYNTHETIC = "The ensemble was trained on synthetic pictures (drawings): what it says of radiographs means nothing."
 NO_PATIENTS = (
@@ -18,7 +18,7 @@ def caveats(*, synthetic: bool, patient_level: bool) -> tuple[str, ...]:
     return (*((SYNTHETIC,) if synthetic else ()), *(() if patient_level else (NO_PATIENTS,)))
 
 
-class Panel(Protocol):
+class Ensemble(Protocol):
     """The specialised ensemble, for whoever has new studies. Parts are checked when they are asked for."""
 
     @property
@@ -37,7 +37,7 @@ class Panel(Protocol):
     def caveats(self) -> tuple[str, ...]:
         """What whoever reads its answers must know of the data behind them."""
 
-    def member(self, group: str) -> Member:
+    def member(self, group: str) -> TrainedNet:
         """Who answers for that group.
 
         Raises:

@@ -11,14 +11,16 @@ from murace.inference.recogniser.fit import Labelled, drawn, fit_group_model
 from murace.inference.recogniser.model import GroupModel
 from murace.inference.recogniser.recognise import features_of
 from murace.nets import Learner
-from murace.nets.trained import Member
-from murace.system.progress import Bar, Watch
+from murace.nets.trained import TrainedNet
+from murace.system.progress import Bar, Reporter
 from murace.vocabulary import Split
 
 MOST = {Split.TRAIN: RECOGNISER_IMAGES, Split.VALIDATION: RECOGNISER_IMAGES // 2}
 
 
-def fit_recogniser(member: Member, pixels: Pixels, index: pd.DataFrame, *, seed: int, watch: Watch) -> GroupModel:
+def fit_recogniser(
+    member: TrainedNet, pixels: Pixels, index: pd.DataFrame, *, seed: int, reporter: Reporter
+) -> GroupModel:
     """Fit the group model to the features that `member` sees in some training images of each group.
 
     Args:
@@ -26,7 +28,7 @@ def fit_recogniser(member: Member, pixels: Pixels, index: pd.DataFrame, *, seed:
         pixels: uint8 [N, H, H].
         index: columns row, path, split, group and study, of two groups or more with training images.
         seed: of the draw.
-        watch: is shown a bar, and asked for signals.
+        reporter: is shown a bar, and asked for signals.
 
     Raises:
         WorkspaceError: the learner sees what is no finite number.
@@ -34,18 +36,20 @@ def fit_recogniser(member: Member, pixels: Pixels, index: pd.DataFrame, *, seed:
     """
     frames = {split: drawn(index[index["split"] == split], most=most, seed=seed) for split, most in MOST.items()}
     net = member.net()
-    with watch.bar("recogniser", sum(map(len, frames.values()))) as bar:
-        seen = {split: _look(member, net, pixels, frame, watch, bar) for split, frame in frames.items()}
+    with reporter.bar("recogniser", sum(map(len, frames.values()))) as bar:
+        seen = {split: _look(member, net, pixels, frame, reporter, bar) for split, frame in frames.items()}
     return fit_group_model(
         seen[Split.TRAIN], seen[Split.VALIDATION], learner=member.learner, weights_sha256=member.sha256
     )
 
 
-def _look(member: Member, net: Learner, pixels: Pixels, images: pd.DataFrame, watch: Watch, bar: Bar) -> Labelled:
+def _look(
+    member: TrainedNet, net: Learner, pixels: Pixels, images: pd.DataFrame, reporter: Reporter, bar: Bar
+) -> Labelled:
     """What is seen in `images`, in passes between which a signal is heard."""
     parts = []
     for rows in sweep(images["row"].to_numpy(dtype=np.int64), member.views_at_once):
-        watch.check()
+        reporter.check()
         parts.append(features_of(member, net, pixels[rows]))
         bar.advance(len(rows))
     features = np.concatenate(parts) if parts else np.empty((0, 0))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from murace.errors import WorkspaceError
 from murace.inference.recogniser.model import MEND, Floats, GroupModel, Recognition, judge
 from murace.nets import Learner
-from murace.nets.trained import Bytes, Member
+from murace.nets.trained import Bytes, TrainedNet
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Recogniser:
     """
 
     model: GroupModel
-    member: Member
+    member: TrainedNet
 
     def __post_init__(self) -> None:
         if self.model.weights_sha256 != self.member.sha256:
@@ -46,7 +46,7 @@ class Recogniser:
         return judge(self.model, self.model.distances(features))
 
 
-def features_of(member: Member, net: Learner, prepared: Bytes) -> Floats:
+def features_of(member: TrainedNet, net: Learner, prepared: Bytes) -> Floats:
     """The pooled features float64 [V, C] of pictures uint8 [V, H, H]; `net` is `member.net()`."""
 
     def ask(images: Tensor) -> tuple[Floats, ...]:

@@ -1,6 +1,6 @@
 """New studies read with a panel: each opened, sent to its group's member, and answered. Nothing is drawn or written."""
 
-from murace.inference.studies.answer import Reading, read_studies
+from murace.inference.studies.answer import StudyPrediction, predict_studies
 from murace.inference.studies.groups import Assigned, assign_groups
 from murace.inference.studies.journal import journal, kept
 from murace.inference.studies.opened import Opened, Wanted, open_all
@@ -11,14 +11,14 @@ __all__ = [
     "TEXTS",
     "Assigned",
     "Opened",
-    "Reading",
     "Routed",
+    "StudyPrediction",
     "Wanted",
     "assign_groups",
     "journal",
     "kept",
     "open_all",
-    "read_studies",
+    "predict_studies",
     "require_group",
     "route",
     "rows_of",

@@ -10,20 +10,20 @@ import torch
 from torch import Tensor
 
 from murace.explain.cam import probability
-from murace.inference.ensemble import Panel
+from murace.inference.ensemble import Ensemble
 from murace.inference.readout import Readout
 from murace.inference.studies.opened import Wanted, open_all
 from murace.inference.studies.route import Routed, route
 from murace.metrics.temperature import apply_temperature
 from murace.nets import Learner
-from murace.nets.trained import Floats, Member
-from murace.system.progress import Watch
+from murace.nets.trained import Floats, TrainedNet
+from murace.system.progress import Reporter
 
 NOT_FINITE = "the net's answer is not a finite number"
 
 
 @dataclass(frozen=True)
-class Reading:
+class StudyPrediction:
     """A study's answer: the mean of its views' probabilities, raw and calibrated; None where there is a problem.
 
     `views` has a probability for each view that could be read; `seconds` is the time spent on this study: reading its
@@ -39,20 +39,22 @@ class Reading:
     seconds: float
 
 
-def read_studies(wanted: Sequence[Wanted], panel: Panel, *, threads: int, watch: Watch) -> Iterator[Reading]:
+def predict_studies(
+    wanted: Sequence[Wanted], ensemble: Ensemble, *, threads: int, reporter: Reporter
+) -> Iterator[StudyPrediction]:
     """Answer every study; in about the order of the list, since the members of the groups take turns.
 
     Memory does not grow with their number: at most a batch a group waits.
 
     Raises:
         WorkspaceError: a part of the panel is missing, stale or damaged.
-        Interrupted: the watch says so.
+        Interrupted: a signal asked to stop.
     """
-    members = {group: panel.member(group) for group in panel.groups}
-    readout, any_member = panel.readout(), next(iter(members.values()))
+    members = {group: ensemble.member(group) for group in ensemble.groups}
+    readout, any_member = ensemble.readout(), next(iter(members.values()))
     desks = {group: _Desk(member, readout, group) for group, member in members.items()}
-    with open_all(wanted, size=any_member.size, fit=any_member.fit, threads=threads, watch=watch) as opened:
-        for routed in route(opened, panel.groups, panel.recogniser()):
+    with open_all(wanted, size=any_member.size, fit=any_member.fit, threads=threads, reporter=reporter) as opened:
+        for routed in route(opened, ensemble.groups, ensemble.recogniser()):
             if routed.problem or routed.group is None:
                 yield _unanswered(routed, routed.problem)
                 continue
@@ -61,25 +63,25 @@ def read_studies(wanted: Sequence[Wanted], panel: Panel, *, threads: int, watch:
         yield from desk.clear()
 
 
-def _unanswered(routed: Routed, problem: str) -> Reading:
-    return Reading(routed, None, None, None, (), problem, routed.opened.seconds + routed.seconds)
+def _unanswered(routed: Routed, problem: str) -> StudyPrediction:
+    return StudyPrediction(routed, None, None, None, (), problem, routed.opened.seconds + routed.seconds)
 
 
 class _Desk:
     """A member with the studies that wait for it."""
 
-    def __init__(self, member: Member, readout: Readout, group: str) -> None:
+    def __init__(self, member: TrainedNet, readout: Readout, group: str) -> None:
         self.member, self.temperature = member, readout.groups.get(group, readout.temperature)
         self.net: Learner | None = None
         self.waiting: list[Routed] = []
 
-    def put(self, routed: Routed) -> Iterator[Reading]:
+    def put(self, routed: Routed) -> Iterator[StudyPrediction]:
         """Take a study in; the answers to all that wait, once they fill a batch."""
         self.waiting.append(routed)
         if sum(len(one.opened.prepared) for one in self.waiting) >= self.member.views_at_once:
             yield from self.clear()
 
-    def clear(self) -> Iterator[Reading]:
+    def clear(self) -> Iterator[StudyPrediction]:
         """The answers to all that wait."""
         batch, self.waiting = self.waiting, []
         if not batch:
@@ -94,14 +96,14 @@ class _Desk:
         for one, part in zip(batch, np.split(log_odds, ends), strict=True):
             yield self._answer(one, part, one.opened.seconds + one.seconds + each * len(part))
 
-    def _answer(self, routed: Routed, log_odds: Floats, seconds: float) -> Reading:
+    def _answer(self, routed: Routed, log_odds: Floats, seconds: float) -> StudyPrediction:
         if not np.isfinite(log_odds).all():
             return _unanswered(routed, NOT_FINITE)
         chances = probability(log_odds)
         mean = chances.mean(keepdims=True)
         calibrated = apply_temperature(mean, self.temperature)
         views = tuple(map(float, chances))
-        return Reading(routed, self.member.learner, float(mean[0]), float(calibrated[0]), views, "", seconds)
+        return StudyPrediction(routed, self.member.learner, float(mean[0]), float(calibrated[0]), views, "", seconds)
 
 
 @torch.no_grad()

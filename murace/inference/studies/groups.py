@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from murace.inference.ensemble import Panel
+from murace.inference.ensemble import Ensemble
 from murace.inference.studies.opened import Wanted, open_all
 from murace.inference.studies.route import Routed, route
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Assigned:
 
 
 def assign_groups(
-    asked: Sequence[Wanted], panel: Panel, *, is_new: Callable[[Wanted], bool], threads: int, watch: Watch
+    asked: Sequence[Wanted], ensemble: Ensemble, *, is_new: Callable[[Wanted], bool], threads: int, reporter: Reporter
 ) -> dict[int, Assigned]:
     """Ask the recogniser about studies without a group, and about those with one that are new; by number.
 
@@ -29,19 +29,19 @@ def assign_groups(
 
     Raises:
         WorkspaceError: there ought to be a recogniser, and it is missing, stale or damaged.
-        Interrupted: the watch says so.
+        Interrupted: a signal asked to stop.
     """
     assigned = {one.number: Assigned(one.group, one.source) for one in asked}
-    recogniser = panel.recogniser()
+    recogniser = ensemble.recogniser()
     shown = [_first_view(one) for one in asked if one.group is None or (recogniser and is_new(one))]
     if not shown:
         return assigned
-    member = recogniser.member if recogniser else panel.member(panel.groups[0])
+    member = recogniser.member if recogniser else ensemble.member(ensemble.groups[0])
     with (
-        watch.bar("recognising", len(shown)) as bar,
-        open_all(shown, size=member.size, fit=member.fit, threads=threads, watch=watch) as opened,
+        reporter.bar("recognising", len(shown)) as bar,
+        open_all(shown, size=member.size, fit=member.fit, threads=threads, reporter=reporter) as opened,
     ):
-        for routed in route(opened, panel.groups, recogniser):
+        for routed in route(opened, ensemble.groups, recogniser):
             assigned[routed.opened.wanted.number] = _assigned(routed)
             bar.advance(note=routed.group or "")
     return assigned

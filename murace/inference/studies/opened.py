@@ -13,8 +13,8 @@ from murace.data.images.header import ImageError
 from murace.data.images.resize import resize
 from murace.data.studies.find import Found
 from murace.nets.trained import Bytes
-from murace.system.progress import Watch
-from murace.system.threads import Ahead
+from murace.system.progress import Reporter
+from murace.system.threads import ReadAhead
 
 WEIGHT = 64 * 2**20  # bytes of prepared pictures that wait
 MOST_THREADS = 8  # a radiograph of 12 megapixels takes 100 MB while it is decoded
@@ -46,17 +46,17 @@ class Opened:
 
 @contextmanager
 def open_all(
-    wanted: Sequence[Wanted], *, size: int, fit: str, threads: int, watch: Watch
+    wanted: Sequence[Wanted], *, size: int, fit: str, threads: int, reporter: Reporter
 ) -> Iterator[Iterator[Opened]]:
     """The studies in their order, read by threads ahead of whoever takes them; bounded memory.
 
     Raises:
-        Interrupted: the watch says so.
+        Interrupted: a signal asked to stop.
     """
     work = partial(_open, size=size, fit=fit)
     count = min(threads, MOST_THREADS)
-    with Ahead(work, wanted, weigh=lambda one: one.prepared.nbytes, limit=WEIGHT, threads=count) as ahead:
-        yield ahead.results(watch)
+    with ReadAhead(work, wanted, weigh=lambda one: one.prepared.nbytes, limit=WEIGHT, threads=count) as ahead:
+        yield ahead.results(reporter)
 
 
 def _open(wanted: Wanted, *, size: int, fit: str) -> Opened:

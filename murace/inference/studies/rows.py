@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from murace.data.studies.find import harmless, shown
-from murace.inference.studies.answer import Reading
+from murace.inference.studies.answer import StudyPrediction
 
 STUDY_COLUMNS = (
     "study",
@@ -49,13 +49,13 @@ class Rows:
         return asdict(self)
 
 
-def rows_of(reading: Reading, *, threshold: float, show_ids: bool) -> Rows:
+def rows_of(prediction: StudyPrediction, *, threshold: float, show_ids: bool) -> Rows:
     """Spell a reading out; `threshold` is of the raw probability, and abnormal is at or above it.
 
     The identifiers of a DICOM file stand in the row only with `show_ids`.
     """
-    routed, opened = reading.routed, reading.routed.opened
-    found, chance = opened.wanted.found, reading.probability
+    routed, opened = prediction.routed, prediction.routed.opened
+    found, chance = opened.wanted.found, prediction.probability
     ids = (
         {"patient_id": harmless(found.patient or ""), "study_uid": harmless(found.study_uid or "")} if show_ids else {}
     )
@@ -65,18 +65,18 @@ def rows_of(reading: Reading, *, threshold: float, show_ids: bool) -> Rows:
         "group": routed.group or "",
         "group_source": routed.source,
         "group_confidence": routed.confidence,
-        "learner": reading.learner or "",
+        "learner": prediction.learner or "",
         "probability": chance,
-        "probability_calibrated": reading.calibrated,
+        "probability_calibrated": prediction.calibrated,
         "decision": "" if chance is None else "abnormal" if chance >= threshold else "normal",
         "threshold": threshold,
         "views": len(opened.prepared),
         "unreadable": sum(map(bool, opened.faults)),
-        "seconds": round(reading.seconds, 4),
+        "seconds": round(prediction.seconds, 4),
         "warning": routed.warning,
-        "problem": reading.problem,
+        "problem": prediction.problem,
     }
-    chances = iter(reading.views)
+    chances = iter(prediction.views)
     views = [
         {
             "study": found.name,

@@ -87,9 +87,9 @@ def compose(panels: Mapping[str, Bytes], *, caption: str, scale: Bytes, limit: f
     text, font = _fit(pen, caption, size=size, width=sheet.width - 2 * gap)
     pen.text((gap, size), text, font=font, fill=INK, anchor="lm")
     small = letters(round(size * 0.74))
-    for place, (title, panel) in enumerate(panels.items()):
+    for place, (title, ensemble) in enumerate(panels.items()):
         x = layout.left(place)
-        sheet.paste(Image.fromarray(panel), (x, top))
+        sheet.paste(Image.fromarray(ensemble), (x, top))
         pen.text((x, top - gap), title, font=small, fill=FAINT, anchor="ls")
     sheet.paste(Image.fromarray(np.repeat(scale, bar, axis=1)), (left_of_bar, top))
     pen.text((left_of_bar, top - gap), unit, font=small, fill=FAINT, anchor="ls")
@@ -101,7 +101,7 @@ def compose(panels: Mapping[str, Bytes], *, caption: str, scale: Bytes, limit: f
 def panels_on(sheet: Bytes, count: int) -> list[Bytes]:
     """Find the `count` panels on a sheet that `compose` has set; none where it is no such sheet."""
     height, width = sheet.shape[:2]
-    layout = Layout(count, bisect_left(range(width), width, key=lambda panel: Layout(count, panel).sheet))
+    layout = Layout(count, bisect_left(range(width), width, key=lambda ensemble: Layout(count, ensemble).sheet))
     rows = slice(layout.top, height - layout.below)
     if layout.sheet != width or rows.stop <= rows.start:
         return []

@@ -16,8 +16,8 @@ from murace.nets.forward import Probabilities, logits_of, probabilities
 from murace.nets.weights import load_model
 from murace.steps.evaluate.inputs import Lineup
 from murace.system import device
-from murace.system.processes import current
-from murace.system.progress import Watch
+from murace.system.processes import process_group
+from murace.system.progress import Reporter
 from murace.system.sealed import read_sealed, write_sealed
 from murace.vocabulary import Split
 from murace.workspace import begun, damaged, read
@@ -50,19 +50,21 @@ def known_answers(workspace: Workspace, lineup: Lineup, test: pd.DataFrame) -> A
     return Answers(test.assign(**columns), done.device)
 
 
-def ask_all(workspace: Workspace, lineup: Lineup, test: pd.DataFrame, chosen: torch.device, watch: Watch) -> Answers:
+def ask_all(
+    workspace: Workspace, lineup: Lineup, test: pd.DataFrame, chosen: torch.device, reporter: Reporter
+) -> Answers:
     """Ask each net once about its rows; kept on disk as they come, so that a resume asks only the rest."""
     images = Images(open_pixels(workspace.prepare.pixels), np.array(test["row"]), chosen)
     answers = {}
-    with watch.bar("nets", len(lineup.nets)) as bar:
+    with reporter.bar("nets", len(lineup.nets)) as bar:
         for name, record in lineup.nets.items():
             kept = workspace.evaluate.partial / f"{name.replace('/', '-')}.json"
             about = {"net": name, "weights": record.produced["model.safetensors"]["sha256"]}
             known = _kept(kept, about)
             if known is None:
                 question = Question(name, record.info["precision"])
-                current().tell({"question": asdict(question)})
-                known = _ask(question, workspace, test, images, watch)
+                process_group().broadcast({"question": asdict(question)})
+                known = _ask(question, workspace, test, images, reporter)
                 write_sealed(kept, {**about, "probabilities": known.tolist()})
             answers[name] = known
             bar.advance(note=name)
@@ -82,15 +84,15 @@ def _kept(path: Path, about: Mapping[str, str]) -> Probabilities | None:
     return np.array(values["probabilities"], dtype=np.float64)
 
 
-def help_asking(workspace: Workspace, chosen: torch.device, watch: Watch) -> None:
+def help_asking(workspace: Workspace, chosen: torch.device, reporter: Reporter) -> None:
     """Ask with the leading process, each its share of the images, until it has no more questions."""
     images = test = None
-    while "question" in (word := current().hear()):
+    while "question" in (word := process_group().receive()):
         if images is None or test is None:
             index = read_index(workspace.prepare.index)
             test = index[index["split"] == Split.TEST]
             images = Images(open_pixels(workspace.prepare.pixels), np.array(test["row"]), chosen)
-        _ask(Question(**word["question"]), workspace, test, images, watch)
+        _ask(Question(**word["question"]), workspace, test, images, reporter)
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,13 @@ class Question:
     precision: str
 
 
-def _ask(question: Question, workspace: Workspace, test: pd.DataFrame, images: Images, watch: Watch) -> Probabilities:
+def _ask(
+    question: Question, workspace: Workspace, test: pd.DataFrame, images: Images, reporter: Reporter
+) -> Probabilities:
     """A learner is asked about all test images, a member about those of its group."""
     step, _, group = question.net.partition("/")
     rows = np.array((test if step == "train" else test[test["group"] == group])["row"])
     net = load_model(workspace.root / question.net / "model.safetensors")
     place = device.Place(images.device, question.precision)
     place.put(net)
-    return probabilities(logits_of(net, images, rows, place=place, watch=watch))
+    return probabilities(logits_of(net, images, rows, place=place, reporter=reporter))

@@ -24,10 +24,10 @@ from murace.steps.evaluate.pictures import pictures
 from murace.steps.evaluate.predictions import Answers, ask_all, help_asking, known_answers
 from murace.system import device
 from murace.system.files import write_bytes, write_text
-from murace.system.processes import current
-from murace.system.progress import Watch
+from murace.system.processes import process_group
+from murace.system.progress import Reporter
 from murace.vocabulary import Split, closest
-from murace.workspace import Action, Wish, commit, decide, take_up, writing
+from murace.workspace import Action, Rerun, commit, decide, take_up, writing
 from murace.workspace.chain import require_pixels
 from murace.workspace.paths import Workspace
 
@@ -46,7 +46,9 @@ class Evaluated:
     notes: tuple[str, ...]
 
 
-def run(workspace: Workspace, config: EvaluateConfig, *, machine: Machine, wish: Wish, watch: Watch) -> Evaluated:
+def run(
+    workspace: Workspace, config: EvaluateConfig, *, machine: Machine, rerun: Rerun, reporter: Reporter
+) -> Evaluated:
     """Evaluate every trained learner, the pair's mean and the calibrated ensemble, each net once over its images.
 
     An interrupted run keeps the probabilities of the nets that it has been through; a run that only asks for other
@@ -55,11 +57,11 @@ def run(workspace: Workspace, config: EvaluateConfig, *, machine: Machine, wish:
     Raises:
         MachineError, WorkspaceError, UsageError, Interrupted: see their classes.
     """
-    world = current()
+    processes = process_group()
     chosen, remark = device.choose(machine)
-    if not world.leads:
+    if not processes.leads:
         device.set_threads(machine)
-        help_asking(workspace, chosen, watch)
+        help_asking(workspace, chosen, reporter)
         return _found(workspace, require_lineup(workspace), skipped=False)
     lineup = require_lineup(workspace)
     index = read_index(workspace.prepare.index)
@@ -69,18 +71,20 @@ def run(workspace: Workspace, config: EvaluateConfig, *, machine: Machine, wish:
     folder = workspace.evaluate
     with writing(folder.folder):
         consumed, scratch = lineup.consumed, folder.partial
-        if decide(folder.folder, params(config), consumed, wish).action is not Action.SKIP:
+        if decide(folder.folder, params(config), consumed, rerun).action is not Action.SKIP:
             require_pixels(workspace)
-        known = None if wish.force or wish.resume is False else known_answers(workspace, lineup, test)
-        plan = take_up(folder.folder, "evaluate", params(config), consumed, wish=wish, watch=watch, scratch=scratch)
+        known = None if rerun.force or rerun.resume is False else known_answers(workspace, lineup, test)
+        plan = take_up(
+            folder.folder, "evaluate", params(config), consumed, rerun=rerun, reporter=reporter, scratch=scratch
+        )
         if plan.action is not Action.SKIP:
             if remark:
-                watch.say(remark)
+                reporter.say(remark)
             device.set_threads(machine)
-            answers = known or ask_all(workspace, lineup, test, chosen, watch)
-            frames = _analyse(workspace, config, lineup, answers, watch) | {"flow": flow(index)}
+            answers = known or ask_all(workspace, lineup, test, chosen, reporter)
+            frames = _analyse(workspace, config, lineup, answers, reporter) | {"flow": flow(index)}
             _write(workspace, config, lineup, answers, frames)
-    world.tell({"done": True})
+    processes.broadcast({"done": True})
     return _found(workspace, lineup, skipped=plan.action is Action.SKIP)
 
 
@@ -100,7 +104,9 @@ def _check_slices(index: pd.DataFrame, config: EvaluateConfig) -> None:
             raise UsageError(f"--slice: '{name}' is not a column to slice by{hint}")
 
 
-def _analyse(workspace: Workspace, config: EvaluateConfig, lineup: Lineup, answers: Answers, watch: Watch) -> Frames:
+def _analyse(
+    workspace: Workspace, config: EvaluateConfig, lineup: Lineup, answers: Answers, reporter: Reporter
+) -> Frames:
     """Freeze temperatures and operating points on validation, apply them to test, and analyse."""
     models = lineup.models
     known = validation(workspace, lineup)
@@ -114,7 +120,7 @@ def _analyse(workspace: Workspace, config: EvaluateConfig, lineup: Lineup, answe
         slices=config.slice,
         calibrated={model: operating.column_of(model) for model in models},
         bootstrap=config.bootstrap,
-        watch=watch,
+        reporter=reporter,
     )
     frames = _frames(found)
     keep = ("patient", "group", "label")

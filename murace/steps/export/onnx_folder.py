@@ -13,12 +13,12 @@ import torch
 
 from murace import __version__
 from murace.errors import MachineError, UsageError, WorkspaceError
-from murace.nets.trained import Bytes, Member
+from murace.nets.trained import Bytes, TrainedNet
 from murace.steps.export.onnx_graph import INPUT, OPSET, PACKAGES, answer, open_session, probabilities, to_onnx
 from murace.system.device import Place
 from murace.system.disk import disk_error
 from murace.system.files import digest_of, parse_json, sha256, write_bytes
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.system.sealed import read_sealed, write_sealed
 from murace.vocabulary import DISCLAIMER
 from murace.workspace import writing
@@ -49,10 +49,10 @@ USE = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ensemble:
+class OnnxEnsemble:
     """What goes out: the members, pictures uint8 [V, size, size] to compare them on, how the answers are read out."""
 
-    members: Mapping[str, Member]
+    members: Mapping[str, TrainedNet]
     pictures: Callable[[str], Bytes]
     readout: Mapping[str, Any]
     data: Mapping[str, Any]
@@ -84,7 +84,7 @@ def _is_ours(path: Path) -> bool:
     return path.name in OWN or (path.suffix == ".onnx" and path.with_name(UNFINISHED).is_dir())
 
 
-def convert_all(folder: Path, ensemble: Ensemble, *, watch: Watch) -> Converted:
+def convert_all(folder: Path, ensemble: OnnxEnsemble, *, reporter: Reporter) -> Converted:
     """Write `<group>.onnx` for every member, each compared with its net on its pictures, and `ensemble.json`.
 
     Raises:
@@ -102,7 +102,7 @@ def convert_all(folder: Path, ensemble: Ensemble, *, watch: Watch) -> Converted:
         except OSError as error:
             raise disk_error(error, unfinished) from error
         try:
-            content = {**about, "groups": _write_members(unfinished, ensemble, watch)}
+            content = {**about, "groups": _write_members(unfinished, ensemble, reporter)}
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
@@ -116,11 +116,11 @@ def convert_all(folder: Path, ensemble: Ensemble, *, watch: Watch) -> Converted:
     return Converted(folder, False, content)
 
 
-def _write_members(unfinished: Path, ensemble: Ensemble, watch: Watch) -> dict[str, Any]:
+def _write_members(unfinished: Path, ensemble: OnnxEnsemble, reporter: Reporter) -> dict[str, Any]:
     found = {}
-    with watch.bar("onnx", len(ensemble.members), lines=True) as bar:
+    with reporter.bar("onnx", len(ensemble.members), lines=True) as bar:
         for group, member in ensemble.members.items():
-            watch.check()
+            reporter.check()
             path = unfinished / f"{group}.onnx"
             net = _on_cpu(member, "fp32").net()
             write_bytes(path, to_onnx(net, size=member.size))
@@ -130,11 +130,11 @@ def _write_members(unfinished: Path, ensemble: Ensemble, watch: Watch) -> dict[s
     return found
 
 
-def _on_cpu(member: Member, precision: str) -> Member:
+def _on_cpu(member: TrainedNet, precision: str) -> TrainedNet:
     return replace(member, place=Place(torch.device("cpu"), precision))
 
 
-def _compare(group: str, path: Path, net: torch.nn.Module, member: Member, pictures: Bytes) -> dict[str, Any]:
+def _compare(group: str, path: Path, net: torch.nn.Module, member: TrainedNet, pictures: Bytes) -> dict[str, Any]:
     """How much a probability differs at most between onnxruntime and torch in fp32, and in bf16 where that is used."""
     ask = partial(answer, net)
     (wanted,) = _on_cpu(member, "fp32").ask(ask, pictures)
@@ -151,7 +151,7 @@ def _compare(group: str, path: Path, net: torch.nn.Module, member: Member, pictu
     return found
 
 
-def _form(member: Member) -> dict[str, Any]:
+def _form(member: TrainedNet) -> dict[str, Any]:
     return {
         "learner": member.learner,
         "size": member.size,
@@ -160,7 +160,7 @@ def _form(member: Member) -> dict[str, Any]:
     }
 
 
-def _about(ensemble: Ensemble) -> dict[str, Any]:
+def _about(ensemble: OnnxEnsemble) -> dict[str, Any]:
     """Everything that is known before the first graph is made, and the digest of it."""
     fits = {member.fit for member in ensemble.members.values()}
     values = {

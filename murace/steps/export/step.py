@@ -28,12 +28,12 @@ from murace.inference.bundle import (
     weights_of,
     weights_of_learner,
 )
-from murace.inference.ensemble import WorkspacePanel
+from murace.inference.ensemble import WorkspaceEnsemble
 from murace.nets.trained import Bytes
 from murace.steps import export
 from murace.system import device
 from murace.system.files import sha256, sweep_beside
-from murace.system.progress import Watch
+from murace.system.progress import Reporter
 from murace.vocabulary import CALIBRATED, Split
 from murace.workspace import Record
 from murace.workspace.chain import require_evaluation, require_step
@@ -64,7 +64,9 @@ class Exported:
     converted: export.Converted | None
 
 
-def run(workspace: Workspace, file: Path | None, onnx: Path | None, *, machine: Machine, watch: Watch) -> Exported:
+def run(
+    workspace: Workspace, file: Path | None, onnx: Path | None, *, machine: Machine, reporter: Reporter
+) -> Exported:
     """Write the ensemble that `evaluate` has measured into `file`, as ONNX into the folder `onnx`, or both.
 
     Raises:
@@ -77,9 +79,9 @@ def run(workspace: Workspace, file: Path | None, onnx: Path | None, *, machine: 
     if onnx is not None:
         export.require_packages()
     device.set_threads(machine)
-    panel = _whole_chain(workspace)
-    packed = None if file is None else _pack(file, workspace, panel)
-    converted = None if onnx is None else export.convert_all(onnx, _ensemble(workspace, panel), watch=watch)
+    ensemble = _whole_chain(workspace)
+    packed = None if file is None else _pack(file, workspace, ensemble)
+    converted = None if onnx is None else export.convert_all(onnx, _ensemble(workspace, ensemble), reporter=reporter)
     return Exported(packed, converted)
 
 
@@ -94,17 +96,17 @@ def _check_names(file: Path | None, onnx: Path | None) -> None:
         export.refuse_foreign(onnx)
 
 
-def _whole_chain(workspace: Workspace) -> WorkspacePanel:
+def _whole_chain(workspace: Workspace) -> WorkspaceEnsemble:
     """The panel, once every step is complete and current; the first in the chain that is not is named."""
-    panel = WorkspacePanel(workspace, torch.device("cpu"))
-    for group in panel.groups:
-        panel.member(group)
+    ensemble = WorkspaceEnsemble(workspace, torch.device("cpu"))
+    for group in ensemble.groups:
+        ensemble.member(group)
     require_evaluation(workspace, ("operating.json", "MODEL_CARD.md"))
-    return panel
+    return ensemble
 
 
-def _pack(file: Path, workspace: Workspace, panel: WorkspacePanel) -> Packed:
-    manifest, sources = _content(workspace, panel)
+def _pack(file: Path, workspace: Workspace, ensemble: WorkspaceEnsemble) -> Packed:
+    manifest, sources = _content(workspace, ensemble)
     sweep_beside(file)
     skipped = _is_current(file, manifest)
     if not skipped:
@@ -122,11 +124,11 @@ def _is_current(file: Path, manifest: Manifest) -> bool:
         return False
 
 
-def _content(workspace: Workspace, panel: WorkspacePanel) -> tuple[Manifest, Sources]:
+def _content(workspace: Workspace, ensemble: WorkspaceEnsemble) -> tuple[Manifest, Sources]:
     """What the file says, and where its parts come from."""
-    records = {group: require_step(workspace, f"finetune/{group}", FITTED) for group in panel.groups}
+    records = {group: require_step(workspace, f"finetune/{group}", FITTED) for group in ensemble.groups}
     parts = {weights_of(group): (workspace.finetune(group), record) for group, record in records.items()}
-    recogniser, sources = panel.recogniser(), Sources()
+    recogniser, sources = ensemble.recogniser(), Sources()
     seen = None
     if recogniser is not None:
         folder = workspace.train(recogniser.model.learner)
@@ -135,17 +137,17 @@ def _content(workspace: Workspace, panel: WorkspacePanel) -> tuple[Manifest, Sou
         sources[RECOGNISER] = workspace.calibrate.recogniser.read_bytes()
     weights = {name: File(name=name, **_state(record)) for name, (_, record) in parts.items()}
     members = {weights_of(group): weights[weights_of(group)].sha256 for group in records}
-    sources[OPERATING] = _json(operating.content({CALIBRATED: replace(panel.readout(), weights=members)}))
+    sources[OPERATING] = _json(operating.content({CALIBRATED: replace(ensemble.readout(), weights=members)}))
     sources[ROSTER], sources[CARD] = workspace.calibrate.roster.read_bytes(), workspace.evaluate.card.read_bytes()
     texts = {name: _described(name, data) for name, data in sources.items() if isinstance(data, bytes)}
     sources |= {name: folder.model for name, (folder, _) in parts.items()}
-    size = int(panel.prepared.params["size"])
+    size = int(ensemble.prepared.params["size"])
     groups = {group: _net(record, size) for group, record in records.items()}
     net = _net(seen, size) if seen else None
     manifest = Manifest(
         murace=__version__,
-        fit=str(panel.prepared.params["fit"]),
-        data=_data(panel.prepared),
+        fit=str(ensemble.prepared.params["fit"]),
+        data=_data(ensemble.prepared),
         groups=groups,
         recogniser=net,
         files=tuple((texts | weights)[name] for name in bundle.names_of(groups, net)),
@@ -183,7 +185,7 @@ def _data(prepared: Record) -> Data:
     return Data(synthetic=bool(info.get("synthetic")), patient_level_split=bool(info.get("patient_level", True)))
 
 
-def _ensemble(workspace: Workspace, panel: WorkspacePanel) -> export.Ensemble:
+def _ensemble(workspace: Workspace, ensemble: WorkspaceEnsemble) -> export.OnnxEnsemble:
     """The members, with prepared pictures of the group to compare them on: of the test split, else of the others."""
     require_step(workspace, "prepare", ("index.csv", "pixels.npy"))
     index, pixels = read_index(workspace.prepare.index), open_pixels(workspace.prepare.pixels)
@@ -193,10 +195,10 @@ def _ensemble(workspace: Workspace, panel: WorkspacePanel) -> export.Ensemble:
         rows = pd.concat([mine[mine["split"] == Split.TEST], mine[mine["split"] != Split.TEST]])["row"].to_numpy()
         return np.asarray(pixels[np.sort(rows[:COMPARED])])
 
-    readout = operating.content({CALIBRATED: panel.readout()})["models"][CALIBRATED]
-    return export.Ensemble(
-        members={group: panel.member(group) for group in panel.groups},
+    readout = operating.content({CALIBRATED: ensemble.readout()})["models"][CALIBRATED]
+    return export.OnnxEnsemble(
+        members={group: ensemble.member(group) for group in ensemble.groups},
         pictures=pictures,
         readout={"temperature": readout["groups"], "points": readout["points"]},
-        data=asdict(_data(panel.prepared)),
+        data=asdict(_data(ensemble.prepared)),
     )
