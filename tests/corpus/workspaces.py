@@ -175,7 +175,7 @@ def bundle(data: Callable[[], bytes]) -> Change:
 
 def evil_bundle() -> bytes:
     """The true form, digests and all, around weights that are a pickle."""
-    from tests.bundle.made_up import manifest, pack, sources
+    from tests.inference.bundle.made_up import manifest, pack, sources
 
     parts = {**sources(), "members/elbow.safetensors": evil()}
     return pack(manifest(parts=parts).dump(), parts)

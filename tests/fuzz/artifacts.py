@@ -23,9 +23,9 @@ from murace.nets.weights import METADATA, load_model, model_from
 from murace.system.sealed import SEAL
 from murace.training.checkpoint import latest_state
 from murace.workspace import Record, begun, examine, read
-from tests.bundle.made_up import manifest, pack, sources, write
 from tests.corpus.workspaces import enormous, long_header, overlapping
 from tests.fuzz.gate import Gate, scratch, written
+from tests.inference.bundle.made_up import manifest, pack, sources, write
 
 FORM = {"learner": "convnet", "width": 0.02, "head": "gap", "size": 64}
 RAW = b"!"  # before bytes that are taken as they are

@@ -8,7 +8,7 @@ from murace.report.card import model_card
 from murace.report.contents import Picture
 from murace.vocabulary import DISCLAIMER
 from tests.report import made_up
-from tests.report.test_escape import HOSTILE
+from tests.report.text.test_escape import HOSTILE
 
 NAME = " ".join(HOSTILE.split())
 HEADINGS = [

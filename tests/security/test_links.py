@@ -15,7 +15,7 @@ from murace.workspace import writing
 from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU, MEMBER, NARROW, done, typed
 from tests.data.files import make_manifest, picture, png
-from tests.test_openformat import ensemble
+from tests.steps.export.test_onnx import ensemble
 
 
 def planted(folder: Path, outside: Path, *, names: list[str] | None = None) -> dict[Path, bytes]:

@@ -15,8 +15,8 @@ from murace.system.opencv import cv2
 from murace.system.progress import Reporter
 from murace.workspace import Rerun, State, examine
 from murace.workspace.paths import Workspace
+from tests.data.audit.test_near import film
 from tests.data.files import png
-from tests.data.test_near import film
 
 SIDE = 192
 

@@ -46,7 +46,7 @@ def run(
     reporter: Reporter | None = None,
     machine: Machine = CPU,
     map_method: MapMethod = MapMethod(),  # noqa: B008 - frozen
-) -> list[cam.Reading]:
+) -> list[cam.StudyOverlays]:
     done = cam.run(
         workspace,
         paths,
@@ -232,7 +232,7 @@ def test_what_a_killed_drawing_left_half_written_is_swept_away(finished: Workspa
     assert whole_or_unfinished(tmp_path / "out") == [True]
 
 
-def draw_elsewhere(root: Path, path: Path, out: Path) -> list[cam.Reading]:
+def draw_elsewhere(root: Path, path: Path, out: Path) -> list[cam.StudyOverlays]:
     return run(Workspace(root), path, out=out)
 
 

@@ -25,8 +25,8 @@ from murace.system.progress import Bar, Reporter
 from murace.workspace import Rerun
 from murace.workspace.paths import Workspace
 from tests.data.files import CANARIES, dicom
+from tests.inference.studies.made_up import picture
 from tests.processes import together
-from tests.readings.made_up import picture
 from tests.workshop import CPU
 
 

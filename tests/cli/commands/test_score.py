@@ -14,7 +14,7 @@ from murace.data.store import read_frame
 from murace.vocabulary import MEASURES
 from murace.workspace.paths import Workspace
 from tests.cli.typed import answered, done, files_in, refused
-from tests.data.test_predictions import GOOD, REFUSED
+from tests.data.tables.test_predictions import GOOD, REFUSED
 
 KEYS = ["level", "model", "group", "metric"]
 FEW = ("--resamples", "100")
@@ -230,7 +230,7 @@ def test_resamples_and_seed_have_bounds(words: tuple[str, int], path: Path) -> N
 
 
 def test_the_example_of_the_readme_is_scored(path: Path) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
     path.write_text(next(block for block in re.findall(r"```csv\n(.*?)```", readme, re.DOTALL) if "mine" in block))
     typed_there = [shlex.split(line)[1:] for line in re.findall(r"^murace score .*$", readme, re.MULTILINE)]
     assert len(typed_there) == 2

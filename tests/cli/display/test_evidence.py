@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from murace.cli.display.evidence import calibration_table, comparisons_table, slices_table, undefined_notes
-from tests.cli.test_tables import GROUPS, MODELS, shown
+from tests.cli.display.test_tables import GROUPS, MODELS, shown
 
 NAN = math.nan
 

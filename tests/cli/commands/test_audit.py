@@ -7,8 +7,8 @@ from murace.cli.commands.audit import MEANINGS
 from murace.data.audit.findings import Kind
 from murace.workspace.paths import Workspace
 from tests.cli.typed import answered, done, refused
+from tests.data.audit.test_near import film
 from tests.data.files import make_mura, png
-from tests.data.test_near import film
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from murace.inference.studies import StudyPrediction, predict_studies, require_g
 from murace.nets.trained import TrainedNet
 from murace.system.progress import Reporter
 from tests.data.files import decode
-from tests.readings.made_up import GROUPS, SIZE, MadeUpEnsemble, net, picture
+from tests.inference.studies.made_up import GROUPS, SIZE, MadeUpEnsemble, net, picture
 
 
 def read(ensemble: MadeUpEnsemble, *paths: Path, option: str | None = None) -> list[StudyPrediction]:

@@ -158,7 +158,7 @@ def alone_of_two(script: str) -> subprocess.Popen[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     values = dict(zip(VARIABLES, ("0", "2", "0", "2", "127.0.0.1", str(port)), strict=True))
-    root = str(Path(__file__).parents[1])
+    root = str(Path(__file__).parents[2])
     environment = {**os.environ, **values, "PYTHONPATH": root}
     return subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True)
 

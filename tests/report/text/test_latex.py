@@ -14,7 +14,7 @@ from murace.report.text.formats import DASH, MINUS
 from murace.report.text.grid import Block, Cell, Column, Row, Table
 from murace.report.text.latex import latex, table_csv
 from tests.report import made_up
-from tests.report.test_escape import HOSTILE, is_balanced
+from tests.report.text.test_escape import HOSTILE, is_balanced
 
 DOCUMENT = "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n%s\n\\end{document}\n"
 

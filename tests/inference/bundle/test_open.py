@@ -14,7 +14,7 @@ import pytest
 from murace.errors import WorkspaceError
 from murace.inference import bundle
 from murace.inference.bundle import layout, open_bundle, reading
-from tests.bundle.made_up import manifest, pack, sources, write
+from tests.inference.bundle.made_up import manifest, pack, sources, write
 
 GROUPS = ("elbow", "wrist")
 

@@ -18,7 +18,7 @@ from murace.nets import create, weights
 from murace.steps.export import step
 from murace.system.progress import Reporter
 from murace.workspace.paths import Workspace
-from tests.bundle.made_up import pack
+from tests.inference.bundle.made_up import pack
 from tests.workshop import CPU, SIZE
 
 CPU_DEVICE = torch.device("cpu")
