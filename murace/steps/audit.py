@@ -12,7 +12,7 @@ from murace.errors import WorkspaceError
 from murace.report.drawing.contact import draw_sheet
 from murace.system.files import PRIVATE, write_bytes
 from murace.system.progress import Reporter
-from murace.workspace import Action, Record, Rerun, commit, read, take_up, writing
+from murace.workspace import Record, Rerun, StepRun, commit, decide, read, writing
 from murace.workspace.chain import require_pixels, require_step
 from murace.workspace.commands import command
 from murace.workspace.paths import Workspace
@@ -46,15 +46,16 @@ def run(workspace: Workspace, *, rerun: Rerun, reporter: Reporter) -> Audited:
     folder = workspace.audit
     with writing(folder.folder):
         consumed = {f"prepare/{name}": prepared.produced[name]["sha256"] for name in CONSUMED}
-        plan = take_up(folder.folder, "audit", {}, consumed, rerun=rerun, reporter=reporter)
-        if plan.action is not Action.SKIP:
+        plan = decide(StepRun(folder=folder.folder, step="audit", params={}, consumed=consumed), rerun)
+        if not plan.skips:
             require_pixels(workspace)
+            plan.begin(reporter)
             info = _search(workspace, prepared, reporter)
             commit(folder.folder, [folder.findings.name, folder.sheet.name], info=info)
         findings, record = read_frame(folder.findings, texts=TEXTS).astype({"distance": "Int64"}), read(folder.folder)
         assert record is not None
     return Audited(
-        skipped=plan.action is Action.SKIP,
+        skipped=plan.skips,
         findings=findings,
         counts=record.info["counts"],
         sheet=folder.sheet,

@@ -28,7 +28,7 @@ from murace.system import device
 from murace.system.files import digest_of, write_json
 from murace.system.progress import Reporter
 from murace.vocabulary import OVERALL
-from murace.workspace import Action, Record, Rerun, commit, decide, take_up, writing
+from murace.workspace import Record, Rerun, StepRun, commit, decide, writing
 from murace.workspace.chain import finished_learners, require_pixels, require_step
 from murace.workspace.paths import Workspace
 from murace.workspace.roster import read_roster
@@ -65,10 +65,12 @@ def run(
     folder, is_several = workspace.calibrate, index["group"].nunique() > 1
     with writing(folder.folder):
         consumed = _consumed(prepared, trained, looks=is_several)
-        if is_several and decide(folder.folder, params(config), consumed, rerun).action is not Action.SKIP:
-            require_pixels(workspace)
-        plan = take_up(folder.folder, "calibrate", params(config), consumed, rerun=rerun, reporter=reporter)
-        if plan.action is not Action.SKIP:
+        step_run = StepRun(folder=folder.folder, step="calibrate", params=params(config), consumed=consumed)
+        plan = decide(step_run, rerun)
+        if not plan.skips:
+            if is_several:
+                require_pixels(workspace)
+            plan.begin(reporter)
             info, parts = _choose(workspace, config, list(trained), index, reporter)
             written, place = ["scores.csv", "roster.json"], device.Place(torch.device("cpu"), "fp32")
             if is_several:
@@ -85,7 +87,7 @@ def run(
             commit(folder.folder, written, device=place.name, info=info, parts=parts)
         scores, roster = read_frame(folder.scores, needs=SCORES), read_roster(folder.roster)
         recogniser = load_group_model(folder.recogniser) if is_several else None
-    return Calibrated(plan.action is Action.SKIP, scores, roster, recogniser, notes)
+    return Calibrated(plan.skips, scores, roster, recogniser, notes)
 
 
 def _consumed(prepared: Record, trained: Mapping[str, Record], *, looks: bool) -> dict[str, str]:

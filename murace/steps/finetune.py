@@ -21,7 +21,7 @@ from murace.training.job import (
     require_same_run,
 )
 from murace.vocabulary import closest
-from murace.workspace import Action, Rerun, commit, decide, read, take_up, writing
+from murace.workspace import Rerun, StepRun, commit, decide, read, writing
 from murace.workspace.chain import consumed_images, require_choice, require_pixels, require_step
 from murace.workspace.paths import Workspace
 from murace.workspace.roster import read_roster
@@ -114,24 +114,28 @@ def _orders(workspace: Workspace, config: FinetuneConfig, learners: Mapping[str,
 
 def _finetune(workspace: Workspace, order: Order, circumstances: Circumstances, rerun: Rerun) -> Finetuned:
     """One member: skip, resume or run, in the order that `murace.workspace.decide` tells."""
-    folder, reporter = workspace.finetune(order.group), circumstances.reporter
+    folder = workspace.finetune(order.group)
+    step_run = StepRun(
+        folder=folder.folder,
+        step=f"finetune/{order.group}",
+        params=order.params,
+        consumed=order.consumed,
+        states=folder.checkpoint,
+    )
     with writing(folder.folder):
-        name, states = f"finetune/{order.group}", folder.checkpoint
-        action = decide(folder.folder, order.params, order.consumed, rerun, states=states).action
-        is_current = action is Action.SKIP
-        task = Task(order.recipe, order.form, order.consumed, order.group, resumes=action is Action.RESUME)
-        if not is_current:
+        plan = decide(step_run, rerun)
+        if not plan.skips:
+            task = Task(order.recipe, order.form, order.consumed, order.group, resumes=plan.resumes)
             require_same_run(task, workspace)
             require_pixels(workspace)
             require_possible(task, workspace, circumstances)
-        take_up(folder.folder, name, order.params, order.consumed, rerun=rerun, reporter=reporter, states=states)
-        if not is_current:
+            plan.begin(circumstances.reporter)
             done = lead(task, workspace, circumstances)
             info = _describe(order, done)
             commit(folder.folder, FILES, device=done.setting.place.name, info=info, parts=done.parts)
         record = read(folder.folder)
         assert record is not None
-    return Finetuned(order.group, order.form["learner"], skipped=is_current, info=record.info)
+    return Finetuned(order.group, order.form["learner"], skipped=plan.skips, info=record.info)
 
 
 def _describe(order: Order, done: Done) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from murace.system import device
 from murace.system.files import digest_of, sweep_beside
 from murace.system.processes import process_group
 from murace.system.progress import Reporter
-from murace.workspace import Action, Rerun, commit, take_up, writing
+from murace.workspace import Rerun, StepRun, commit, decide, writing
 from murace.workspace.paths import BEGUN, RECORD, Workspace
 
 TOGETHER = 16  # studies between two moments in which several processes listen to each other
@@ -101,19 +101,25 @@ def run(
     with writing(places.record):
         for path in (places.studies, places.views):
             sweep_beside(path)
-        plan = take_up(
-            places.record, "predict", params(config), consumed, rerun=rerun, reporter=reporter, scratch=places.partial
+        step_run = StepRun(
+            folder=places.record,
+            step="predict",
+            params=params(config),
+            consumed=consumed,
+            scratch=places.partial,
         )
-        processes.broadcast({"reads": plan.action is not Action.SKIP})
-        if plan.action is not Action.SKIP:
+        plan = decide(step_run, rerun)
+        processes.broadcast({"reads": not plan.skips})
+        if not plan.skips:
+            plan.begin(reporter)
             if remark:
                 reporter.say(remark)
             _read(asked, ensemble, config, threshold, places, machine, reporter)
             _write(asked, config, places)
             commit(places.record, [f"../{places.studies.name}", f"../{places.views.name}"], device=str(chosen))
             shutil.rmtree(places.partial, ignore_errors=True)
-    processes.broadcast({"written": plan.action is not Action.SKIP})
-    return _found(places, ensemble, skipped=plan.action is Action.SKIP)
+    processes.broadcast({"written": not plan.skips})
+    return _found(places, ensemble, skipped=plan.skips)
 
 
 def _check_out(places: _Places) -> None:

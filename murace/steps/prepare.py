@@ -20,7 +20,7 @@ from murace.data.sources.source import read_source
 from murace.errors import DataError, UsageError
 from murace.system.progress import Reporter
 from murace.vocabulary import Split
-from murace.workspace import Action, Plan, Rerun, begin, commit, decide, forget, read, writing
+from murace.workspace import Action, Plan, Rerun, StepRun, begin, commit, decide, forget, read, writing
 from murace.workspace.paths import PrepareFolder, Workspace
 
 STEP = "prepare"
@@ -85,7 +85,7 @@ def run(
         except ConflictError as conflict:
             raise _listed(conflict, conflict.table, place) from None
         plan = _plan(place, listing, config, rerun)
-        if plan.action is not Action.SKIP:
+        if not plan.skips:
             for reason in plan.reasons:
                 reporter.say(f"{STEP}: {reason}")
             afresh = plan.action is Action.RUN and (rerun.force or rerun.resume is False)
@@ -93,16 +93,17 @@ def run(
         shutil.rmtree(place.partial, ignore_errors=True)
         if operation.preview is not None:
             _draw(operation.preview, place, config.seed, listing.is_synthetic)
-        return _summary(place, skipped=plan.action is Action.SKIP)
+        return _summary(place, skipped=plan.skips)
 
 
 def _plan(place: PrepareFolder, listing: Listing, config: PrepareConfig, rerun: Rerun) -> Plan:
     """What to do; also looks at the files themselves, whose contents the listing's digest does not cover."""
-    plan = decide(place.folder, params(config), {"source": listing.digest}, rerun)
-    if plan.action is Action.SKIP:
+    step_run = StepRun(folder=place.folder, step=STEP, params=params(config), consumed={"source": listing.digest})
+    plan = decide(step_run, rerun)
+    if plan.skips:
         changed = changes.since(place.sources, listing)
         if changed:
-            return Plan(Action.RUN, (changed,))
+            return Plan(step_run, Action.RUN, (changed,))
     return plan
 
 

@@ -19,7 +19,7 @@ from murace.training.job import (
     require_possible,
     require_same_run,
 )
-from murace.workspace import Action, Rerun, commit, decide, read, take_up, writing
+from murace.workspace import Rerun, StepRun, commit, decide, read, writing
 from murace.workspace.chain import consumed_images, require_pixels, require_step
 from murace.workspace.paths import Workspace
 
@@ -51,18 +51,22 @@ def run(workspace: Workspace, config: TrainConfig, *, machine: Machine, rerun: R
     prepared = require_step(workspace, "prepare", ("index.csv",))
     form = {"learner": config.learner, "width": config.width, "head": config.head, "size": int(prepared.params["size"])}
     build(form)  # refuses what cannot be built, before anything is written
-    folder, name = workspace.train(config.learner), f"train/{config.learner}"
+    folder, consumed = workspace.train(config.learner), consumed_images(prepared)
+    step_run = StepRun(
+        folder=folder.folder,
+        step=f"train/{config.learner}",
+        params=params(config),
+        consumed=consumed,
+        states=folder.checkpoint,
+    )
     with writing(folder.folder):
-        consumed, states = consumed_images(prepared), folder.checkpoint
-        action = decide(folder.folder, params(config), consumed, rerun, states=states).action
-        is_current = action is Action.SKIP
-        task = Task(config.recipe, form, consumed, resumes=action is Action.RESUME)
-        if not is_current:
+        plan = decide(step_run, rerun)
+        if not plan.skips:
+            task = Task(config.recipe, form, consumed, resumes=plan.resumes)
             require_same_run(task, workspace)
             require_pixels(workspace)
             require_possible(task, workspace, circumstances)
-        take_up(folder.folder, name, params(config), consumed, rerun=rerun, reporter=reporter, states=states)
-        if not is_current:
+            plan.begin(reporter)
             if remark:
                 reporter.say(remark)
             done = lead(task, workspace, circumstances)
@@ -71,6 +75,6 @@ def run(workspace: Workspace, config: TrainConfig, *, machine: Machine, rerun: R
             commit(folder.folder, FILES, device=done.setting.place.name, info=info, parts=done.parts)
         record = read(folder.folder)
         assert record is not None
-    trained = Trained(config.learner, skipped=is_current, info=record.info)
+    trained = Trained(config.learner, skipped=plan.skips, info=record.info)
     processes.broadcast({"done": asdict(trained)})
     return trained

@@ -6,7 +6,7 @@ consumed, so the next invocation can tell done from unfinished from changed, and
 """
 
 from murace.workspace.commit import commit
-from murace.workspace.decision import DERIVED, Action, Plan, Rerun, decide, differences, option_of, take_up
+from murace.workspace.decision import DERIVED, Action, Plan, Rerun, StepRun, decide, differences, option_of
 from murace.workspace.lock import writing
 from murace.workspace.record import FACTS, OPERATIONAL, Record, begin, begun, damaged, forget, read
 from murace.workspace.status import State, examine, require
@@ -20,6 +20,7 @@ __all__ = [
     "Record",
     "Rerun",
     "State",
+    "StepRun",
     "begin",
     "begun",
     "commit",
@@ -31,6 +32,5 @@ __all__ = [
     "option_of",
     "read",
     "require",
-    "take_up",
     "writing",
 ]

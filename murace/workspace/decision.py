@@ -33,18 +33,55 @@ class Rerun:
     force: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class StepRun:
+    """What a run of a step would be: its folder, its place in the workspace, its settings and what it consumes.
+
+    `consumed` maps a file in the workspace to its SHA-256. `scratch` and `states` are folders of unfinished work:
+    `states` holds the checkpoints of a training, `scratch` whatever else a resumed run goes on from.
+    """
+
+    folder: Path
+    step: str
+    params: Mapping[str, Any]
+    consumed: Mapping[str, str]
+    scratch: Path | None = None
+    states: Path | None = None
+
+
 @dataclass(frozen=True)
 class Plan:
-    """The decision, and the reasons in words."""
+    """The decision about a run, and the reasons in words."""
 
+    run: StepRun
     action: Action
     reasons: tuple[str, ...] = ()
 
+    @property
+    def skips(self) -> bool:
+        """Whether the step is finished and nothing has changed."""
+        return self.action is Action.SKIP
 
-def decide(
-    folder: Path, params: Mapping[str, Any], consumed: Mapping[str, str], rerun: Rerun, *, states: Path | None = None
-) -> Plan:
-    """Whether to skip, resume or run, in this order.
+    @property
+    def resumes(self) -> bool:
+        """Whether the run goes on from unfinished work."""
+        return self.action is Action.RESUME
+
+    def begin(self, reporter: Reporter) -> None:
+        """Say why the step runs, drop unfinished work that a new run does not use, and record that it has begun.
+
+        Called once all that might refuse the run has been checked.
+        """
+        run = self.run
+        for reason in self.reasons:
+            reporter.say(f"{run.step}: {reason}")
+        if self.action is Action.RUN:
+            forget(run.folder, *(path for path in (run.scratch, run.states) if path is not None))
+        begin(run.folder, run.step, run.params, run.consumed)
+
+
+def decide(run: StepRun, rerun: Rerun) -> Plan:
+    """Whether to skip, resume or run a step, in this order.
 
     1. `--fresh`: run. 2. An unfinished run: resume it if it is about the same thing, else refuse. 3. No finished run:
     run; but where there are saved `states`, whose record has gone, go on from them: they say themselves what they are
@@ -52,10 +89,19 @@ def decide(
     A record of this very step that is damaged is as none, and said to be so.
 
     Raises:
-        WorkspaceError: an unfinished run differs from what is asked for, or `--resume` finds nothing.
+        WorkspaceError: an unfinished run differs from what is asked for, or there is nothing to resume.
     """
+    plan = _decide(run, rerun)
+    is_new = (run.folder / BEGUN).exists() and not rerun.resume  # killed before its first checkpoint, perhaps
+    if plan.resumes and run.states is not None and not (is_new or _has_files(run.states)):
+        raise WorkspaceError(f"no saved state in {run.states} to go on from; start over with --fresh")
+    return plan
+
+
+def _decide(run: StepRun, rerun: Rerun) -> Plan:
+    folder, params, consumed = run.folder, run.params, run.consumed
     if rerun.resume is False:
-        return Plan(Action.RUN, ("--fresh: starting over",))
+        return Plan(run, Action.RUN, ("--fresh: starting over",))
     faults: list[str] = []
     unfinished, done = (_known(record, folder, faults) for record in (begun, read))
     if unfinished is not None:
@@ -65,24 +111,24 @@ def decide(
                 f"an unfinished run in {folder} differs: {'; '.join(changes)}. "
                 "Run with the old settings to finish it, or with --fresh to start over"
             )
-        return Plan(Action.RESUME)
+        return Plan(run, Action.RESUME)
     if done is None or faults:
-        if states is not None and _has_files(states):
-            return Plan(Action.RESUME, (*faults, "going on from what is saved"))
+        if run.states is not None and _has_files(run.states):
+            return Plan(run, Action.RESUME, (*faults, "going on from what is saved"))
         if rerun.resume:
             raise WorkspaceError(f"nothing to resume in {folder}: run the same command without --resume")
-        return Plan(Action.RUN, tuple(faults))
+        return Plan(run, Action.RUN, tuple(faults))
     changes = differences(_extended(done, params), params, consumed)
     if changes and rerun.resume:
         raise WorkspaceError(f"nothing to resume in {folder}: {'; '.join(changes)}. Run without --resume to run afresh")
     if changes:
-        return Plan(Action.RUN, tuple(changes))
+        return Plan(run, Action.RUN, tuple(changes))
     if rerun.force:
-        return Plan(Action.RUN, ("--force",))
+        return Plan(run, Action.RUN, ("--force",))
     if done.params.get(EXTENDABLE) != params.get(EXTENDABLE):
-        return Plan(Action.RESUME, (f"--{EXTENDABLE} {done.params[EXTENDABLE]} -> {params[EXTENDABLE]}",))
+        return Plan(run, Action.RESUME, (f"--{EXTENDABLE} {done.params[EXTENDABLE]} -> {params[EXTENDABLE]}",))
     damage = damaged(folder, done, trusts_from=LARGE)
-    return Plan(Action.RESUME, tuple(damage)) if damage else Plan(Action.SKIP)
+    return Plan(run, Action.RESUME, tuple(damage)) if damage else Plan(run, Action.SKIP)
 
 
 def _known(record: Callable[[Path], Record | None], folder: Path, faults: list[str]) -> Record | None:
@@ -126,38 +172,6 @@ def _extended(old: Record, params: Mapping[str, Any]) -> Record:
     if before is None or now is None or now <= before:
         return old
     return Record(**{**asdict(old), "params": {**old.params, EXTENDABLE: now}})
-
-
-def take_up(
-    folder: Path,
-    step: str,
-    params: Mapping[str, Any],
-    consumed: Mapping[str, str],
-    *,
-    rerun: Rerun,
-    reporter: Reporter,
-    scratch: Path | None = None,
-    states: Path | None = None,
-) -> Plan:
-    """Decide, say why, and unless there is nothing to do note that the run has begun.
-
-    `scratch` and `states` are folders of unfinished work, dropped before a new run; without anything in `states` only a
-    run that was killed before its first save can go on.
-
-    Raises:
-        WorkspaceError: see `decide`; or there is nothing to go on from.
-    """
-    plan = decide(folder, params, consumed, rerun, states=states)
-    is_new = (folder / BEGUN).exists() and not rerun.resume  # killed before its first save, perhaps
-    if plan.action is Action.RESUME and states is not None and not (is_new or _has_files(states)):
-        raise WorkspaceError(f"no saved state in {states} to go on from; start over with --fresh")
-    for reason in plan.reasons:
-        reporter.say(f"{step}: {reason}")
-    if plan.action is Action.RUN:
-        forget(folder, *(path for path in (scratch, states) if path is not None))
-    if plan.action is not Action.SKIP:
-        begin(folder, step, params, consumed)
-    return plan
 
 
 def _has_files(folder: Path) -> bool:

@@ -9,7 +9,7 @@ from murace.config import Machine, TrainConfig, params
 from murace.errors import MuraceError
 from murace.system.launch import launch
 from murace.workspace.chain import consumed_images, require_step
-from murace.workspace.decision import Action, Rerun, decide
+from murace.workspace.decision import Rerun, StepRun, decide
 from murace.workspace.paths import Workspace
 from murace.workspace.record import read
 
@@ -27,8 +27,9 @@ def settled_training(
     folder = workspace.train(config.learner).folder
     try:
         prepared = require_step(workspace, "prepare", ("index.csv",))
-        action = decide(folder, params(config), consumed_images(prepared), rerun).action
+        name, consumed = f"train/{config.learner}", consumed_images(prepared)
+        plan = decide(StepRun(folder=folder, step=name, params=params(config), consumed=consumed), rerun)
         record = read(folder)
     except MuraceError:
         return None
-    return record.info if record is not None and action is Action.SKIP else None
+    return record.info if record is not None and plan.skips else None

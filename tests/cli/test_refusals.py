@@ -152,7 +152,7 @@ def test_a_file_that_rots_without_a_new_time_is_mended(
 ) -> None:
     """Its own step notices that itself, unless the file is so large that its size and time have to do."""
     if large:
-        for module in ("decision", "state"):
+        for module in ("decision", "status"):
             monkeypatch.setattr(f"murace.workspace.{module}.LARGE", 0)
     path = prepared.prepare.pixels
     times = path.stat().st_atime_ns, path.stat().st_mtime_ns

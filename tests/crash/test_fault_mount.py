@@ -145,10 +145,10 @@ def test_on_a_read_only_disk_every_step_refuses_before_it_computes(
         raise AssertionError("it computed first")
 
     computing = (
-        "task.lead",
-        "steps.evaluate.ask_all",
+        "training.job.lead",
+        "steps.evaluate.step.ask_all",
         "steps.calibrate._choose",
-        "data.reading.run_chunks",
+        "data.ingest.read_all.run_chunks",
         "steps.train.lead",
         "steps.finetune.lead",
     )

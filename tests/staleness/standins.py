@@ -213,8 +213,8 @@ def instead() -> Iterator[None]:
         patch.setattr(evaluate, "_analyse", analysed)
         patch.setattr(evaluate, "pictures", lambda *given: {"maps": [], "errors": [], "augmentation": None})
         patch.setattr(evaluate, "_publish", published)
-        for module in ("steps.evaluate", "summary"):
-            patch.setattr(f"murace.{module}.flow", flowed)
+        for module in ("step", "contents"):
+            patch.setattr(f"murace.steps.evaluate.{module}.flow", flowed)
         patch.setattr(readout, "load", None)  # nothing here may need it
         patch.setattr(device, "set_threads", lambda machine, recorded=None: 1)
         patch.setattr("os.fsync", lambda descriptor: None)

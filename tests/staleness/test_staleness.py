@@ -43,7 +43,7 @@ WANTED = {
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Staleness]]:
     Staleness.oracle = Oracle(tmp_path / "oracle")
-    for module in ("decision", "state"):
+    for module in ("decision", "status"):
         monkeypatch.setattr(f"murace.workspace.{module}.LARGE", LARGE)
     reached.clear()
     with instead():
@@ -72,7 +72,7 @@ def test_two_hundred(machine: type[Staleness]) -> None:
 def test_the_stand_ins_lie_about_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same machine and the same model with the real nets, scores and report."""
     Unstubbed.oracle = Oracle(tmp_path / "oracle")
-    for module in ("decision", "state"):
+    for module in ("decision", "status"):
         monkeypatch.setattr(f"murace.workspace.{module}.LARGE", LARGE)
     reached.clear()
     run_state_machine_as_test(Unstubbed, settings=settings(FIXED, max_examples=3, stateful_step_count=8))

@@ -14,6 +14,7 @@ from murace.workspace import (
     Action,
     Rerun,
     State,
+    StepRun,
     begin,
     begun,
     commit,
@@ -21,7 +22,6 @@ from murace.workspace import (
     examine,
     read,
     require,
-    take_up,
     writing,
 )
 
@@ -41,8 +41,14 @@ def model_of(folder: Path, place: str) -> dict[str, str]:
     return {f"{place}/model": require(folder, "x").digests(place)[f"{place}/model"]}
 
 
+def run_of(
+    folder: Path, change: dict[str, object] | None = None, consumed: dict[str, str] | None = None, **more: Path
+) -> StepRun:
+    return StepRun(folder=folder, step="train/x", params={**PARAMS, **(change or {})}, consumed=consumed or {}, **more)
+
+
 def plan(folder: Path, rerun: Rerun = Rerun(), **change: object) -> Action:  # noqa: B008
-    return decide(folder, {**PARAMS, **change}, {}, rerun).action
+    return decide(run_of(folder, change), rerun).action
 
 
 def test_finished_and_unchanged_is_skipped(tmp_path: Path) -> None:
@@ -56,7 +62,7 @@ def test_finished_and_unchanged_is_skipped(tmp_path: Path) -> None:
 
 def test_finished_and_changed_runs_afresh_and_says_what(tmp_path: Path) -> None:
     finish(tmp_path)
-    decision = decide(tmp_path, {**PARAMS, "lr": 0.2}, {"prepare/index.csv": "1"}, Rerun())
+    decision = decide(run_of(tmp_path, {"lr": 0.2}, {"prepare/index.csv": "1"}), Rerun())
     assert decision.action is Action.RUN
     assert decision.reasons == ("--lr 0.1 -> 0.2", "prepare/index.csv is new")
 
@@ -85,7 +91,7 @@ def test_a_damaged_product_is_made_again(tmp_path: Path) -> None:
     finish(tmp_path)
     content = (tmp_path / "model").read_text()
     (tmp_path / "model").write_text(content[:-1] + "x")
-    decision = decide(tmp_path, PARAMS, {}, Rerun())
+    decision = decide(run_of(tmp_path), Rerun())
     assert decision.action is Action.RESUME
     assert "damaged" in decision.reasons[0]
     with pytest.raises(WorkspaceError, match=r"damaged.*Run: murace train"):
@@ -96,7 +102,7 @@ def test_a_new_run_keeps_the_old_files_until_they_are_replaced(tmp_path: Path) -
     finish(tmp_path)
     (tmp_path / "checkpoint").mkdir()
     scratch = tmp_path / "checkpoint"
-    take_up(tmp_path, "train/x", {**PARAMS, "lr": 0.5}, {}, rerun=Rerun(), reporter=Reporter(), scratch=scratch)
+    decide(run_of(tmp_path, {"lr": 0.5}, scratch=scratch), Rerun()).begin(Reporter())
     assert (tmp_path / "model").exists()
     assert not scratch.exists()
     assert examine(tmp_path)[0] is State.PARTIAL
@@ -175,16 +181,13 @@ def test_resume_never_becomes_a_run_from_scratch(tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match=r"nothing to resume in .*--epochs 4 -> 2"):
         plan(tmp_path, Rerun(resume=True), epochs=2)
     states = tmp_path / "checkpoint"
-    longer = {**PARAMS, "epochs": 9}
+    longer = run_of(tmp_path, {"epochs": 9}, states=states)
     with pytest.raises(WorkspaceError, match=r"no saved state in .* to go on from"):
-        take_up(tmp_path, "train/x", longer, {}, rerun=Rerun(), reporter=Reporter(), states=states)
+        decide(longer, Rerun())
     assert begun(tmp_path) is None  # the finished run is still finished
     states.mkdir()
     (states / "1.json").write_text("{}")
-    assert (
-        take_up(tmp_path, "train/x", longer, {}, rerun=Rerun(), reporter=Reporter(), states=states).action
-        is Action.RESUME
-    )
+    assert decide(longer, Rerun()).resumes
 
 
 def test_work_that_cannot_be_dropped_is_not_adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,15 +198,7 @@ def test_work_that_cannot_be_dropped_is_not_adopted(tmp_path: Path, monkeypatch:
     (tmp_path / "checkpoint").mkdir()
     monkeypatch.setattr("shutil.rmtree", refuse)
     with pytest.raises(MachineError, match="Permission denied"):
-        take_up(
-            tmp_path,
-            "train/x",
-            PARAMS,
-            {},
-            rerun=Rerun(resume=False),
-            reporter=Reporter(),
-            states=tmp_path / "checkpoint",
-        )
+        decide(run_of(tmp_path, states=tmp_path / "checkpoint"), Rerun(resume=False)).begin(Reporter())
 
 
 def test_a_workspace_may_be_called_train(tmp_path: Path) -> None:

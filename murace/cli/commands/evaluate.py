@@ -36,7 +36,7 @@ def evaluate(
         from murace.cli.display.tables import scores_table
         from murace.cli.several import together
         from murace.metrics.slices import small_notes
-        from murace.steps.evaluate import step as step
+        from murace.steps.evaluate import step
         from murace.workspace import Rerun
         from murace.workspace.paths import Workspace
 

@@ -43,7 +43,7 @@ def export(
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as console:
         machine = Machine(threads=threads)
-        from murace.steps.export import step as step
+        from murace.steps.export import step
         from murace.workspace.paths import Workspace
 
         done = step.run(Workspace(workspace), file, onnx, machine=machine, reporter=console)

@@ -27,7 +27,7 @@ from murace.system.files import write_bytes, write_text
 from murace.system.processes import process_group
 from murace.system.progress import Reporter
 from murace.vocabulary import Split, closest
-from murace.workspace import Action, Rerun, commit, decide, take_up, writing
+from murace.workspace import Rerun, StepRun, commit, decide, writing
 from murace.workspace.chain import require_pixels
 from murace.workspace.paths import Workspace
 
@@ -70,14 +70,18 @@ def run(
     with_slices(test, config.slice)  # refuses one that is none before anything is asked
     folder = workspace.evaluate
     with writing(folder.folder):
-        consumed, scratch = lineup.consumed, folder.partial
-        if decide(folder.folder, params(config), consumed, rerun).action is not Action.SKIP:
-            require_pixels(workspace)
-        known = None if rerun.force or rerun.resume is False else known_answers(workspace, lineup, test)
-        plan = take_up(
-            folder.folder, "evaluate", params(config), consumed, rerun=rerun, reporter=reporter, scratch=scratch
+        step_run = StepRun(
+            folder=folder.folder,
+            step="evaluate",
+            params=params(config),
+            consumed=lineup.consumed,
+            scratch=folder.partial,
         )
-        if plan.action is not Action.SKIP:
+        plan = decide(step_run, rerun)
+        if not plan.skips:
+            require_pixels(workspace)
+            known = None if rerun.force or rerun.resume is False else known_answers(workspace, lineup, test)
+            plan.begin(reporter)
             if remark:
                 reporter.say(remark)
             device.set_threads(machine)
@@ -85,7 +89,7 @@ def run(
             frames = _analyse(workspace, config, lineup, answers, reporter) | {"flow": flow(index)}
             _write(workspace, config, lineup, answers, frames)
     processes.broadcast({"done": True})
-    return _found(workspace, lineup, skipped=plan.action is Action.SKIP)
+    return _found(workspace, lineup, skipped=plan.skips)
 
 
 def _found(workspace: Workspace, lineup: Lineup, *, skipped: bool) -> Evaluated:

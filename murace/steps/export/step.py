@@ -30,7 +30,8 @@ from murace.inference.bundle import (
 )
 from murace.inference.ensemble import WorkspaceEnsemble
 from murace.nets.trained import Bytes
-from murace.steps import export
+from murace.steps.export.onnx_folder import Converted, OnnxEnsemble, convert_all, refuse_foreign
+from murace.steps.export.onnx_graph import require_packages
 from murace.system import device
 from murace.system.files import sha256, sweep_beside
 from murace.system.progress import Reporter
@@ -61,7 +62,7 @@ class Exported:
     """What was written, or found to be up to date."""
 
     packed: Packed | None
-    converted: export.Converted | None
+    converted: Converted | None
 
 
 def run(
@@ -77,11 +78,11 @@ def run(
     """
     _check_names(file, onnx)
     if onnx is not None:
-        export.require_packages()
+        require_packages()
     device.set_threads(machine)
     ensemble = _whole_chain(workspace)
     packed = None if file is None else _pack(file, workspace, ensemble)
-    converted = None if onnx is None else export.convert_all(onnx, _ensemble(workspace, ensemble), reporter=reporter)
+    converted = None if onnx is None else convert_all(onnx, _ensemble(workspace, ensemble), reporter=reporter)
     return Exported(packed, converted)
 
 
@@ -93,7 +94,7 @@ def _check_names(file: Path | None, onnx: Path | None) -> None:
     if file is not None and file.exists() and not bundle.is_bundle(file):
         raise UsageError(f"{file} exists and is not of murace export; name another file")
     if onnx is not None:
-        export.refuse_foreign(onnx)
+        refuse_foreign(onnx)
 
 
 def _whole_chain(workspace: Workspace) -> WorkspaceEnsemble:
@@ -185,7 +186,7 @@ def _data(prepared: Record) -> Data:
     return Data(synthetic=bool(info.get("synthetic")), patient_level_split=bool(info.get("patient_level", True)))
 
 
-def _ensemble(workspace: Workspace, ensemble: WorkspaceEnsemble) -> export.OnnxEnsemble:
+def _ensemble(workspace: Workspace, ensemble: WorkspaceEnsemble) -> OnnxEnsemble:
     """The members, with prepared pictures of the group to compare them on: of the test split, else of the others."""
     require_step(workspace, "prepare", ("index.csv", "pixels.npy"))
     index, pixels = read_index(workspace.prepare.index), open_pixels(workspace.prepare.pixels)
@@ -196,7 +197,7 @@ def _ensemble(workspace: Workspace, ensemble: WorkspaceEnsemble) -> export.OnnxE
         return np.asarray(pixels[np.sort(rows[:COMPARED])])
 
     readout = operating.content({CALIBRATED: ensemble.readout()})["models"][CALIBRATED]
-    return export.OnnxEnsemble(
+    return OnnxEnsemble(
         members={group: ensemble.member(group) for group in ensemble.groups},
         pictures=pictures,
         readout={"temperature": readout["groups"], "points": readout["points"]},

@@ -13,8 +13,9 @@ import torch
 from murace.errors import Interrupted, MachineError, UsageError
 from murace.nets import Learner, create
 from murace.nets.trained import TrainedNet
-from murace.steps.export import OnnxEnsemble, convert_all, onnx_folder, refuse_foreign, require_packages
-from murace.steps.export.onnx_graph import open_session, probabilities, to_onnx
+from murace.steps.export import onnx_folder
+from murace.steps.export.onnx_folder import OnnxEnsemble, convert_all, refuse_foreign
+from murace.steps.export.onnx_graph import open_session, probabilities, require_packages, to_onnx
 from murace.system.device import Place
 from murace.system.progress import Reporter
 from murace.system.sealed import read_sealed

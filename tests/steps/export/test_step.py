@@ -122,9 +122,7 @@ def test_members_are_compared_on_test_pictures_of_their_group(
 ) -> None:
     pytest.importorskip("onnxruntime")
     seen = {}
-    monkeypatch.setattr(
-        step.openformat, "convert_all", lambda folder, ensemble, *, reporter: seen.update(ensemble=ensemble)
-    )
+    monkeypatch.setattr(step, "convert_all", lambda folder, ensemble, *, reporter: seen.update(ensemble=ensemble))
     run(finished, onnx=tmp_path / "onnx")
     index = read_index(finished.prepare.index)
     ensemble = seen["ensemble"]
