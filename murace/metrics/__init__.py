@@ -1,1 +1,1 @@
-"""Measures of how well probabilities agree with labels."""
+"""Metrics: scores, confidence intervals, paired tests, calibration, and the choice of learners by them."""

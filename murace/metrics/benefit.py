@@ -1,4 +1,4 @@
-"""Decision curves: what acting on a probability is worth, against treating all or no cases as abnormal.
+"""Decision curve analysis: the net benefit of a model against treating all or no cases as abnormal.
 
 Vickers & Elkin, Decision curve analysis: a novel method for evaluating prediction models, Medical Decision Making 26,
 2006. A threshold t says that missing an abnormal case weighs as much as (1 - t) / t false alarms.

@@ -1,4 +1,4 @@
-"""How far probabilities may be read as probabilities: slope, intercept, Brier's score and calibration error."""
+"""Calibration of probabilities: slope, intercept, Brier score and expected calibration error (ECE)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain

@@ -1,4 +1,4 @@
-"""Whether one model is better than another on the same cases: a test and an interval for every difference."""
+"""Comparison of two models on the same cases: the difference of a metric, its confidence interval and p-value."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""What frozen thresholds do on cases that did not choose them."""
+"""Sensitivity, specificity and predictive values at operating points that were frozen on other cases."""
 
 from collections.abc import Mapping
 

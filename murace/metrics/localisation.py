@@ -1,4 +1,4 @@
-"""Whether a map points at the finding: a map on a grid over the picture against boxes in shares of the picture.
+"""Localisation metrics of a map against boxes: pointing game, energy, intersection over union (IoU).
 
 Boxes are float [K, 4]: x, y, width and height as shares (0 to 1) of the picture's width and height. A grid is float
 [m, n], its cells equal shares of the picture.

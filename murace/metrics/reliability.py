@@ -1,4 +1,4 @@
-"""How often the abnormal are as frequent as their probability says: the points of a reliability diagram."""
+"""Reliability diagram: mean probability against observed frequency of abnormal cases, in bins of equal mass."""
 
 from statistics import NormalDist
 

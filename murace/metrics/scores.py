@@ -1,4 +1,4 @@
-"""The measures of decisions and probabilities, at the threshold 0.5; NaN where one is undefined, never 0.
+"""AUC, accuracy, precision, recall, kappa and the other metrics, at the threshold 0.5; NaN where one is undefined.
 
 Shapes: N cases, M models, R sets of weights (how often each case counts: ones for the data as they are, a bootstrap's
 draws for its resamples). Counts are sums of whole numbers: what rests on them has the same bits for any R.

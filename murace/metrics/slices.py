@@ -1,4 +1,4 @@
-"""Slices: the parts of the data, other than its groups, in which a model may be better or worse than overall."""
+"""Subgroup analysis: slices of the data, other than its groups, by number of views, image size or any column."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Temperature scaling: one number that makes probabilities less, or more, sure of themselves without moving 0.5.
+"""Temperature scaling of probabilities: one number fitted on validation that never moves a probability of 0.5.
 
 Guo, Pleiss, Sun & Weinberger, On calibration of modern neural networks, ICML 2017, section 4.2. Two classes only, so
 that the scaled probability is sigmoid(logit(p) / T). The likelihood is the paper's; the prior on log T is ours.

@@ -1,4 +1,4 @@
-"""What the three learners have in common."""
+"""The base class of the three learners: `features`, global average pooling, and a linear head."""
 
 from abc import ABC, abstractmethod
 

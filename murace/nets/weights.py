@@ -1,4 +1,4 @@
-"""A net's weights in one file, and the gate through which every safetensors file of ours is read."""
+"""Weights files (safetensors): writing, and the strict reading of nets and checkpoints, which loads no pickle."""
 
 import json
 from collections.abc import Mapping

@@ -1,1 +1,1 @@
-"""The report of `murace evaluate`: pure functions from tables to one self-contained page."""
+"""The report: an HTML page, a model card, figures and tables of an evaluation; no file, no path, no workspace."""

@@ -1,4 +1,4 @@
-"""What a report is made of: tables, curves, pictures and words; no path and no workspace."""
+"""The contents of a report: tables, curves, pictures and words; no path and no workspace."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Every drawing of the page, drawn once: files for the figures folder, and for the page itself."""
+"""All figures of the report: as SVG files, and as parts of the page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from murace.report.contents import Contents
-from murace.report.curves import curves, reliability, roc
+from murace.report.curves import decision, reliability, roc, training
 from murace.report.drawing import svg
-from murace.report.sections import benefit
 
 PARTS = ("train", "finetune")
 
@@ -32,7 +31,7 @@ def figures(contents: Contents) -> dict[str, bytes]:
     for model, drawn in reliability.draw(contents).items():
         files[f"{reliability.stem(model)}.svg"] = drawn
     for part in PARTS:
-        for name, drawn in curves.draw(contents, part).items():
+        for name, drawn in training.draw(contents, part).items():
             files[f"{part}-{svg.slug(name)}.svg"] = drawn
     return files
 
@@ -44,7 +43,7 @@ def insets(contents: Contents, drawings: Mapping[str, bytes]) -> dict[str, Seque
         contents: what was drawn.
         drawings: what `figures` returned for it.
     """
-    words = {"roc": roc.describe, benefit.STEM: benefit.describe}
+    words = {"roc": roc.describe, decision.STEM: decision.describe}
     placed: dict[str, Sequence[Inset]] = {
         name: [_inset(drawings[f"{name}.svg"], describe(contents))] if f"{name}.svg" in drawings else []
         for name, describe in words.items()
@@ -55,14 +54,14 @@ def insets(contents: Contents, drawings: Mapping[str, bytes]) -> dict[str, Seque
     ]
     for part in PARTS:
         placed[part] = [
-            _inset(drawings[f"{part}-{svg.slug(name)}.svg"], curves.describe(contents, part, name))
-            for name in curves.of_part(contents, part)
+            _inset(drawings[f"{part}-{svg.slug(name)}.svg"], training.describe(contents, part, name))
+            for name in training.of_part(contents, part)
         ]
     return placed
 
 
 def _singles(contents: Contents) -> dict[str, bytes | None]:
-    return {"roc": roc.draw(contents), benefit.STEM: benefit.draw(contents)}
+    return {"roc": roc.draw(contents), decision.STEM: decision.draw(contents)}
 
 
 def _inset(drawing: bytes, alt: str) -> Inset:

@@ -1,4 +1,4 @@
-"""The page: one HTML file with everything inside, for a browser, a phone and a printer; no script, no network."""
+"""The HTML page of the report: one file with everything inside, for a browser, a phone and a printer; no script."""
 
 import base64
 from collections.abc import Mapping, Sequence

@@ -1,1 +1,1 @@
-"""Curves as figures: ROC, reliability diagrams, decision curves."""
+"""Figures of curves: ROC, reliability diagram, decision curve, training curves."""

@@ -1,4 +1,4 @@
-"""Reliability diagrams: does a probability of 0.8 mean that eight in ten are abnormal?"""
+"""Reliability diagram: observed frequency against predicted probability, before and after calibration."""
 
 import pandas as pd
 from matplotlib.axes import Axes

@@ -1,4 +1,4 @@
-"""Figures as SVG text: the same bytes every time, and safe to stand many on one page."""
+"""SVG figures by matplotlib: the same bytes every time, with ids that do not clash where many stand on one page."""
 
 import hashlib
 import io

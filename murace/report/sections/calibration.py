@@ -1,4 +1,4 @@
-"""What temperature does to the probabilities: slope, intercept, Brier score and ECE before and after."""
+"""Section calibration: slope, intercept, Brier score and ECE before and after temperature scaling."""
 
 from collections.abc import Mapping
 from typing import Any

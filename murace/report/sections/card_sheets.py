@@ -1,4 +1,4 @@
-"""The tables of the model card, as texts: the calibrated ensemble alone, one decision per study."""
+"""The model card's tables as text: the calibrated ensemble alone, one decision per study."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which items of CLAIM, TRIPOD+AI and STARD-AI the report speaks to, and what only the authors can add."""
+"""Section reporting guidelines: where items of CLAIM, TRIPOD+AI and STARD-AI stand in the report, and what is blank."""
 
 import csv
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Table 5: the validation scores that voted, and the learner that each group was given."""
+"""Section choice of learners (Table 5): validation scores, votes, the designated learner and its stability."""
 
 from collections.abc import Mapping
 from typing import Any

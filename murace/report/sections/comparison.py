@@ -1,4 +1,4 @@
-"""Scores by metric, model and group: the best in bold, the paper's numbers beside ours."""
+"""A comparison table by metric, model and group: the best in bold, the paper's numbers beside ours."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

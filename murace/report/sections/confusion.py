@@ -1,4 +1,4 @@
-"""The decisions at 0.5, counted: found, missed, false alarms."""
+"""Section confusion matrices: true and false positives and negatives at the threshold 0.5."""
 
 from collections.abc import Mapping
 from typing import Any

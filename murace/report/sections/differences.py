@@ -1,4 +1,4 @@
-"""Is the difference real? The calibrated ensemble against the models that it is made from."""
+"""Section differences: the calibrated ensemble against each other model, with confidence intervals and p-values."""
 
 from collections.abc import Mapping
 from typing import Any

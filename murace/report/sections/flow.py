@@ -1,4 +1,4 @@
-"""From files to test studies: what came in, what could not be used, and where the patients went."""
+"""Section data flow: how many images came in, were left out, and went to training, validation and test."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

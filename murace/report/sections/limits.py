@@ -1,4 +1,4 @@
-"""What the numbers do not say."""
+"""Section limits: what the evaluation does not show."""
 
 from murace.report.contents import Contents
 from murace.report.sections import support

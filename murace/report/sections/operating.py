@@ -1,4 +1,4 @@
-"""Operating points: thresholds chosen on validation, frozen, then applied to the test split."""
+"""Section operating points: thresholds chosen on validation, frozen, and applied to the test split."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Table 3: the test scores of every model, and what the paper's numbers are worth beside them."""
+"""Section results (Table 3): the test scores of every model with intervals, per study and per image."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Slices: how well the calibrated ensemble reads parts of the test split, and the others' AUC beside it."""
+"""Section slices: the calibrated ensemble in subgroups of the test split, and the other models' AUC beside it."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The paragraph for whoever reads nothing else."""
+"""Section summary: the main results in a few sentences."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a score rests on: how many cases, how many resamples, and where that is too little."""
+"""Sample sizes behind the scores: cases, patients, resamples, and warnings where they are small."""
 
 from collections.abc import Collection, Mapping
 from typing import Any

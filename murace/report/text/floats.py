@@ -1,4 +1,4 @@
-"""How a table fills a printed page: which columns break their lines, and where a long table is cut."""
+"""Page layout of LaTeX tables: which columns break their lines, and where a long table is cut."""
 
 import math
 from collections.abc import Sequence

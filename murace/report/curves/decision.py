@@ -1,4 +1,4 @@
-"""The decision curve: is acting on a model better than sending everyone, or no one, to a second look?"""
+"""Decision curve: the net benefit of each model over thresholds, as a figure."""
 
 import pandas as pd
 from matplotlib.figure import Figure
