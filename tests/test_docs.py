@@ -249,4 +249,5 @@ def test_plain_words(path: Path) -> None:
     assert not re.search(
         r"\b[A-Z]+_[A-Z]+\b", re.sub(r"MURACE_[A-Z]+|XR_[A-Z]+|`[^`]*`|```.*?```", "", TEXTS[path], flags=re.DOTALL)
     )
+    assert [span for span in spans(TEXTS[path]) if "\n" in span] == []  # else the tests above do not see it
     assert re.findall(r"\b(?:houses?|rooms?|floors?)\b", TEXTS[path], flags=re.IGNORECASE) == []
