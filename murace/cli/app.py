@@ -14,6 +14,7 @@ from murace.cli.commands import (
     evaluate,
     export,
     finetune,
+    guide,
     predict,
     prepare,
     sample,
@@ -81,3 +82,4 @@ app.command("audit", rich_help_panel=HELP)(audit.audit)
 app.command("score", rich_help_panel=HELP)(score.score)
 app.command("sample", rich_help_panel=HELP)(sample.sample)
 app.command("demo", rich_help_panel=HELP)(demo.demo)
+app.command("guide", rich_help_panel=HELP)(guide.guide)

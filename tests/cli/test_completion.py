@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from murace.cli import completion
+from murace.cli.commands.guide import topics
 from tests.cli.terminal import Terminal, plain
 from tests.cli.typed import COMMANDS, ROOT, environment
 
@@ -26,6 +27,9 @@ LINES = {
     "murace finetune --groups elbow,": {"elbow,wrist"},
     "murace finetune -w other --groups ": {"hand"},
     "murace calibrate --val-metrics auc,": METRICS,
+    "murace gui": {"guide"},
+    "murace guide ": set(topics()),
+    "murace guide res": {"results", "resume"},
 }
 
 

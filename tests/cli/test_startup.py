@@ -14,14 +14,14 @@ HEAVY = ("torch", "torchvision", "numpy", "pandas", "sklearn", "cv2", "matplotli
 RUN = "import contextlib\nfrom murace.__main__ import main\nwith contextlib.suppress(SystemExit): main()"
 
 
-def heavy_after(code: str, **variables: str) -> list[str]:
-    program = f"import sys, json\n{code}\nsys.stderr.write(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
+def heavy_after(code: str, heavy: tuple[str, ...] = HEAVY, **variables: str) -> list[str]:
+    program = f"import sys, json\n{code}\nsys.stderr.write(json.dumps([m for m in {heavy} if m in sys.modules]))"
     command = [sys.executable, "-c", program]
     ended = subprocess.run(command, capture_output=True, text=True, env=environment(**variables), check=True)
     return json.loads(ended.stderr.splitlines()[-1])
 
 
-@pytest.mark.parametrize("words", ["", "train --arch ", "finetune --groups ", "calibrate --val-metrics auc,"])
+@pytest.mark.parametrize("words", ["", "train --arch ", "finetune --groups ", "calibrate --val-metrics auc,", "guide "])
 def test_a_tab_imports_nothing_heavy(words: str) -> None:
     line = f"murace {words}"
     place = str(line.count(" "))
@@ -32,6 +32,14 @@ def test_the_command_line_and_its_help_import_nothing_heavy() -> None:
     assert heavy_after("import murace.cli") == []
     assert heavy_after(f"sys.argv = ['murace', 'train', '--help']\n{RUN}") == []
     assert heavy_after(f"sys.argv = ['murace', 'train', '--arch', 'resnt']\n{RUN}") == []
+
+
+def test_the_guide_loads_what_formats_it_for_a_terminal_alone() -> None:
+    heavy = (*HEAVY, "rich.markdown", "pygments")
+    tab = {"_MURACE_COMPLETE": "complete_bash", "COMP_WORDS": "murace guide ", "COMP_CWORD": "2"}
+    assert heavy_after(RUN, heavy, **tab) == []
+    for words in (["guide"], ["guide", "dicom"], ["guide", "--json"]):
+        assert heavy_after(f"sys.argv = {['murace', *words]}\n{RUN}", heavy) == []
 
 
 def test_nothing_heavy_is_loaded_to_find_that_a_learner_is_up_to_date(finished: Workspace) -> None:

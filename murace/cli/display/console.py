@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 LONGEST = 1000  # characters of a command that is repeated
 WIDE = 160  # columns of a table that goes into a pipe or a file
+READABLE = 100  # columns of a page of text at most: longer lines are hard to follow
+CODE_THEME = "ansi_dark"  # colours of the terminal itself on its own background
+PAGE_LINK = re.compile(r"\[([^]]+)\]\((?!https?://)[^)]*\)")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SHOW_CURSOR = "\x1b[?25h"
 ENDS_WITH_COMMAND = re.compile(r": murace (?:[^.:;()]|\.(?=\S))*$")  # 0.1 is in one, the end of a sentence is not
@@ -83,6 +86,16 @@ class ConsoleReporter(Reporter):
             for item in renderables:
                 is_line = isinstance(item, str)
                 self.out.print(Text(printable(item)) if isinstance(item, str) else item, soft_wrap=is_line)
+
+    def show_markdown(self, text: str) -> None:
+        """A page of Markdown: formatted on a terminal, where its links to other pages lead nowhere; else unchanged."""
+        if not sys.stdout.isatty() or self.out.is_dumb_terminal:
+            self.show(*text.splitlines())
+            return
+        from rich.constrain import Constrain
+        from rich.markdown import Markdown
+
+        self.show(Constrain(Markdown(PAGE_LINK.sub(r"\1", text), code_theme=CODE_THEME), width=READABLE))
 
     def result(self, values: Mapping[str, Any]) -> None:
         """The one JSON object, with --json."""

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
+from murace.cli.commands.guide import read_page
 from murace.data.store import read_frame
 from murace.vocabulary import MEASURES
 from murace.workspace.paths import Workspace
@@ -229,10 +230,11 @@ def test_resamples_and_seed_have_bounds(words: tuple[str, int], path: Path) -> N
     assert refused(2, "score", path, "--slice", "maker", *words).startswith(f"{words[0]} must be")
 
 
-def test_the_example_of_the_readme_is_scored(path: Path) -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
-    path.write_text(next(block for block in re.findall(r"```csv\n(.*?)```", readme, re.DOTALL) if "mine" in block))
-    typed_there = [shlex.split(line)[1:] for line in re.findall(r"^murace score .*$", readme, re.MULTILINE)]
+def test_the_example_of_the_guide_is_scored(path: Path) -> None:
+    page = read_page("score").text
+    (example,) = re.findall(r"```csv\n(.*?)```", page, re.DOTALL)
+    path.write_text(example)
+    typed_there = [shlex.split(line)[1:] for line in re.findall(r"^murace score .*$", page, re.MULTILINE)]
     assert len(typed_there) == 2
     for words in typed_there:
         told = answered(*[word for word in words if word != "--json"], *FEW)
