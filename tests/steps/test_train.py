@@ -153,15 +153,16 @@ def test_a_damaged_checkpoint_is_refused_and_never_a_silent_new_start(prepared: 
     assert examine(prepared.train("convnet").folder)[0] is State.DONE
 
 
+@pytest.mark.parametrize(("native", "precision"), [(False, "fp32"), (True, "bf16")])
 def test_auto_means_on_a_resume_what_it_meant_at_the_start(
-    prepared: Workspace, monkeypatch: pytest.MonkeyPatch
+    prepared: Workspace, monkeypatch: pytest.MonkeyPatch, native: bool, precision: str
 ) -> None:
-    monkeypatch.setattr("murace.device._cpu_flags", lambda: set())
+    monkeypatch.setattr("murace.device.has_native_bf16", lambda device: native)
     with pytest.raises(Interrupted):
         run(prepared, tiny_config(precision="auto"), watch=StopAfter(9))
-    monkeypatch.setattr("murace.device._cpu_flags", lambda: {"avx512_bf16"})
-    assert run(prepared, tiny_config(precision="auto")).info["precision"] == "fp32"
-    assert run(prepared, tiny_config(precision="auto", epochs=3)).info["precision"] == "fp32"
+    monkeypatch.setattr("murace.device.has_native_bf16", lambda device: not native)
+    assert run(prepared, tiny_config(precision="auto")).info["precision"] == precision
+    assert run(prepared, tiny_config(precision="auto", epochs=3)).info["precision"] == precision
 
 
 def test_more_epochs_without_a_checkpoint_are_refused_and_the_old_run_stays(prepared: Workspace) -> None:
