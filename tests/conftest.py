@@ -9,10 +9,9 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import torch
 
 from murace.workspace import Workspace
-from tests.workshop import tiny_chain, tiny_workspace
+from tests.workshop import in_float64, tiny_chain, tiny_workspace
 
 
 @pytest.fixture(autouse=True)
@@ -22,16 +21,10 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def float64(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What murace computes in float32 on a CPU, and nets made here, are float64.
-
-    No two processors round alike, nor do two batch sizes on one. A deep net, and a training still more, makes much of
-    that: in float32 a test could ask for a few digits only. In float64 the same leaves more than it needs to ask for.
-    """
-    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+def float64() -> Iterator[None]:
+    """What murace computes in float32 on a CPU is float64; see `workshop.in_float64`."""
+    with in_float64():
+        yield
 
 
 @pytest.fixture
