@@ -6,6 +6,8 @@ from murace.errors import DataError
 from murace.loss import group_weights, image_weights, weighted_cross_entropy
 from murace.report.paper import paper_table
 
+pytestmark = pytest.mark.kernels
+
 
 def test_weights_of_the_paper() -> None:
     table = paper_table(1).set_index("group")

@@ -32,6 +32,7 @@ from murace.recogniser.recognise import features_of, pooled
 from murace.watch import Watch
 
 SIZE, SHA = 64, "a" * 64
+pytestmark = pytest.mark.kernels
 
 
 def clouds(count: int = 60, *, seed: int = 0, features: int = 6, groups: int = 3, apart: float = 3.0) -> Labelled:

@@ -124,6 +124,7 @@ FORGOTTEN = {
 COUNTED = ("least training loss", "epochs without a fall")
 
 
+@pytest.mark.kernels
 def test_which_epoch_is_best_is_known_beforehand(tmp_path: Path) -> None:
     """What the controls below rest on: the first epoch is the best, no later one comes near, and all have its score."""
     whole = trained(tmp_path)
@@ -142,6 +143,7 @@ def never_fell(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("what", FORGOTTEN)
 def test_nothing_of_a_state_may_be_forgotten(tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: without any one item the test above would be red, at every step after the first epoch.

@@ -28,7 +28,7 @@ EPOCHS = 4
 # methods differ by 3e-5 to 1e-2: Adam's betas 0.899 for 0.9 or 0.9989 for 0.999, rotations by 30.01 degrees.
 CLOSE = 1e-6
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.kernels]
 
 
 @pytest.mark.usefixtures("float64")

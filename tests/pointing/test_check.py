@@ -23,6 +23,7 @@ from murace.opencv import cv2
 from murace.pointing import CENTRE, CHANCE, COLUMNS, RANDOM, Checked, Finding, check, findings_of
 from murace.watch import Bar, Watch
 
+pytestmark = pytest.mark.kernels
 FEW = Bootstrap(resamples=100)
 
 

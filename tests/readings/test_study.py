@@ -14,6 +14,8 @@ from murace.watch import Watch
 from tests.data.files import decode
 from tests.readings.made_up import GROUPS, SIZE, MadeUpPanel, net, picture
 
+pytestmark = pytest.mark.kernels
+
 
 def read(panel: MadeUpPanel, *paths: Path, option: str | None = None) -> list[Reading]:
     asked = wanted(find_studies(paths, watch=Watch()), panel.groups, option)

@@ -110,6 +110,7 @@ def test_stopped_at_any_step_it_ends_with_the_same_bits(tmp_path: Path) -> None:
         assert_same(outcome(whole), outcome(parts))
 
 
+@pytest.mark.kernels
 def test_without_the_optimisers_state_the_bits_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control of the two tests above."""
     whole, parts = tiny_workspace(tmp_path / "a"), tiny_workspace(tmp_path / "b")
@@ -182,6 +183,7 @@ def test_the_weights_file_depends_on_data_and_settings_only(tmp_path: Path) -> N
     assert first.train("convnet").model.read_bytes() != second.train("convnet").model.read_bytes()
 
 
+@pytest.mark.kernels
 def test_the_saved_model_is_the_best_epoch_and_gives_the_saved_predictions(prepared: Workspace) -> None:
     run(prepared, tiny_config(epochs=3, monitor="accuracy"))
     folder = prepared.train("convnet")
@@ -200,6 +202,7 @@ def test_the_saved_model_is_the_best_epoch_and_gives_the_saved_predictions(prepa
     assert ((studies["convnet"] >= 0.5) == (studies["label"] == 1)).mean() == pytest.approx(best["accuracy"])
 
 
+@pytest.mark.kernels
 def test_it_learns(prepared: Workspace) -> None:
     assert run(prepared, tiny_config("resnet", epochs=6)).info["best_score"] > 0.95
 
