@@ -2,20 +2,29 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+
 from murace.workspace.paths import Workspace
-from tests.workshop import tiny_chain, tiny_workspace
+from tests.workshop import in_float64, tiny_chain, tiny_workspace
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MURACE_WORKSPACE", "COLUMNS", "FORCE_COLOR", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """What murace computes in float32 on a CPU is float64; see `workshop.in_float64`."""
+    with in_float64():
+        yield
 
 
 @pytest.fixture

@@ -1,12 +1,17 @@
 """Tiny prepared workspaces for tests: made-up pictures whose class a small net can learn."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
+import torch
 
 from murace.config import CalibrateConfig, EvaluateConfig, FinetuneConfig, Machine, Recipe, TrainConfig
 from murace.data.store import COLUMNS, write_frame
+from murace.nets import outline
 from murace.steps import calibrate, finetune, train
 from murace.steps.evaluate import step
 from murace.system.files import atomic, sha256
@@ -20,6 +25,25 @@ CPU = Machine(gpu="cpu", threads=1)
 SIZE = 64
 SHARES = (("train", 12), ("validation", 6), ("test", 6))
 GROUPS = ("elbow", "wrist")
+
+
+@contextmanager
+def in_float64() -> Iterator[None]:
+    """What murace computes in float32 on a CPU is float64 here, and so are nets and tensors that are made here.
+
+    No two processors round alike, nor do two batch sizes on one, and a deep net, or a training, makes much of that:
+    in float32 a test could ask for a few digits only. In float64 what is left is far less than what it asks for.
+    """
+    before = torch.get_default_dtype()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(torch.Tensor, "float", torch.Tensor.double)
+        torch.set_default_dtype(torch.float64)
+        outline.cache_clear()  # it draws a form once, in the float of then
+        try:
+            yield
+        finally:
+            outline.cache_clear()
+            torch.set_default_dtype(before)
 
 
 def tiny_index(groups: tuple[str, ...] = GROUPS) -> pd.DataFrame:

@@ -108,9 +108,14 @@ def resolve_precision(asked: str, device: torch.device, recorded: str | None = N
         return asked
     if recorded is not None:
         return recorded
+    return "bf16" if has_native_bf16(device) else "fp32"
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Whether the hardware computes bf16 natively: all that `auto` asks of it."""
     if device.type == "cuda":
-        return "bf16" if torch.cuda.get_device_capability(device) >= NATIVE_BF16_CAPABILITY else "fp32"
-    return "bf16" if NATIVE_BF16_FLAGS & _cpu_flags() else "fp32"
+        return torch.cuda.get_device_capability(device) >= NATIVE_BF16_CAPABILITY
+    return not NATIVE_BF16_FLAGS.isdisjoint(_cpu_flags())
 
 
 def resolve_compile(asked: str, device: torch.device, images: int, recorded: bool | None = None) -> bool:

@@ -10,6 +10,7 @@ from murace.errors import WorkspaceError
 from murace.inference import readout
 from murace.metrics.table import by_study
 
+pytestmark = pytest.mark.kernels
 WEIGHTS = {
     "resnet": {"train/resnet/model.safetensors": "a" * 64},
     "calibrated": {"finetune/hip/model.safetensors": "b" * 64},

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from murace.metrics.paired import WIDTH, bootstrap_p, delong, delong_covariance, holm, mcnemar
 
+pytestmark = pytest.mark.kernels
 # DeLong et al. (1988), section 4: screening tests of patients with ovarian cancer and whether surgery would help them.
 # The 43 complete records as SAS/STAT 14.1 User's Guide, Example 72.8, prints them: albumin, total protein, K-G score
 # (lower is better, hence 10 - K-G below), label.

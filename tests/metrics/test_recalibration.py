@@ -10,6 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from murace.metrics.recalibration import intercept, slope
 from murace.metrics.temperature import log_odds
 
+pytestmark = pytest.mark.kernels
+
 
 def cases(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Labels, and probabilities whose log odds are twice too large and 0.6 too high."""

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from murace.metrics.temperature import MARGIN, apply_temperature, fit_by_group, fit_temperature, log_odds
 
+pytestmark = pytest.mark.kernels
 HALF = 0.5
 BELOW_HALF = float(np.nextafter(0.5, 0))
 EDGES = [0.0, 5e-324, 1e-9, MARGIN, BELOW_HALF, HALF, float(np.nextafter(0.5, 1)), 1 - MARGIN, 1 - 1e-9, 1.0]

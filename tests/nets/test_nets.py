@@ -7,6 +7,8 @@ from murace.nets.resnet import Block
 from murace.report.sections.paper import paper_table
 from murace.vocabulary import LEARNERS
 
+pytestmark = pytest.mark.kernels
+
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_parameters_of_table_2(name: str) -> None:

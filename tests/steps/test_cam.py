@@ -286,6 +286,7 @@ def test_studies_of_a_member_go_through_its_net_together(
     assert [size for _, size in passes] == [2 + 1, 2 + 1, 1 + 3, 1, 4, 3]
 
 
+@pytest.mark.kernels
 def test_answers_and_pictures_do_not_depend_on_what_else_is_in_the_batch(
     finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ def test_a_member_per_group_from_its_learners_weights(finished: Workspace) -> No
         assert np.isnan(history["train_loss"][0])
 
 
+@pytest.mark.kernels
 def test_never_worse_on_validation_than_the_learner(finished: Workspace) -> None:
     for item in run(finished, fresh=True, epochs=2, lr=0.5):  # far too high: the first weights must win
         before = validation_auc(finished, f"train/{item.learner}", item.group)

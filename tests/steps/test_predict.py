@@ -84,6 +84,7 @@ def same_answers(one: predict.Predicted, other: predict.Predicted) -> None:
         )
 
 
+@pytest.mark.kernels
 def test_a_test_image_gets_the_probabilities_that_evaluate_gave_it(finished: Workspace, tmp_path: Path) -> None:
     known = pd.read_csv(finished.evaluate.predictions)
     pixels = open_pixels(finished.prepare.pixels)

@@ -24,12 +24,13 @@ from murace.workspace import Rerun, State, examine, read
 from murace.workspace.paths import Workspace
 from tests.processes import together
 from tests.steps.test_train import StopAfter
-from tests.workshop import CPU, tiny_config, tiny_members, tiny_workspace
+from tests.workshop import CPU, in_float64, tiny_config, tiny_members, tiny_workspace
 
 GLOBAL_BATCH = 12
-# So slow that the weights hardly move: a bias before a batch norm has no gradient but rounding, which Adam would make a
-# full step of, and after some epochs any two orders of summation would differ visibly.
+# So slow that the weights hardly move: each step is compared for itself, not for what became of the one before.
 STILL = {"batch_size": GLOBAL_BATCH, "lr": 1e-6, "epochs": 2}
+# In float64 another number of processes, which is another order of summation, made 2e-11 of a difference at most.
+CLOSE = 1e-9
 
 
 def fit(root: Path, learner: str = "resnet", **recipe: Any) -> train.Trained:
@@ -37,18 +38,24 @@ def fit(root: Path, learner: str = "resnet", **recipe: Any) -> train.Trained:
     return train.run(Workspace(root), config, machine=CPU, rerun=Rerun(), reporter=Reporter())
 
 
+def fit_exactly(root: Path, learner: str) -> train.Trained:
+    with in_float64():
+        return fit(root, learner, epochs=1)
+
+
 def state_of(root: Path, learner: str = "resnet") -> dict[str, np.ndarray]:
     newest = sorted(Workspace(root).train(learner).checkpoint.glob("0*.safetensors"))[-1]
     return load_file(newest)
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("learner", ["convnet", "resnet", pytest.param("densenet", marks=pytest.mark.slow)])
 def test_losses_gradients_and_statistics_do_not_depend_on_the_number_of_processes(tmp_path: Path, learner: str) -> None:
     states, histories = [], []
     for count in (1, 2, 3):
         root = tmp_path / str(count)
         tiny_workspace(root)
-        answers = together(count, fit, root, learner) if count > 1 else [fit(root, learner)]
+        answers = together(count, fit_exactly, root, learner) if count > 1 else [fit_exactly(root, learner)]
         assert all(isinstance(answer, train.Trained) for answer in answers)
         assert all(answer == answers[0] for answer in answers)
         assert answers[0].info["processes"] == count
@@ -57,12 +64,12 @@ def test_losses_gradients_and_statistics_do_not_depend_on_the_number_of_processe
     alone = states[0]
     for state, history in zip(states[1:], histories[1:], strict=True):
         # each global step's own loss: the same images, in the same order, with the same augmentation
-        np.testing.assert_allclose(state["losses"], alone["losses"], rtol=1e-5)
+        np.testing.assert_allclose(state["losses"], alone["losses"], rtol=CLOSE)
         assert len(np.unique(alone["losses"].round(4))) == len(alone["losses"]), "losses must tell steps apart"
-        np.testing.assert_allclose(history["train_loss"], histories[0]["train_loss"], rtol=1e-5)
-        np.testing.assert_allclose(history["validation_loss"], histories[0]["validation_loss"], rtol=1e-3)
+        np.testing.assert_allclose(history["train_loss"], histories[0]["train_loss"], rtol=CLOSE)
+        np.testing.assert_allclose(history["validation_loss"], histories[0]["validation_loss"], rtol=CLOSE)
         for name in ("exp_avg", "running_mean", "running_var"):  # of gradients, a running mean; of batch norm
-            assert relative(state, alone, name) < 0.05, name  # rounding meets the kinks of 50 ReLUs
+            assert relative(state, alone, name) < CLOSE, name
 
 
 def relative(state: dict[str, np.ndarray], expected: dict[str, np.ndarray], ending: str) -> float:
@@ -87,10 +94,17 @@ def stop(root: Path, step: int) -> None:
     train.run(Workspace(root), config, machine=CPU, rerun=Rerun(), reporter=reporter)
 
 
+def stop_exactly(root: Path, step: int) -> None:
+    with in_float64():
+        stop(root, step)
+
+
+@pytest.mark.kernels
+@pytest.mark.usefixtures("float64")
 def test_a_signal_to_one_stops_all_at_the_same_step_and_one_process_goes_on(tmp_path: Path) -> None:
     tiny_workspace(tmp_path / "a")
     shutil.copytree(tmp_path / "a", tmp_path / "b")
-    answers = together(2, stop, tmp_path / "a", 7)  # 5 steps an epoch
+    answers = together(2, stop_exactly, tmp_path / "a", 7)  # 5 steps an epoch
     assert [answer.kind for answer in answers] == [Interrupted, Interrupted]
     folder = Workspace(tmp_path / "a").train("convnet")
     assert [path.stem for path in sorted(folder.checkpoint.glob("0*.json"))] == ["000001-000000", "000001-000002"]
@@ -100,7 +114,7 @@ def test_a_signal_to_one_stops_all_at_the_same_step_and_one_process_goes_on(tmp_
     assert "processes 2 -> 1: the result will differ in its last bits" in reporter.said
     fit(tmp_path / "b", "convnet", epochs=3)
     histories = [pd.read_csv(Workspace(tmp_path / name).train("convnet").history) for name in "ab"]
-    np.testing.assert_allclose(histories[0]["train_loss"], histories[1]["train_loss"], rtol=1e-5)
+    np.testing.assert_allclose(histories[0]["train_loss"], histories[1]["train_loss"], rtol=CLOSE)
 
 
 def test_with_two_processes_stopped_and_going_on_gives_the_same_bits(tmp_path: Path) -> None:
@@ -118,6 +132,7 @@ def learn(root: Path, epochs: int) -> train.Trained:
     return fit(root, "convnet", lr=0.003, epochs=epochs)
 
 
+@pytest.mark.kernels
 def test_going_on_to_a_better_epoch_ends_well_in_every_process(tmp_path: Path) -> None:
     root = tiny_workspace(tmp_path / "a", seed=1).root
     assert all(isinstance(answer, train.Trained) for answer in together(2, learn, root, 1))
@@ -202,11 +217,13 @@ def judge(root: Path) -> evaluate.Evaluated:
     return evaluate.run(Workspace(root), EvaluateConfig(), machine=CPU, rerun=Rerun(force=True), reporter=Reporter())
 
 
+@pytest.mark.kernels
 def test_finetune_and_evaluate_in_two_processes_find_what_one_finds(finished: Workspace) -> None:
     alone = read_frame(finished.evaluate.predictions)
     both = together(2, judge, finished.root)
     assert all(isinstance(answer, evaluate.Evaluated) for answer in both)
-    pd.testing.assert_frame_equal(read_frame(finished.evaluate.predictions), alone, rtol=1e-5)
+    # Batches of another size: in float32 that is 1e-6 of a probability; the neighbour's would be another altogether.
+    pd.testing.assert_frame_equal(read_frame(finished.evaluate.predictions), alone, rtol=1e-4)
     pd.testing.assert_frame_equal(both[0].tables["scores"], both[1].tables["scores"])
     members = together(2, specialise, finished.root)
     assert members[0] == members[1]

@@ -112,6 +112,7 @@ def test_stopped_at_any_step_it_ends_with_the_same_bits(tmp_path: Path) -> None:
         assert_same(outcome(whole), outcome(parts))
 
 
+@pytest.mark.kernels
 def test_without_the_optimisers_state_the_bits_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control of the two tests above."""
     whole, parts = tiny_workspace(tmp_path / "a"), tiny_workspace(tmp_path / "b")
@@ -155,15 +156,16 @@ def test_a_damaged_checkpoint_is_refused_and_never_a_silent_new_start(prepared: 
     assert examine(prepared.train("convnet").folder)[0] is State.DONE
 
 
+@pytest.mark.parametrize(("native", "precision"), [(False, "fp32"), (True, "bf16")])
 def test_auto_means_on_a_resume_what_it_meant_at_the_start(
-    prepared: Workspace, monkeypatch: pytest.MonkeyPatch
+    prepared: Workspace, monkeypatch: pytest.MonkeyPatch, native: bool, precision: str
 ) -> None:
-    monkeypatch.setattr("murace.system.device._cpu_flags", lambda: set())
+    monkeypatch.setattr("murace.system.device.has_native_bf16", lambda device: native)
     with pytest.raises(Interrupted):
         run(prepared, tiny_config(precision="auto"), reporter=StopAfter(9))
-    monkeypatch.setattr("murace.system.device._cpu_flags", lambda: {"avx512_bf16"})
-    assert run(prepared, tiny_config(precision="auto")).info["precision"] == "fp32"
-    assert run(prepared, tiny_config(precision="auto", epochs=3)).info["precision"] == "fp32"
+    monkeypatch.setattr("murace.system.device.has_native_bf16", lambda device: not native)
+    assert run(prepared, tiny_config(precision="auto")).info["precision"] == precision
+    assert run(prepared, tiny_config(precision="auto", epochs=3)).info["precision"] == precision
 
 
 def test_more_epochs_without_a_checkpoint_are_refused_and_the_old_run_stays(prepared: Workspace) -> None:
@@ -183,6 +185,7 @@ def test_the_weights_file_depends_on_data_and_settings_only(tmp_path: Path) -> N
     assert first.train("convnet").model.read_bytes() != second.train("convnet").model.read_bytes()
 
 
+@pytest.mark.kernels
 def test_the_saved_model_is_the_best_epoch_and_gives_the_saved_predictions(prepared: Workspace) -> None:
     run(prepared, tiny_config(epochs=3, monitor="accuracy"))
     folder = prepared.train("convnet")
@@ -201,6 +204,7 @@ def test_the_saved_model_is_the_best_epoch_and_gives_the_saved_predictions(prepa
     assert ((studies["convnet"] >= 0.5) == (studies["label"] == 1)).mean() == pytest.approx(best["accuracy"])
 
 
+@pytest.mark.kernels
 def test_it_learns(prepared: Workspace) -> None:
     assert run(prepared, tiny_config("resnet", epochs=6)).info["best_score"] > 0.95
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -63,13 +65,46 @@ def test_a_gpu_twice_and_several_for_one_process_are_mistakes_of_usage() -> None
         device.choose(Machine(gpu="0,1"))
 
 
-@pytest.mark.parametrize(("flags", "precision"), [({"avx2"}, "fp32"), ({"avx512_bf16"}, "bf16"), ({"bf16"}, "bf16")])
-def test_auto_is_bf16_only_where_the_cpu_computes_it(
-    monkeypatch: pytest.MonkeyPatch, flags: set[str], precision: str
+@pytest.mark.parametrize(("native", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_auto_is_bf16_only_where_the_hardware_computes_it(
+    monkeypatch: pytest.MonkeyPatch, native: bool, precision: str
 ) -> None:
-    monkeypatch.setattr(device, "_cpu_flags", lambda: flags)
+    monkeypatch.setattr(device, "has_native_bf16", lambda asked: native)
     assert device.resolve_precision("auto", CPU) == precision
-    assert device.resolve_precision("fp32", CPU) == "fp32"
+    assert device.resolve_precision("auto", CPU, recorded="fp32") == "fp32"
+    assert device.resolve_precision("auto", CPU, recorded="bf16") == "bf16"
+    for asked in ("fp32", "bf16"):
+        assert device.resolve_precision(asked, CPU) == asked
+
+
+@pytest.mark.parametrize(
+    ("line", "native"),
+    [
+        ("flags\t\t: fpu sse2 avx2 avx512f", False),
+        ("flags\t\t: fpu avx512f avx512_bf16", True),
+        ("flags\t\t: fpu amx_bf16 amx_tile", True),
+        ("Features\t: fp asimd asimdhp", False),
+        ("Features\t: fp asimd bf16", True),
+        ("model name\t: bf16", False),
+        (None, False),  # no such file: another system than Linux
+    ],
+)
+def test_a_cpu_is_asked_for_its_flags(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str | None, native: bool
+) -> None:
+    info = tmp_path / "cpuinfo"
+    if line is not None:
+        info.write_text(f"processor\t: 0\n{line}\n\nprocessor\t: 1\n{line}\n")
+    monkeypatch.setattr(device, "Path", lambda name: info if name == "/proc/cpuinfo" else Path(name))
+    assert device.has_native_bf16(CPU) is native
+
+
+@pytest.mark.parametrize(("capability", "native"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])
+def test_a_gpu_is_asked_for_its_capability(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], native: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda asked: capability)
+    assert device.has_native_bf16(torch.device("cuda:0")) is native
 
 
 def test_auto_compiles_on_a_gpu_where_the_epochs_repay_it(monkeypatch: pytest.MonkeyPatch) -> None:

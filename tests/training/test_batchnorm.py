@@ -12,6 +12,7 @@ from tests.processes import together
 
 Found = dict[str, npt.NDArray[np.float32]]
 CPU = torch.device("cpu")
+pytestmark = pytest.mark.kernels
 
 
 def batch(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:

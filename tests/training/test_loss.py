@@ -6,6 +6,8 @@ from murace.errors import DataError
 from murace.report.sections.paper import paper_table
 from murace.training.loss import group_weights, image_weights, weighted_cross_entropy
 
+pytestmark = pytest.mark.kernels
+
 
 def test_weights_of_the_paper() -> None:
     table = paper_table(1).set_index("group")

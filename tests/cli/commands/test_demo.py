@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from murace.cli.commands import demo
 from murace.cli.display.console import ConsoleReporter
 from murace.config import Machine
+from murace.system.device import has_native_bf16
 from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU, PYTHON, answered, done, environment, refused
 
@@ -28,6 +30,8 @@ def test_the_demo_checks_its_words_before_it_draws(tmp_path: Path, monkeypatch: 
 
 
 def test_a_small_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bf16 on every machine: all other chains here are in fp32, whatever the machine has."""
+    monkeypatch.setattr("murace.system.device.has_native_bf16", lambda device: True)
     monkeypatch.setattr(demo, "STUDIES", 10)
     monkeypatch.setattr(demo, "SIZE", 64)
     monkeypatch.setattr(demo, "WIDTH", 0.1)
@@ -41,6 +45,10 @@ def test_a_small_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.Monke
     assert all(line.endswith(here) for line in typed_again[1:])
     assert f"report: {tmp_path / 'a demo' / 'workspace' / 'evaluate' / 'report.html'}\n" in result.stdout
     assert len(list((tmp_path / "a demo" / "overlays").glob("*/study.json"))) == demo.SHOWN
+    root = Workspace(tmp_path / "a demo" / "workspace").root
+    nets = [*root.glob("train/*/step.json"), *root.glob("finetune/*/step.json")]
+    assert len(nets) > 3
+    assert {json.loads(path.read_text())["info"]["precision"] for path in nets} == {"bf16"}
     again = answered("demo", tmp_path / "a demo", *CPU)
     assert Path(again["report"]).is_file()
 
@@ -70,7 +78,7 @@ def test_a_demo_killed_while_it_draws_draws_again_and_shows_its_seed(
 
 @pytest.mark.slow
 def test_the_whole_demo(tmp_path: Path) -> None:
-    """On a quiet machine with two cores and native bf16."""
+    """On a quiet machine with two cores; the time is promised where bf16 is native."""
     began = time.monotonic()
     command = [*PYTHON, "demo", str(tmp_path / "demo"), "--json"]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment(OMP_NUM_THREADS="2"))
@@ -88,4 +96,4 @@ def test_the_whole_demo(tmp_path: Path) -> None:
     scores = pd.read_csv(root / "evaluate" / "scores.csv")
     row = scores.query("model == 'calibrated' and level == 'study' and group == 'overall' and metric == 'auc'")
     assert row["value"].item() >= LEAST_AUC
-    assert seconds < 60 * MINUTES, f"{seconds:.0f} s"
+    assert seconds < 60 * MINUTES or not has_native_bf16(torch.device("cpu")), f"{seconds:.0f} s"

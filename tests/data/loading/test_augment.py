@@ -7,6 +7,7 @@ from torchvision.transforms import InterpolationMode, v2
 
 from murace.data.loading.augment import MAX_DEGREES, augment, draw, matrices, uniform
 
+pytestmark = pytest.mark.kernels
 ROWS = torch.arange(90_000)
 
 

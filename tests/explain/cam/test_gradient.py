@@ -7,7 +7,9 @@ from torch import Tensor, nn
 from murace.explain.cam import activation_maps, grad_cam, grad_cam_plus
 from murace.nets import Learner, create
 from murace.vocabulary import LEARNERS
+from tests.explain.cam.test_activation import CLOSE
 
+pytestmark = pytest.mark.kernels
 NETS = [*((name, "gap") for name in LEARNERS), ("convnet", "fc")]
 
 
@@ -35,6 +37,7 @@ def made(name: str, head: str) -> tuple[Learner, Tensor]:
     return net, torch.rand(2, 1, size, size)
 
 
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(("name", "head"), NETS)
 def test_grad_cam_is_captums_times_the_cells_before_its_relu(name: str, head: str) -> None:
     net, images = made(name, head)
@@ -44,19 +47,21 @@ def test_grad_cam_is_captums_times_the_cells_before_its_relu(name: str, head: st
     for cut in (False, True):
         expected = captum.attribute(images, relu_attributions=cut).detach().numpy()[:, 0] * maps[0].size
         found = np.clip(maps, 0, None) if cut else maps
-        assert np.allclose(found, expected, atol=1e-4 * np.abs(maps).max())
+        assert np.allclose(found, expected, **CLOSE)
     with torch.no_grad():
         logits = net(images)
-    assert np.allclose(log_odds, (logits[:, 1] - logits[:, 0]).numpy(), atol=1e-5)
+    assert np.allclose(log_odds, (logits[:, 1] - logits[:, 0]).numpy(), **CLOSE)
 
 
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", LEARNERS)
 def test_grad_cam_of_a_gap_net_is_its_class_activation_map(name: str) -> None:
     net, images = made(name, "gap")
     for found, expected in zip(grad_cam(net, images), activation_maps(net, images), strict=True):
-        assert np.allclose(found, expected, rtol=1e-4, atol=1e-4)
+        assert np.allclose(found, expected, **CLOSE)
 
 
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(("name", "head"), NETS)
 def test_grad_cam_plus_is_what_the_derivatives_of_the_exponential_say(name: str, head: str) -> None:
     """Eq. 10 to 19 with the second and third derivatives of exp(score), cell by cell, by differentiating again."""
@@ -76,7 +81,7 @@ def test_grad_cam_plus_is_what_the_derivatives_of_the_exponential_say(name: str,
     drawn = (torch.cat(weights)[:, None, None] * features[0]).sum(dim=0).clamp(min=0).detach().numpy()
     if drawn.max() > 0:
         drawn = drawn / drawn.max()
-    assert np.allclose(maps[0], drawn, atol=1e-4)
+    assert np.allclose(maps[0], drawn, **CLOSE)
     assert maps.max() <= 1
 
 

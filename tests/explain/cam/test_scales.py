@@ -8,8 +8,10 @@ from murace.explain.cam import METHODS, MapMethod, activation_maps, flaw, larger
 from murace.nets import Learner, create
 from murace.nets.trained import TrainedNet
 from murace.system.device import Place
+from tests.explain.cam.test_activation import CLOSE
 
 SIZE = 64
+pytestmark = [pytest.mark.kernels, pytest.mark.usefixtures("float64")]
 
 
 def member(net: Learner, **others: object) -> TrainedNet:
@@ -40,9 +42,9 @@ def tensor(prepared: np.ndarray) -> torch.Tensor:
 def test_the_maps_mean_and_the_heads_bias_are_the_log_odds_at_any_scales(scales: tuple[int, ...]) -> None:
     maps, log_odds, net, prepared = asked(MapMethod("cam", scales))
     own, expected = activation_maps(net, tensor(prepared))
-    assert np.allclose(log_odds, expected, atol=1e-5)  # whatever the other sizes say
+    assert np.allclose(log_odds, expected, **CLOSE)  # whatever the other sizes say
     bias = float((net.head.bias[1] - net.head.bias[0]).detach())
-    assert np.allclose(maps.mean(axis=(1, 2)) + bias, log_odds, atol=1e-5)
+    assert np.allclose(maps.mean(axis=(1, 2)) + bias, log_odds, **CLOSE)
     assert maps.shape[1] == scales[-1] * own.shape[1]
 
 
@@ -56,7 +58,7 @@ def test_two_scales_are_the_average_of_both_on_the_finer_grid() -> None:
     )[:, 0].numpy()
     mean = (spread + large) / 2
     expected = mean - mean.mean(axis=(1, 2), keepdims=True) + small.mean(axis=(1, 2), keepdims=True)
-    assert np.allclose(maps, expected, atol=1e-5)
+    assert np.allclose(maps, expected, **CLOSE)
 
 
 def test_fewer_of_the_larger_pictures_go_through_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +76,7 @@ def test_fewer_of_the_larger_pictures_go_through_at_once(monkeypatch: pytest.Mon
 
 def test_maps_without_unit_are_shares_of_their_maximum() -> None:
     maps, _, _, _ = asked(MapMethod("gradcam++", (1, 2)))
-    assert np.allclose(maps.max(axis=(1, 2)), 1)
+    assert np.allclose(maps.max(axis=(1, 2)), 1, **CLOSE)
     assert maps.min() >= 0
 
 

@@ -23,6 +23,7 @@ from murace.system.files import sha256
 from murace.system.opencv import cv2
 from murace.system.progress import Bar, Reporter
 
+pytestmark = pytest.mark.kernels
 FEW = Bootstrap(resamples=100)
 
 

@@ -14,6 +14,8 @@ from murace.system.progress import Reporter
 from tests.data.files import decode
 from tests.inference.studies.made_up import GROUPS, SIZE, MadeUpEnsemble, net, picture
 
+pytestmark = pytest.mark.kernels
+
 
 def read(ensemble: MadeUpEnsemble, *paths: Path, option: str | None = None) -> list[StudyPrediction]:
     asked = wanted(find_studies(paths, reporter=Reporter()), ensemble.groups, option)

@@ -22,12 +22,17 @@ from murace.system.sealed import read_sealed
 from murace.vocabulary import DISCLAIMER
 
 SIZE = 64
+pytestmark = pytest.mark.kernels
 for name in ("onnx", "onnxruntime", "onnxscript"):
     pytest.importorskip(name)
 
 
 def net_of(learner: str) -> Learner:
-    """With running statistics, and a head that spreads the log-odds of the pictures around 0."""
+    """With running statistics, and a head that spreads the log-odds of the pictures around 0.
+
+    By half a unit: with two of them the last bits of the convnet's log-odds, which are all but the same before the
+    head spreads them, made 6e-5 of the 1e-4 that are allowed, differently with each processor's kernels.
+    """
     torch.manual_seed(1)
     net = create(learner, width=0.1, size=SIZE)
     images = torch.from_numpy(pictures(11)).float().div(255)[:, None]
@@ -36,7 +41,7 @@ def net_of(learner: str) -> Learner:
             net.train()(images)
         net.eval()
         logits = net(images)
-        scale = 2 / (logits[:, 1] - logits[:, 0]).std()
+        scale = 0.5 / (logits[:, 1] - logits[:, 0]).std()
         net.head.weight.mul_(scale)
         net.head.bias.sub_(logits.mean(dim=0)).mul_(scale)
     return net
