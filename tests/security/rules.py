@@ -43,13 +43,13 @@ RULES = (
     Rule(
         "an array that is loaded",
         "numpy.load numpy.fromfile numpy.memmap numpy.loadtxt numpy.genfromtxt",
-        {"data/pixelfile.py": "pixels.npy, by memory map, once its header is ours to the letter"},
+        {"data/ingest/pixelfile.py": "pixels.npy, by memory map, once its header is ours to the letter"},
     ),
     Rule(
         "weights that are read",
         """safetensors.safe_open safetensors.deserialize safetensors.torch.load safetensors.torch.load_file
         safetensors.torch.load_model safetensors.numpy.load safetensors.numpy.load_file""",
-        {"checkpoint/weights.py": "nets and states", "recogniser/file.py": "the group model"},
+        {"nets/weights.py": "nets and states", "inference/recogniser/file.py": "the group model"},
     ),
     Rule("parsers that can do more than read", "yaml xml lxml plistlib"),
     Rule(
@@ -62,7 +62,7 @@ RULES = (
         """subprocess pty os.system os.popen os.execv os.execve os.execvp os.execvpe os.execl os.execle os.execlp
         os.execlpe os.spawnl os.spawnle os.spawnlp os.spawnv os.spawnve os.spawnvp os.posix_spawn os.posix_spawnp
         os.fork os.forkpty os.startfile webbrowser""",
-        {"data/pool.py": "murace's own reading processes, by a list of words"},
+        {"data/ingest/pool.py": "murace's own reading processes, by a list of words"},
     ),
     Rule(
         "a shell",
@@ -79,29 +79,29 @@ RULES = (
     Rule(
         "modules by computed name",
         "import-of-a-computed-name",
-        {"data/dicomfile.py": "parts of pydicom, from a list that stands beside it"},
+        {"data/images/dicom/file.py": "parts of pydicom, from a list that stands beside it"},
     ),
-    Rule("native code", "ctypes cffi", {"device.py": "glibc's mallopt, in this process's own library"}),
+    Rule("native code", "ctypes cffi", {"system/device.py": "glibc's mallopt, in this process's own library"}),
     Rule(
         "pictures that are decoded",
         """PIL.Image.open PIL.ImageFile cv2.imread cv2.imreadmulti cv2.imreadanimation cv2.imdecode cv2.imdecodemulti
         cv2.VideoCapture cv2.dnn cv2.FileStorage imageio skimage matplotlib.image matplotlib.pyplot torchvision.io
         torchvision.datasets *.imread *.imdecode""",
-        {"data/decode.py": "the one gate: sizes from the header, PNG and JPEG by their first bytes, then OpenCV"},
+        {"data/images/decode.py": "the one gate: sizes from the header, PNG and JPEG by their first bytes, then OpenCV"},
     ),
     Rule("truncated pictures that pass", "*.LOAD_TRUNCATED_IMAGES 'LOAD_TRUNCATED_IMAGES' *.MAX_IMAGE_PIXELS"),
     Rule(
         "DICOM",
         "pydicom gdcm openjpeg libjpeg pylibjpeg",
         {
-            "data/dicomfile.py": "pydicom loaded quietly, tags read",
-            "data/dicomvalues.py": "pydicom's own dictionaries of codes",
+            "data/images/dicom/file.py": "pydicom loaded quietly, tags read",
+            "data/images/dicom/values.py": "pydicom's own dictionaries of codes",
         },
     ),
     Rule(
         "graphs of other formats",
         "onnx onnxruntime torch.onnx tensorflow keras",
-        {"openformat/conversion.py": "writes graphs, and runs those it has just written"},
+        {"steps/export/onnx_graph.py": "writes graphs, and runs those it has just written"},
     ),
     Rule(
         "pages that are not escaped",
@@ -123,8 +123,8 @@ RULES = (
         torchvision.models.get_weight torchvision.models.get_model torchvision._internally_replaced_utils wandb
         mlflow sentry_sdk""",
         {
-            "record/lock.py": "only `socket.gethostname`, for the lock file while it is held",
-            "world.py": "torchrun's processes among themselves, by tensors",
+            "workspace/lock.py": "only `socket.gethostname`, for the lock file while it is held",
+            "system/processes.py": "torchrun's processes among themselves, by tensors",
             "cli/several.py": "`--gpu 0,1` is torchrun on this machine",
         },
     ),
@@ -141,13 +141,13 @@ RULES = (
         safetensors.torch.save_file safetensors.torch.save_model safetensors.numpy.save_file shutil.copy shutil.copy2
         shutil.copyfile shutil.copyfileobj shutil.copytree mmap""",
         {
-            "files.py": "the one writer: beside the place, synced, read back, renamed",
-            "data/pixelfile.py": "the array in `prepare/partial`, which several processes fill",
-            "data/chunks.py": "pixels into that array",
-            "record/lock.py": "the lock file, which is never renamed; no link is followed",
-            "readings/journal.py": "lines appended as studies are read; no link is followed",
+            "system/files.py": "the one writer: beside the place, synced, read back, renamed",
+            "data/ingest/pixelfile.py": "the array in `prepare/partial`, which several processes fill",
+            "data/ingest/chunks.py": "pixels into that array",
+            "workspace/lock.py": "the lock file, which is never renamed; no link is followed",
+            "inference/studies/journal.py": "lines appended as studies are read; no link is followed",
             "sample/layout.py": "drawings into a new folder of unfinished work, which is renamed",
-            "cli/console.py": "/dev/null, when stdout has gone",
+            "cli/display/console.py": "/dev/null, when stdout has gone",
             "__main__.py": "/dev/null, for a closed stdout",
         },
     ),
@@ -155,10 +155,10 @@ RULES = (
         "files that are put in place",
         "os.replace os.rename os.renames shutil.move Path.replace Path.rename",
         {
-            "files.py": "the one writer",
-            "data/pixelfile.py": "the finished array, within one step's folder",
+            "system/files.py": "the one writer",
+            "data/ingest/pixelfile.py": "the finished array, within one step's folder",
             "sample/layout.py": "what was drawn, within one folder",
-            "openformat/folder.py": "graphs that have all been compared, within one folder",
+            "steps/export/onnx_folder.py": "graphs that have all been compared, within one folder",
         },
     ),
     Rule("errors that are swallowed", "except-everything except-Exception-pass suppress(Exception)"),
@@ -166,21 +166,21 @@ RULES = (
         "printing",
         "builtins.print sys.stdout sys.stderr typer.echo rich.print pprint",
         {
-            "cli/console.py": "the only place that prints",
+            "cli/display/console.py": "the only place that prints",
             "cli/app.py": "--version",
             "__main__.py": "a closed stdout becomes /dev/null",
-            "data/worker.py": "stdout is the pipe to the parent",
+            "data/ingest/worker.py": "stdout is the pipe to the parent",
         },
     ),
     Rule(
         "JSON that is read",
         "json.loads json.load json.JSONDecoder",
         {
-            "files.py": "the one strict parser, `parse_json`",
-            "overlays/folder.py": "cam's records, of which only names of files are believed",
-            "data/pool.py": "what murace's own reading processes answer",
-            "data/worker.py": "what their parent asks",
-            "world.py": "what process 0 tells the others",
+            "system/files.py": "the one strict parser, `parse_json`",
+            "explain/overlays/folder.py": "cam's records, of which only names of files are believed",
+            "data/ingest/pool.py": "what murace's own reading processes answer",
+            "data/ingest/worker.py": "what their parent asks",
+            "system/processes.py": "what process 0 tells the others",
         },
     ),
 )

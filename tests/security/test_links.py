@@ -22,7 +22,7 @@ def planted(folder: Path, outside: Path, *, names: list[str] | None = None) -> d
     """Replace every file in `folder` by a link to a copy of it outside; the copies with their bytes."""
     outside.mkdir(parents=True, exist_ok=True)
     victims = {}
-    for number, path in enumerate(sorted(path for path in onnx_folder.rglob("*") if path.is_file())):
+    for number, path in enumerate(sorted(path for path in folder.rglob("*") if path.is_file())):
         if names is None or path.name in names:
             victim = outside / f"{number}-{path.name}"
             shutil.move(path, victim)
@@ -51,7 +51,7 @@ def test_no_step_writes_through_a_link_in_its_folder(finished: Workspace, source
         shutil.move(tmp_path / name, tmp_path / "victims" / name)
         (tmp_path / name).symlink_to(tmp_path / "victims" / name)
         victims[tmp_path / "victims" / name] = (tmp_path / name).read_bytes()
-    locks = [path for onnx_folder in (finished.root, tmp_path / "out", record) for path in onnx_folder.rglob(".lock")]
+    locks = [path for folder in (finished.root, tmp_path / "out", record) for path in folder.rglob(".lock")]
     assert len(victims) > 100
     assert {typed(*line).exit_code for line in (("train", *NARROW, *here), drawing, asking)} <= {
         2,
@@ -105,14 +105,14 @@ def test_an_unfinished_array_that_is_a_link_is_not_written_to(tmp_path: Path) ->
 def test_a_lock_or_a_journal_that_is_a_link_is_not_opened(tmp_path: Path) -> None:
     from murace.inference.studies.journal import journal
 
-    victim, onnx_folder = tmp_path / "victim", tmp_path / "folder"
+    victim, folder = tmp_path / "victim", tmp_path / "folder"
     victim.write_text("mine")
-    onnx_folder.mkdir()
+    folder.mkdir()
     for name in (".lock", "0.jsonl"):
-        (onnx_folder / name).symlink_to(victim)
-    with pytest.raises(MachineError, match="cannot write"), writing(onnx_folder):
+        (folder / name).symlink_to(victim)
+    with pytest.raises(MachineError, match="cannot write"), writing(folder):
         pass
-    with pytest.raises(MachineError, match="cannot write"), journal(onnx_folder, 0):
+    with pytest.raises(MachineError, match="cannot write"), journal(folder, 0):
         pass
     assert victim.read_text() == "mine"
 

@@ -23,7 +23,7 @@ def test_an_exception_is_used_or_struck_out(rule: Rule, module: str) -> None:
 
 
 def test_the_lock_asks_the_network_only_for_this_machines_name() -> None:
-    named = {use.name for use in uses(MODULES["record/lock.py"]) if use.name.startswith("socket")}
+    named = {use.name for use in uses(MODULES["workspace/lock.py"]) if use.name.startswith("socket")}
     assert named == {"socket", "socket.gethostname"}
 
 
