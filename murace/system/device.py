@@ -3,6 +3,7 @@
 import ctypes
 import os
 import shutil
+import sys
 import sysconfig
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -167,8 +168,10 @@ def set_threads(machine: Machine, recorded: int | None = None) -> int:
 def _keep_freed_memory() -> None:
     """Let glibc keep what tensors give back: each step asks for the same again, and new pages cost a tenth of its time.
 
-    Elsewhere there is no such function, and nothing is changed.
+    Only glibc has such a function, and on Windows not even the call that looks for it: nothing is changed elsewhere.
     """
+    if not sys.platform.startswith("linux"):
+        return
     adjust = getattr(ctypes.CDLL(None), "mallopt", None)
     if adjust is not None:
         adjust(M_MMAP_MAX, 0)
