@@ -58,7 +58,7 @@ def read_elements(file: BinaryIO, keywords: Sequence[str]) -> Any:
     if DEFLATED in syntax:  # a few bytes may hold gigabytes
         raise ImageError("DICOM compressed as a whole (deflated): save it with another transfer syntax")
     file.seek(0)
-    warnings.filterwarnings("ignore", module=r"pydicom|pylibjpeg|openjpeg|gdcm|murace\.data\.dicom")
+    warnings.filterwarnings("ignore", module=r"pydicom|pylibjpeg|openjpeg|gdcm|murace\.data\.images\.dicom")
     with refusing(_HEADER):
         found = package.filereader.read_partial(
             file, stop_when=lambda tag, _vr, _length: tag > max(tags), force=True, specific_tags=tags

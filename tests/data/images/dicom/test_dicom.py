@@ -645,6 +645,13 @@ def test_what_pydicom_warns_of_is_no_error_and_not_shown(tmp_path):
             assert (done.stdout.strip(), done.stderr) == (told, "")
 
 
+def test_what_is_warned_of_while_a_value_is_converted_is_not_shown(tmp_path):
+    """pydicom converts a value when it is asked for, and then warns in the name of the module that asks."""
+    warn = f"; import warnings; warnings.warn_explicit('CANARY', UserWarning, 'f', 1, module='{pixels.__name__}')"
+    done = run("import warnings; warnings.simplefilter('always'); " + READ + warn, write(tmp_path, dicom(picture())))
+    assert (done.stdout.strip(), done.stderr) == (str(picture().sum()), "")
+
+
 def test_a_missing_pydicom_or_decoder_is_one_line_with_the_way_out(tmp_path, monkeypatch):
     hidden = "import sys; sys.modules['pydicom'] = None; "
     done = run(hidden + READ, write(tmp_path, dicom(picture())))

@@ -1,9 +1,10 @@
 import pytest
 from pydicom.sr._concepts_dict import concepts
+from pydicom.sr._snomed_dict import mapping
 
 from murace.data.images.dicom.radiograph import ANATOMIC_REGION, BODY_PART, Tags
 from murace.data.images.dicom.regions import Stated, stated_region
-from murace.data.images.dicom.values import meaning
+from murace.data.images.dicom.values import _regions, meaning
 
 
 def tags(*regions: tuple[str, str]) -> Tags:
@@ -35,6 +36,24 @@ def test_codes_of_the_upper_limb_are_muras_groups(code):
 def test_retired_codes_are_read_too(code, name):
     assert named(meaning("SRT", code)) == name
     assert meaning("SRT", "T-NONE") == ""
+
+
+def test_the_standards_codes_are_all_there_each_with_the_words_it_has_always_had():
+    """Of pydicom's own tables those of the three context groups, read here as pydicom stores them."""
+    modern = {
+        code: words
+        for entries in concepts["SCT"].values()
+        for code, (words, groups) in entries.items()
+        if not {4, 4009, 4031}.isdisjoint(groups)
+    }
+    assert _regions() == modern
+    retired = {old: modern[new] for old, new in mapping["SRT"].items() if new in modern}
+    assert len(modern) > 300
+    assert len(retired) > 300
+    for scheme in ("SRT", "SNM3", "99SDM"):
+        assert {code: meaning(scheme, code) for code in list(retired)[::7]} == dict(list(retired.items())[::7])
+    others = [code for code in mapping["SRT"] if code not in retired][::400]
+    assert [meaning("SRT", code) for code in others] == [""] * len(others)
 
 
 def test_no_code_of_another_part_is_taken_for_one_of_muras():
