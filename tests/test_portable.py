@@ -13,7 +13,9 @@ import pytest
 import murace
 
 PACKAGE = Path(murace.__file__).parent
-POSIX_MODULES = frozenset("curses fcntl grp nis posix pty pwd readline resource spwd syslog termios tty".split())
+POSIX_MODULES = frozenset(
+    ("curses", "fcntl", "grp", "nis", "posix", "pty", "pwd", "readline", "resource", "spwd", "syslog", "termios", "tty")
+)
 # Names of os and signal that Windows lacks.
 POSIX_NAMES = re.compile(
     r"os\.(O_(ACCMODE|ASYNC|CLOEXEC|DIRECT|DIRECTORY|DSYNC|NOATIME|NOCTTY|NOFOLLOW|NONBLOCK|PATH|SYNC|TMPFILE)"

@@ -1,8 +1,8 @@
 """Lock a step's folder for one writing process: `.lock` in it, held through `filelock`.
 
-The kernel holds the lock and drops it when the process ends, however that ends, so no lock is ever left over. The file's
-content (process, host, since) is for people. It is written after the lock has been taken, and cleared before it is given
-back; a process that waits for the lock changes nothing in it.
+The kernel holds the lock and drops it when the process ends, however that ends, so no lock is ever left over. What
+stands in the file (process, host, since) is for people. It is written after the lock has been taken, and cleared before
+it is given back; a process that waits for the lock changes nothing in it.
 """
 
 import errno
@@ -79,7 +79,7 @@ def _acquire(lock: "FileLock", path: Path) -> None:
 
 
 def _write_holder(descriptor: int, path: Path) -> None:
-    """Say in the lock file who holds it, from its second byte on: Windows lets no other process read the locked first."""
+    """Write into the lock file who holds it, from the second byte on: on Windows nobody else can read the locked one."""
     since = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         os.ftruncate(descriptor, 0)

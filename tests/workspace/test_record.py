@@ -300,6 +300,7 @@ def test_a_file_system_without_locks_is_the_machines_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     """No marker file stands in for the lock, either: it would outlive its process."""
+
     def none(descriptor: int, how: int) -> None:
         raise OSError(code, os.strerror(code))
 

@@ -446,7 +446,7 @@ def test_radiographs_are_accepted(tmp_path, elements):
 
 @pytest.mark.parametrize("rows", [60_000, 19_000])
 def test_a_bomb_is_refused_before_anything_is_decoded(tmp_path, rows, monkeypatch):
-    monkeypatch.setattr(pixels, "read_words", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(pixels, "read_pixel_cells", lambda *_: pytest.fail("decoded"))
     assert "too large" in reason(tmp_path, dicom(deep(), BitsStored=12, Rows=rows, Columns=19_000))
 
 
