@@ -79,7 +79,7 @@ def _acquire(lock: "FileLock", path: Path) -> None:
 
 
 def _write_holder(descriptor: int, path: Path) -> None:
-    """Write into the lock file who holds it, from the second byte on: on Windows nobody else can read the locked one."""
+    """Write who holds the lock, from the second byte on: on Windows no other process can read the locked first one."""
     since = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         os.ftruncate(descriptor, 0)

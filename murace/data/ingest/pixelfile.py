@@ -1,4 +1,7 @@
-"""`pixels.npy` while it is made: at full length from the start, filled by processes, without holes in the end."""
+"""Create, fill and open `pixels.npy`: of full length from the start, filled by several processes, its unused rows cut.
+
+Own code: numpy reads a header as a Python literal, and takes other files for an archive or a pickle.
+"""
 
 import math
 import os

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from murace.data.images.header import ImageError
-from murace.data.ingest.job import Outcome
+from murace.data.ingest.job import ImageOutcome
 from murace.data.ingest.notes import file_state
 from murace.data.sources.listing import Listing
 from murace.data.store import read_frame
@@ -16,7 +16,7 @@ from murace.system.files import sha256
 COLUMNS = ["path", "length", "modified", "sha256"]
 
 
-def table(paths: Sequence[str], outcomes: Sequence[Outcome]) -> pd.DataFrame:
+def table(paths: Sequence[str], outcomes: Sequence[ImageOutcome]) -> pd.DataFrame:
     """What to remember of the files that were read: `sources.csv`."""
     rows = [(path, seen.length, seen.modified, seen.sha256) for path, seen in zip(paths, outcomes, strict=True)]
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from murace.data.ingest.job import Outcome
+from murace.data.ingest.job import ImageOutcome
 from murace.data.tables.table import few
 from murace.errors import DataError
 from murace.system.files import digest_of
@@ -123,7 +123,7 @@ class ConflictError(DataError):
         return pd.DataFrame(sorted(self.culprits), columns=REJECTED)
 
 
-def tabulate(listing: Listing, outcomes: Sequence[Outcome]) -> pd.DataFrame:
+def tabulate(listing: Listing, outcomes: Sequence[ImageOutcome]) -> pd.DataFrame:
     """Every listed file that cannot be used, with its reason, by path: `rejected.csv`."""
     seen = zip(listing.images["path"], outcomes, strict=True)
     unreadable = [(path, outcome.reason) for path, outcome in seen if outcome.reason]
