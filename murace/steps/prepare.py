@@ -136,10 +136,12 @@ def _prepare(
             raise _listed(error, pd.concat([error.table, rejected]), place) from None
         raise
     read_all.place(scratch, images["position"].tolist())
-    found = audit.find(images, images[audit.PRINTS], store.open_pixels(place.pixels), fit=config.fit, reporter=reporter)
+    found = audit.find(
+        images, images[audit.FINGERPRINTS], store.open_pixels(place.pixels), fit=config.fit, reporter=reporter
+    )
     findings = audit.count(found, empty_studies(listing, set(images["study"])))
     store.write_frame(place.index, _index(images, listing), private=True)
-    store.write_frame(place.fingerprints, images[audit.PRINTS])
+    store.write_frame(place.fingerprints, images[audit.FINGERPRINTS])
     store.write_frame(place.counts, table)
     store.write_frame(place.sources, changes.table(request.paths, outcomes), private=True)
     made = [path.name for path in (place.index, place.pixels, place.fingerprints, place.counts, place.sources)]

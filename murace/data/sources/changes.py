@@ -1,4 +1,4 @@
-"""Has a source changed since it was read? Sizes and times tell cheaply; contents are compared where a time differs."""
+"""Detect source files that changed since they were read: by size and time, by SHA-256 where only the time differs."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,13 +17,13 @@ COLUMNS = ["path", "length", "modified", "sha256"]
 
 
 def table(paths: Sequence[str], outcomes: Sequence[ImageOutcome]) -> pd.DataFrame:
-    """What to remember of the files that were read: `sources.csv`."""
+    """`sources.csv`: length, time and SHA-256 of the files that were read."""
     rows = [(path, seen.length, seen.modified, seen.sha256) for path, seen in zip(paths, outcomes, strict=True)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def since(path: Path, listing: Listing) -> str | None:
-    """In words, without names, how many files are not those that the table at `path` remembers; None where none is."""
+    """How many files differ from the table at `path`, as a sentence without names; None where none does."""
     seen = read_frame(path, texts=("path", "sha256"), needs=COLUMNS)
     rows: Iterator[tuple[str, int, int, str]] = seen[COLUMNS].itertuples(index=False, name=None)
     changed = [name for name, *state, digest in rows if _has_changed(listing.root, name, tuple(state), digest)]

@@ -1,4 +1,4 @@
-"""How a table fills a printed page: which columns break their lines, and where a long table is cut."""
+"""The layout of a LaTeX table: which columns break their lines, and where a long table is cut into pages."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A printed table as data, so that a page (or another format) only has to set it."""
+"""Tables of the report as data (cells, rows, blocks, columns), for HTML, LaTeX and csv alike."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
