@@ -51,7 +51,7 @@ def is_gpu_failure(error: BaseException) -> bool:
 def refuse_machine_error(error: BaseException) -> None:
     """Raise again what says nothing about a file that was being read: no memory for it, or a GPU that is gone.
 
-    Called where all else that is raised would mean that the file is damaged: nobody is to start over for that.
+    Called where all else that is raised would mean that the file is damaged, and the work would start over for nothing.
     """
     if is_out_of_memory(error) or is_gpu_failure(error):
         raise error

@@ -186,7 +186,7 @@ def sweep(folder: Path, *, deep: bool = False) -> None:
 
 
 def sweep_beside(path: Path) -> None:
-    """Remove what a killed process left half written of `path` itself; its folder may be anybody's."""
+    """Remove what a killed process left half written of `path` itself, and nothing else in its folder."""
     for left in path.parent.glob(f".{escape(path.name)}{TEMPORARY}*"):
         left.unlink(missing_ok=True)
 

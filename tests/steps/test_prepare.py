@@ -436,7 +436,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from murace.config import PrepareConfig
-from murace.data import chunks
+from murace.data.ingest import chunks
 from murace.workspace import Rerun
 from murace.steps.prepare import Operation, run
 from murace.system.progress import Reporter

@@ -19,7 +19,7 @@ from murace.system.sealed import read_sealed, write_sealed
 def write_note(job: ReadJob, chunk: Chunk, descriptor: int, chunk_outcome: ChunkOutcome) -> None:
     """Make a chunk's pixels durable, then note its outcome.
 
-    The descriptor must be the one through which the pixels were written: it is told of a failure to write them.
+    The descriptor must be the one through which the pixels were written: only that one reports a failure to write them.
 
     Raises:
         MachineError: the pixels or the note cannot be written.

@@ -78,7 +78,7 @@ def check_and_sort(images: pd.DataFrame, notes: list[str], *, source: Path) -> p
 def _require_one_spelling(names: "pd.Series[str]") -> None:
     """Stop at names that differ only in their Unicode form: an accent as a part of its letter, or as its own character.
 
-    Nobody can tell the two names apart, and on some systems they are one file; a patient of both would be two.
+    The two names look the same, and on some systems they are one file; a patient with both would count as two.
     """
     known = sorted(name for name in set(names) if not name.isascii())
     spelled = Counter(unicodedata.normalize("NFC", name) for name in known)

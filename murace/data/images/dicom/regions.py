@@ -20,7 +20,7 @@ class Stated:
 
 
 # Name -> its synonyms, MURA's name where MURA has one: the standard's (PS3.16 CID 4, 4009, 4031, annex L) and those in
-# use. Words that cover several names (extremity, arm, limb, joint) stand nowhere: they say nothing.
+# use. Words that cover several names (extremity, arm, limb, joint) are left out: they name none.
 _WORDS = {
     "elbow": "elbow; olecranon; ellbogen",
     "finger": "finger; fingers; thumb; thumbs; digit of hand; finger of hand; hand finger; phalanx of hand; daumen",

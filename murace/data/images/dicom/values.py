@@ -15,7 +15,7 @@ _RETIRED = ("SRT", "SNM3", "99SDM")  # SNOMED RT, under the names it has had
 
 
 def uid_name(uid: str) -> str:
-    """The standard's name of a UID; `unknown` where it is none of the standard's: it might be anybody's."""
+    """The standard's name of a UID; `unknown` where the standard has none: a private UID might identify someone."""
     package = pydicom()
     known = package.uid.UID(str(uid), package.config.IGNORE)
     return "unknown" if known.name == known else str(known.name)
