@@ -10,7 +10,7 @@ import typer
 
 from murace.config import Machine
 from murace.errors import MachineError
-from murace.system.launch import STARTED, launch
+from murace.system.launch import STARTED, launch, usable_cores
 from murace.system.progress import Reporter
 
 
@@ -39,9 +39,8 @@ def start(processes: int, words: Sequence[str]) -> int:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # the processes say what is wrong themselves
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     os.environ[STARTED] = "1"
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // processes)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // processes)))
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,

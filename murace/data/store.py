@@ -1,4 +1,4 @@
-"""The prepared data as the other steps read it: one table and one array."""
+"""Read the prepared data (`index.csv`, `pixels.npy`), and read and write csv tables of a workspace."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -68,7 +68,7 @@ def read_frame(path: Path, *, texts: Collection[str] = (), needs: Collection[str
 
 
 def _read_csv(path: Path, **how: Any) -> pd.DataFrame:
-    """What is wrong is not quoted: it may be an id."""
+    """Read a csv file; an error quotes nothing of it, which might be an id."""
     try:
         frame: pd.DataFrame = pd.read_csv(path, **how)
     except (ValueError, OverflowError) as error:  # pandas and what is no text raise the former

@@ -3,6 +3,8 @@
 DeLong's and McNemar's tests take the cases as independent of each other. Studies of one patient are not, nor are the
 images of one study; where patients have several cases their p-values tend to be too small. The bootstrap over patients
 (`bootstrap_p`) makes no such assumption.
+
+Own code: neither scipy nor scikit-learn has DeLong's test.
 """
 
 import math

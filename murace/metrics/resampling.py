@@ -1,4 +1,7 @@
-"""Bootstrap over patients: how a score would vary had others come; studies and images move with their patient."""
+"""Bootstrap over patients: confidence intervals of scores; studies and images are resampled with their patient.
+
+Own code: scipy.stats.bootstrap resamples cases, not clusters of them.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The seven regions of MURA as bones in millimetres; the three of the hand are in `hand`."""
+"""The anatomy of MURA's regions in millimetres: elbow, forearm, humerus, shoulder; the others are in `hand`."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""From shafts to a film: how much bone and flesh each ray crosses, and how a detector shows that."""
+"""Expose a synthetic film: the bone and soft tissue that each ray crosses, and the detector's response."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

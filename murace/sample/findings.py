@@ -1,4 +1,4 @@
-"""The four findings: what each does to the bones of one view, and the box around it.
+"""Draw the four findings (fracture, lesion, hardware, joint narrowing) into one view, each with its box.
 
 All chance is drawn once per study (`Mark`), so that the views of a study show the same finding from other sides.
 """

@@ -1,4 +1,4 @@
-"""What frames the picture: the collimator's edge and the lead letter."""
+"""The collimator's edge and the lead side marker (L or R) of a synthetic radiograph."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The sample's folder: drawn radiographs in exactly the form of MURA-v1.1, with the truth beside them."""
+"""Write a synthetic sample: drawn radiographs in the layout of MURA-v1.1, with `truth.csv` beside them."""
 
 import shutil
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Which studies there are: whose, on which side, with which finding.
+"""The plan of a synthetic sample: each study's patient, part (train or valid) and finding.
 
 All follows from the seed and the study's place: study i of a region is the same whether 10 or 1,000 are
 drawn, so a larger sample contains the smaller one.
@@ -22,7 +22,7 @@ VIEWS = (0.25, 0.40, 0.25, 0.10)  # chances of 1, 2, 3, 4 views
 
 
 class Finding(StrEnum):
-    """What may be wrong."""
+    """The findings that are drawn."""
 
     FRACTURE = "fracture"
     HARDWARE = "hardware"

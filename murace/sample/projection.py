@@ -1,4 +1,4 @@
-"""How a body part falls on the film: turned, bent, and projected along parallel rays."""
+"""Pose a body part and project it onto the film along parallel rays."""
 
 from dataclasses import dataclass
 from functools import cache

@@ -1,4 +1,4 @@
-"""One study's radiographs, view by view: the body is varied, posed, marked with its finding, and exposed."""
+"""Draw the synthetic radiographs of a study, view by view: vary the anatomy, pose it, add the finding, expose."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a body part is made of, in millimetres.
+"""The geometry of synthetic anatomy, in millimetres: shafts, joints, and sites of findings.
 
 Axes: x to the side, y along the limb (downwards on the film), z towards the viewer; the origin is the hinge.
 A shaft is a tapered tube along a smooth curve; bones, skin and lungs are all shafts.

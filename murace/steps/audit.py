@@ -84,10 +84,10 @@ def _search(workspace: Workspace, prepared: Record, reporter: Reporter) -> dict[
     """Write the findings and their pictures; returns what the record says of them."""
     folder = workspace.prepare
     index, pixels = read_index(folder.index), open_pixels(folder.pixels)
-    prints = read_frame(folder.fingerprints, texts=("pixels", "phash", "remark")).fillna({"remark": ""})
-    findings = audit.find(index, prints, pixels, fit=str(prepared.params["fit"]), reporter=reporter)
+    fingerprints = read_frame(folder.fingerprints, texts=("pixels", "phash", "remark")).fillna({"remark": ""})
+    findings = audit.find(index, fingerprints, pixels, fit=str(prepared.params["fit"]), reporter=reporter)
     write_frame(workspace.audit.findings, findings)
     sheet = draw_sheet(findings, index, pixels, synthetic=bool(prepared.info["synthetic"]))
     write_bytes(workspace.audit.sheet, sheet, mode=PRIVATE)  # a picture may have a name burned in
-    counts = audit.count(findings, int(prepared.info["findings"][audit.Kind.EMPTY]))
+    counts = audit.count(findings, int(prepared.info["findings"][audit.AuditFinding.EMPTY]))
     return {"images": len(index), "counts": counts}

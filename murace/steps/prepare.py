@@ -12,12 +12,12 @@ from murace.data import store
 from murace.data.audit import findings as audit
 from murace.data.images.resize import RESIZER
 from murace.data.ingest import read_all
-from murace.data.ingest.job import Outcome
-from murace.data.ingest.pool import cores
+from murace.data.ingest.job import ImageOutcome
 from murace.data.sources import changes, counts, duplicates, split
 from murace.data.sources.listing import COLUMNS, ConflictError, Listing, empty_studies, reasons, tabulate
 from murace.data.sources.source import read_source
 from murace.errors import DataError, UsageError
+from murace.system.launch import usable_cores
 from murace.system.progress import Reporter
 from murace.vocabulary import Split
 from murace.workspace import Action, Plan, Rerun, StepRun, begin, commit, decide, forget, read, writing
@@ -123,7 +123,7 @@ def _prepare(
     read_all.require_space(request, scratch)
     begin(place.folder, STEP, params(config), {"source": listing.digest})
     try:
-        outcomes = read_all.read_all(request, scratch, jobs=operation.jobs or cores(), reporter=reporter)
+        outcomes = read_all.read_all(request, scratch, jobs=operation.jobs or usable_cores(), reporter=reporter)
         rejected = tabulate(listing, outcomes)
         store.write_frame(place.rejected, rejected, private=True)
         _refuse(len(rejected), listing.listed, place, operation.accept_rejects)
@@ -137,10 +137,12 @@ def _prepare(
             raise _listed(error, pd.concat([error.table, rejected]), place) from None
         raise
     read_all.place(scratch, images["position"].tolist())
-    found = audit.find(images, images[audit.PRINTS], store.open_pixels(place.pixels), fit=config.fit, reporter=reporter)
+    found = audit.find(
+        images, images[audit.FINGERPRINTS], store.open_pixels(place.pixels), fit=config.fit, reporter=reporter
+    )
     findings = audit.count(found, empty_studies(listing, set(images["study"])))
     store.write_frame(place.index, _index(images, listing), private=True)
-    store.write_frame(place.fingerprints, images[audit.PRINTS])
+    store.write_frame(place.fingerprints, images[audit.FINGERPRINTS])
     store.write_frame(place.counts, table)
     store.write_frame(place.sources, changes.table(request.paths, outcomes), private=True)
     made = [path.name for path in (place.index, place.pixels, place.fingerprints, place.counts, place.sources)]
@@ -164,7 +166,7 @@ def _refuse(rejected: int, listed: int, place: PrepareFolder, accepted: int | No
         )
 
 
-def _cut(listing: Listing, outcomes: list[Outcome], seed: int) -> pd.DataFrame:
+def _cut(listing: Listing, outcomes: list[ImageOutcome], seed: int) -> pd.DataFrame:
     """The usable images by row, with what was seen of them and final splits; `position`: their row as read."""
     seen = pd.DataFrame([[getattr(outcome, name) for name in _SEEN] for outcome in outcomes], columns=_SEEN)
     images = listing.images[COLUMNS].join(seen)  # the manifest's own columns may have any name: `_index` adds them

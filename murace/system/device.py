@@ -1,8 +1,9 @@
-"""Where nets run: the device that was asked for or a clear refusal, its precision, and the number of threads."""
+"""The device that nets run on (`--gpu`), its precision and compilation, free memory, and the number of threads."""
 
 import ctypes
 import os
 import shutil
+import sys
 import sysconfig
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -13,6 +14,7 @@ import torch
 
 from murace.config import Machine
 from murace.errors import MachineError, UsageError
+from murace.system.launch import usable_cores
 from murace.system.processes import process_group
 
 NATIVE_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86 and arm64 spellings of the kernel
@@ -53,7 +55,7 @@ class Place:
 
 
 def choose(machine: Machine) -> tuple[torch.device, str | None]:
-    """The device for `--gpu`, and a line to say where the CPU was nobody's wish.
+    """The device for `--gpu`, and a line to say where the CPU is used without having been asked for.
 
     Absent: the first GPU, else the CPU. A number: that GPU or an error, never a quiet CPU run. Of several processes on
     this machine each takes its own: the one in its place among the numbers, or among all GPUs.
@@ -172,8 +174,10 @@ def set_threads(machine: Machine, recorded: int | None = None) -> int:
 def _keep_freed_memory() -> None:
     """Let glibc keep what tensors give back: each step asks for the same again, and new pages cost a tenth of its time.
 
-    Elsewhere there is no such function, and nothing is changed.
+    Only glibc has such a function, and on Windows not even the call that looks for it: nothing is changed elsewhere.
     """
+    if not sys.platform.startswith("linux"):
+        return
     adjust = getattr(ctypes.CDLL(None), "mallopt", None)
     if adjust is not None:
         adjust(M_MMAP_MAX, 0)
@@ -186,4 +190,4 @@ def _threads_asked(machine: Machine) -> int:
         return machine.threads
     if environment.isdecimal() and int(environment) > 0:
         return int(environment)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable_cores()

@@ -1,4 +1,4 @@
-"""What a disk refuses, told so that a person can mend it: what is needed, and what there is."""
+"""Errors for failed writes, with what is needed and what is free; free disk space; sizes in bytes for people."""
 
 import errno
 import shutil
@@ -11,7 +11,7 @@ UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 
 def disk_error(error: OSError, path: Path, *, need: int = 0, intact: bool = False) -> MachineError:
-    """The one-line story of a failed write to `path`.
+    """The error for a failed write to `path`, in one line.
 
     Args:
         error: what the system said.
@@ -22,9 +22,9 @@ def disk_error(error: OSError, path: Path, *, need: int = 0, intact: bool = Fals
     kept = "; what stood there before is intact" if intact else ""
     if error.errno not in FULL:
         return MachineError(f"cannot write {path}: {error.strerror or error}{kept}")
-    told = "disk full" if error.errno == errno.ENOSPC else "disk quota used up"
+    problem = "disk full" if error.errno == errno.ENOSPC else "disk quota used up"
     return MachineError(
-        f"{told} while writing {path}: {_room(need, path)}{kept}. Free some space and run the same command again"
+        f"{problem} while writing {path}: {_space(need, path)}{kept}. Free some space and run the same command again"
     )
 
 
@@ -36,13 +36,13 @@ def require_space(folder: Path, need: int, what: str, mend: str) -> None:
     """
     free = free_space(folder)
     if need > free:
-        there = f"{size(free)} are free on {_mount(folder)}"
+        there = f"{size(free)} are free on {_mount_point(folder)}"
         raise MachineError(f"{what} need {size(need)} in {folder} and {there}: {mend}")
 
 
 def free_space(path: Path) -> int:
     """The bytes that may still be written where `path` is or would be."""
-    return shutil.disk_usage(_place(path)).free
+    return shutil.disk_usage(_nearest_folder(path)).free
 
 
 def size(count: int) -> str:
@@ -53,21 +53,21 @@ def size(count: int) -> str:
     return f"{count} bytes"
 
 
-def _room(need: int, path: Path) -> str:
+def _space(need: int, path: Path) -> str:
     """What is needed, as far as known, and what there is, as far as the disk still answers."""
     needed = f"{size(need)} are needed and " if need else ""
     try:
-        return f"{needed}{size(free_space(path))} are free on {_mount(path)}"
+        return f"{needed}{size(free_space(path))} are free on {_mount_point(path)}"
     except OSError:
         return f"{needed}nothing is known of what is free"
 
 
-def _place(path: Path) -> Path:
+def _nearest_folder(path: Path) -> Path:
     """The nearest folder that is there."""
     return next((folder for folder in (path, *path.absolute().parents) if folder.is_dir()), Path("/"))
 
 
-def _mount(path: Path) -> Path:
-    """The folder at which the disk under `path` hangs in the tree."""
-    folder = _place(path).resolve()
+def _mount_point(path: Path) -> Path:
+    """The mount point of the disk that holds `path`."""
+    folder = _nearest_folder(path).resolve()
     return next(place for place in (folder, *folder.parents) if place.is_mount() or place == place.parent)

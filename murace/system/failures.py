@@ -1,4 +1,4 @@
-"""What the machine is to blame for though nobody foresaw it where it happened: its memory, a GPU, a disk.
+"""Recognise failures of the machine among unexpected exceptions: out of memory, a lost GPU, a failing disk.
 
 Exceptions are known here by their names and words: torch and OpenCV, which raise them, take a second to load, and a
 command that needs neither is to stay quick.
@@ -37,8 +37,8 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError):
         return error.errno in NO_MEMORY
-    speaks = isinstance(error, RuntimeError) or type(error).__module__.partition(".")[0] in ("cv2", "onnxruntime")
-    return speaks and any(word in str(error) for word in MEMORY)
+    has_text = isinstance(error, RuntimeError) or type(error).__module__.partition(".")[0] in ("cv2", "onnxruntime")
+    return has_text and any(word in str(error) for word in MEMORY)
 
 
 def is_gpu_failure(error: BaseException) -> bool:
@@ -51,21 +51,21 @@ def is_gpu_failure(error: BaseException) -> bool:
 def refuse_machine_error(error: BaseException) -> None:
     """Raise again what says nothing about a file that was being read: no memory for it, or a GPU that is gone.
 
-    Called where all else that is raised would mean that the file is damaged: nobody is to start over for that.
+    Called where all else that is raised would mean that the file is damaged, and the work would start over for nothing.
     """
     if is_out_of_memory(error) or is_gpu_failure(error):
         raise error
 
 
 def machine_error(error: BaseException, *, saves: bool = True) -> MachineError | None:
-    """The one-line story of an exception that the machine is to blame for; None where it is not.
+    """The one-line error for an exception that is the machine's fault; None where it is not.
 
     Args:
         error: as it was raised, perhaps because of another.
         saves: whether what was finished is on the disk.
     """
-    stories = (_story(one, "what was finished is saved" if saves else "nothing was saved") for one in _causes(error))
-    return next((MachineError(story) for story in stories if story), None)
+    messages = (_message(one, "what was finished is saved" if saves else "nothing was saved") for one in _causes(error))
+    return next((MachineError(message) for message in messages if message), None)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -76,7 +76,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         seen = seen.__cause__
 
 
-def _story(error: BaseException, saved: str) -> str:
+def _message(error: BaseException, saved: str) -> str:
     text = (str(error).splitlines() or [""])[0] or type(error).__name__
     if is_out_of_memory(error):
         help_ = "Close other programs, or try fewer --threads or smaller images, and run the same command again"
@@ -85,10 +85,10 @@ def _story(error: BaseException, saved: str) -> str:
         return f"the GPU was lost or broke down ({text}); {saved}. Run the same command again, or with another --gpu"
     if type(error).__name__ in ("DistBackendError", "DistNetworkError"):
         return f"the processes of this run have lost each other ({text}); {saved}. Run the same command again"
-    return _disk_story(error) if isinstance(error, OSError) else ""
+    return _disk_message(error) if isinstance(error, OSError) else ""
 
 
-def _disk_story(error: OSError) -> str:
+def _disk_message(error: OSError) -> str:
     if error.errno in FULL:
         if error.filename is None:  # a stream that was opened elsewhere, such as stdout
             return f"disk full ({error.strerror}): free some space and run the same command again"

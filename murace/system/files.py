@@ -1,4 +1,7 @@
-"""Files that are whole or absent: the one place where artifacts are written, and how they are told apart."""
+"""Write files atomically, read JSON strictly, hash files, and remove what a killed process left.
+
+Own code: atomicwrites, which is no longer maintained, neither hashes nor reads back what it has written.
+"""
 
 import json
 import os
@@ -18,8 +21,8 @@ TEMPORARY = ".tmp."
 LARGEST_JSON = 64 * 2**20  # bytes
 
 
-class Pen:
-    """A file on its way to its place, which counts and digests what is written to it; there is no going back in it."""
+class DigestWriter:
+    """A file open for writing from its start to its end, which counts and hashes what is written to it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         import hashlib  # noqa: PLC0415 - see `sha256`
@@ -44,7 +47,7 @@ class Pen:
 
 
 @contextmanager
-def atomic(path: Path, *, mode: int = PUBLIC) -> Iterator[Pen]:
+def atomic(path: Path, *, mode: int = PUBLIC) -> Iterator[DigestWriter]:
     """Open a temporary file beside `path`; on leaving, make it durable and put it in place in one rename.
 
     In this order: write, fsync, read back and compare the SHA-256, rename, fsync of the folder. If the block or one of
@@ -54,37 +57,37 @@ def atomic(path: Path, *, mode: int = PUBLIC) -> Iterator[Pen]:
     Raises:
         MachineError: the disk is full, the folder cannot be written to, or the disk does not hold what was written.
     """
-    temporary = _beside(path)
-    pen, is_placed = None, False
+    temporary = _temporary_path(path)
+    writer, is_placed = None, False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                pen = Pen(file)
-                yield pen
+                writer = DigestWriter(file)
+                yield writer
                 file.flush()
                 os.fsync(descriptor)
-                _forget_cached(descriptor)
-            _compare(temporary, pen.sha256, path)
+                _drop_from_cache(descriptor)
+            _verify(temporary, writer.sha256, path)
             temporary.replace(path)
             is_placed = True
         except BaseException:
-            with suppress(OSError):  # what went wrong first is the story; the next run sweeps
+            with suppress(OSError):  # the first error is the one to report; the next run sweeps
                 temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
     except OSError as error:
-        raise disk_error(error, path, need=pen.length if pen else 0, intact=not is_placed) from error
+        raise disk_error(error, path, need=writer.length if writer else 0, intact=not is_placed) from error
 
 
-def _forget_cached(descriptor: int) -> None:
-    """Let what is read back come from the disk, not from memory, where the system can be asked for that."""
+def _drop_from_cache(descriptor: int) -> None:
+    """Drop the file from the page cache, where the system can, so that what is read back comes from the disk."""
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def _compare(temporary: Path, written: str, path: Path) -> None:
+def _verify(temporary: Path, written: str, path: Path) -> None:
     if sha256(temporary) != written:
         raise MachineError(f"the disk does not hold what was written to {path}; what stood there before is intact")
 
@@ -100,9 +103,9 @@ def sync_folder(folder: Path) -> None:
 
 def write_bytes(path: Path, data: bytes, *, mode: int = PUBLIC) -> str:
     """Write `data` atomically; returns its SHA-256."""
-    with atomic(path, mode=mode) as pen:
-        pen.write(data)
-    return pen.sha256
+    with atomic(path, mode=mode) as writer:
+        writer.write(data)
+    return writer.sha256
 
 
 def write_text(path: Path, text: str, *, mode: int = PUBLIC) -> None:
@@ -129,7 +132,7 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(data: bytes | str) -> Any:
-    """What JSON text says, and nothing that could be read in two ways: no key twice, no NaN, not too long or deep.
+    """Parse JSON strictly: no duplicate keys, no NaN, not too long or deep.
 
     Raises:
         ValueError: it is not such a text; the message quotes nothing of it.
@@ -137,14 +140,14 @@ def parse_json(data: bytes | str) -> Any:
     if len(data) > LARGEST_JSON:
         raise ValueError("it is too long")
     try:
-        return json.loads(data, object_pairs_hook=_without_twins, parse_constant=_refuse_constant)
+        return json.loads(data, object_pairs_hook=_without_duplicate_keys, parse_constant=_refuse_constant)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8") from None
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a key is there twice")
@@ -183,7 +186,7 @@ def sweep(folder: Path, *, deep: bool = False) -> None:
 
 
 def sweep_beside(path: Path) -> None:
-    """Remove what a killed process left half written of `path` itself; its folder may be anybody's."""
+    """Remove what a killed process left half written of `path` itself, and nothing else in its folder."""
     for left in path.parent.glob(f".{escape(path.name)}{TEMPORARY}*"):
         left.unlink(missing_ok=True)
 
@@ -194,7 +197,7 @@ def discard(folder: Path) -> None:
     Raises:
         MachineError: it cannot be removed.
     """
-    gone = _beside(folder)
+    gone = _temporary_path(folder)
     try:
         folder.rename(gone)
         shutil.rmtree(gone)
@@ -204,6 +207,6 @@ def discard(folder: Path) -> None:
         raise disk_error(error, folder) from error
 
 
-def _beside(path: Path) -> Path:
-    """A name that nobody else has, hidden, in the same folder."""
+def _temporary_path(path: Path) -> Path:
+    """A hidden, unique name in the same folder."""
     return path.with_name(f".{path.name}{TEMPORARY}{os.getpid()}.{os.urandom(4).hex()}")

@@ -1,4 +1,7 @@
-"""What torchrun tells a process through the environment; no torch here, since the console asks before it is loaded."""
+"""How this process was launched: torchrun's environment (rank, number of processes), and the cores it may use.
+
+No torch is imported here, since the console asks before it is loaded.
+"""
 
 import os
 from dataclasses import dataclass
@@ -26,7 +29,12 @@ class Launch:
 
 
 def launch() -> Launch:
-    """What torchrun has said; a process alone where it has not started this one."""
+    """Read torchrun's variables; a single process where torchrun has not started this one."""
     if not all(name in os.environ for name in VARIABLES):
         return Launch()
     return Launch(*(int(os.environ[name]) for name in VARIABLES[:4]))
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

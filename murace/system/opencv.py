@@ -1,4 +1,4 @@
-"""OpenCV, loaded once and kept quiet; every module of murace takes `cv2` from here."""
+"""OpenCV, quiet and with one thread; every module of murace imports `cv2` from here."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Sealed records: small JSON objects that carry the SHA-256 of their own bytes, so that damage never reads as content.
+"""Sealed records: small JSON objects that carry the SHA-256 of their own bytes, so that damage is always detected.
 
 What a record says of other files protects them; nothing above it protects the record. The seal is the object's last
 key, over every byte before it: any flipped bit, even one that JSON would not mind, is found.
@@ -22,7 +22,7 @@ def write_sealed(path: Path, values: Mapping[str, Any], *, mode: int = PUBLIC) -
     assert values, "nothing to seal"
     text = json.dumps({**values}, indent=1, ensure_ascii=False, allow_nan=False)
     head = text.removesuffix("\n}").encode()
-    write_bytes(path, head + _tail(head), mode=mode)
+    write_bytes(path, head + _seal_line(head), mode=mode)
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
@@ -33,8 +33,8 @@ def read_sealed(path: Path) -> dict[str, Any]:
     """
     with path.open("rb") as file:
         data = file.read(LARGEST + 1)
-    head = data[: -len(_tail(b""))]
-    if len(data) > LARGEST or data != head + _tail(head):
+    head = data[: -len(_seal_line(b""))]
+    if len(data) > LARGEST or data != head + _seal_line(head):
         raise DamagedError(f"{path} is damaged, or of an older murace (its seal does not fit)")
     try:
         values: dict[str, Any] = parse_json(data)
@@ -43,5 +43,5 @@ def read_sealed(path: Path) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key != SEAL}
 
 
-def _tail(head: bytes) -> bytes:
+def _seal_line(head: bytes) -> bytes:
     return f',\n "{SEAL}": "{hashlib.sha256(head).hexdigest()}"\n}}\n'.encode()

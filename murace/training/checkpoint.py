@@ -2,6 +2,8 @@
 
 A state is two files, `<epoch>-<step>.safetensors` and, written last, `<epoch>-<step>.json`, which is sealed and holds
 the SHA-256 of the first: without its record a state does not exist. Two are kept, and the best weights they refer to.
+
+Own code: torch.save writes a pickle, which can run code when it is loaded.
 """
 
 import hashlib

@@ -1,114 +1,104 @@
-"""One writer per step."""
+"""Lock a step's folder for one writing process: `.lock` in it, held through `filelock`.
 
-import fcntl
+The kernel holds the lock and drops it when the process ends, however that ends, so no lock is ever left over. What
+stands in the file (process, host, since) is for people. It is written after the lock has been taken, and cleared before
+it is given back; a process that waits for the lock changes nothing in it.
+"""
+
+import errno
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from murace.errors import MachineError, WorkspaceError
 from murace.system.disk import disk_error
 from murace.system.files import sweep
 
-TRIES = 100  # to lock a file that its last holder removes again and again
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+TRIES = 100  # to lock a file in a folder that its last holder removes again and again
+WAIT, POLL = 0.2, 0.02  # seconds: the file that was locked may be one that its last holder has just removed
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+LONGEST = 512  # bytes of the holder's line
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Hold the step's folder for one writer, by a kernel lock that dies with its process.
+    """Hold the step's folder for this process alone; the folder is made where there is none.
 
     Raises:
         WorkspaceError: another process holds it; the message says which.
-        MachineError: the folder cannot be made or written to, or its file system knows no locks.
+        MachineError: the folder cannot be made or written to, or its file system has no locks.
     """
-    path = folder / ".lock"
+    from filelock import FileLock  # noqa: PLC0415 - loads OpenSSL, which takes longer than a Tab press may take
+
+    path, descriptors = folder / ".lock", list[int]()
     made = [place for place in (folder, *folder.parents) if not place.exists()]
-    descriptor = _acquire(path)
+    # Without a soft fallback: such a lock is a file that would outlive its process.
+    lock = FileLock(path, WAIT, 0o600, poll_interval=POLL, fallback_to_soft=False, on_acquired=descriptors.append)
+    _acquire(lock, path)
     try:
         try:
-            _sign(descriptor, path)
+            _write_holder(descriptors[-1], path)
             sweep(folder)
             yield
         finally:
             with suppress(OSError):  # it is for people only, and the step is over
-                os.ftruncate(descriptor, 0)
+                os.ftruncate(descriptors[-1], 0)
             if [item.name for item in folder.iterdir()] == [path.name]:
-                _leave_nothing(path, made)
+                _remove_unused(path, made)
     finally:
-        os.close(descriptor)
+        lock.release()
 
 
-def _acquire(path: Path) -> int:
-    """The open and locked file. One that its last holder removed meanwhile protects nothing: then once more."""
+def _acquire(lock: "FileLock", path: Path) -> None:
+    """Take the lock. Where its last holder removed the folder meanwhile, make the folder and try again."""
     for _ in range(TRIES):
-        descriptor = _open(path)
-        if descriptor is None:
-            continue
         try:
-            _lock(descriptor, path)
-            if _stands_at(descriptor, path):
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except FileNotFoundError:
+            continue
+        except TimeoutError:
+            raise WorkspaceError(
+                f"{path.parent} is in use by {_holder(path)}: wait for it, or end that process"
+            ) from None
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                raise MachineError(
+                    f"{path} cannot be locked ({error.strerror}): put the workspace on a file system that has locks"
+                ) from error
+            raise disk_error(error, path) from error
+        return
     raise WorkspaceError(f"{path.parent} is in use by other processes, one after the other: try again")
 
 
-def _open(path: Path) -> int | None:
-    """The file, made where there is none; None where its folder, which is made too, has gone since."""
+def _write_holder(descriptor: int, path: Path) -> None:
+    """Write who holds the lock, from the second byte on: on Windows no other process can read the locked first one."""
+    since = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, f" process {os.getpid()} on {socket.gethostname()} since {since}".encode())
     except OSError as error:
         raise disk_error(error, path) from error
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise disk_error(error, path) from error
-
-
-def _lock(descriptor: int, path: Path) -> None:
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # EAGAIN and EACCES, POSIX's two words for it
-        holder = _holder(path)
-        raise WorkspaceError(f"{path.parent} is in use by {holder}: wait for it, or end that process") from None
-    except OSError as error:
-        raise MachineError(
-            f"{path} cannot be locked ({error.strerror}): put the workspace on a file system that has locks"
-        ) from error
 
 
 def _holder(path: Path) -> str:
     try:
-        return path.read_text(errors="replace").strip() or "another process"
+        with path.open("rb", buffering=0) as file:
+            file.seek(1)
+            return file.read(LONGEST).decode(errors="replace").strip() or "another process"
     except OSError:
         return "another process"
 
 
-def _stands_at(descriptor: int, path: Path) -> bool:
-    try:
-        there, ours = path.stat(), os.fstat(descriptor)
-    except FileNotFoundError:
-        return False
-    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
-
-
-def _sign(descriptor: int, path: Path) -> None:
-    """Say in the lock file who holds it; for people only, the kernel holds the lock."""
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {since}".encode(), 0)
-    except OSError as error:
-        raise disk_error(error, path) from error
-
-
-def _leave_nothing(path: Path, made: list[Path]) -> None:
+def _remove_unused(path: Path, made: list[Path]) -> None:
     """Remove the lock file and the folders that were made for it: the step stopped before it wrote anything."""
     with suppress(OSError):
         path.unlink()

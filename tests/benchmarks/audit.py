@@ -56,7 +56,7 @@ def _reading(folder: Path, count: int, rounds: int) -> tuple[float, float]:
     paths = [path.relative_to(files).as_posix() for path in sorted(files.rglob("*.png"))]
     pixels = folder / "pixels.npy"
     pixelfile.create(pixels, count, SIZE)
-    job = chunks.Job(str(files), str(pixels), str(folder), pixelfile.offset_of(pixels), SIZE, "squash")
+    job = chunks.ReadJob(str(files), str(pixels), str(folder), pixelfile.offset_of(pixels), SIZE, "squash")
     found: dict[bool, list[float]] = {True: [], False: []}
     for number in range(rounds + 1):
         for is_ours in (True, False) if number % 2 else (False, True):
@@ -71,8 +71,8 @@ def _reading(folder: Path, count: int, rounds: int) -> tuple[float, float]:
     return statistics.median(found[True]), statistics.median(found[False])
 
 
-def _read(job: chunks.Job, paths: list[str]) -> None:
-    for chunk in chunks.cut(paths, SIZE):
+def _read(job: chunks.ReadJob, paths: list[str]) -> None:
+    for chunk in chunks.make_chunks(paths, SIZE):
         chunks.run_chunk(job, chunk)
 
 

@@ -100,9 +100,9 @@ def share(folder: Path, files: list[Path]) -> float:
         with tempfile.TemporaryDirectory() as place:
             pixels = Path(place) / "pixels.npy"
             pixelfile.create(pixels, len(files), SIZE)
-            job = chunks.Job(str(folder), str(pixels), place, pixelfile.offset_of(pixels), SIZE, "squash")
+            job = chunks.ReadJob(str(folder), str(pixels), place, pixelfile.offset_of(pixels), SIZE, "squash")
             began = time.process_time()
-            for chunk in chunks.cut([path.relative_to(folder).as_posix() for path in files], SIZE):
+            for chunk in chunks.make_chunks([path.relative_to(folder).as_posix() for path in files], SIZE):
                 chunks.run_chunk(job, chunk)
             return inside / (time.process_time() - began)
     finally:

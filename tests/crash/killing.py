@@ -103,9 +103,9 @@ def _live(pipe: Connection, work: Callable[..., Any], given: tuple[Any, ...], ro
 
 
 def _install(clock: Clock) -> None:
-    from murace.system.files import Pen
+    from murace.system.files import DigestWriter
 
-    fsync, pwrite, write = os.fsync, os.pwrite, Pen.write
+    fsync, pwrite, write = os.fsync, os.pwrite, DigestWriter.write
 
     def synced(descriptor: int) -> None:
         clock.tick()
@@ -124,5 +124,5 @@ def _install(clock: Clock) -> None:
         clock.tick(half)
         return write(pen, data)
 
-    os.fsync, os.pwrite, Pen.write = synced, put, written  # type: ignore[assignment, method-assign]
+    os.fsync, os.pwrite, DigestWriter.write = synced, put, written  # type: ignore[assignment, method-assign]
     sys.addaudithook(clock.hear)

@@ -55,15 +55,15 @@ def test_the_disk_of_a_reading_process_fails(at: int, source: Path, tmp_path: Pa
 
 
 def test_a_reading_process_is_killed_as_by_a_system_without_memory(source, tmp_path, monkeypatch) -> None:
-    real, killed = pool._Worker.introduce, []
+    real, killed = pool._WorkerProcess.send_job, []
 
-    def introduce(worker: pool._Worker, job: chunks.Job) -> None:
+    def send_job(worker: pool._WorkerProcess, job: chunks.ReadJob) -> None:
         real(worker, job)
         if not killed:
             killed.append(worker)
             os.kill(worker.process.pid, signal.SIGKILL)
 
-    monkeypatch.setattr(pool._Worker, "introduce", introduce)
+    monkeypatch.setattr(pool._WorkerProcess, "send_job", send_job)
     result = typed(*words(source, tmp_path / "broken"))
     assert result.exit_code == 5, result.output
     (line,) = error_lines(result)

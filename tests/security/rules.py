@@ -87,7 +87,7 @@ RULES = (
         """PIL.Image.open PIL.ImageFile cv2.imread cv2.imreadmulti cv2.imreadanimation cv2.imdecode cv2.imdecodemulti
         cv2.VideoCapture cv2.dnn cv2.FileStorage imageio skimage matplotlib.image matplotlib.pyplot torchvision.io
         torchvision.datasets *.imread *.imdecode""",
-        {"data/images/decode.py": "the one gate: size from the header, PNG and JPEG by their first bytes, then OpenCV"},
+        {"data/images/decode.py": "the one gate: sizes from the header, formats by their first bytes, then OpenCV"},
     ),
     Rule("truncated pictures that pass", "*.LOAD_TRUNCATED_IMAGES 'LOAD_TRUNCATED_IMAGES' *.MAX_IMAGE_PIXELS"),
     Rule(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from murace.data.ingest import pixelfile
-from murace.data.ingest.chunks import Job, array
+from murace.data.ingest.chunks import ReadJob, open_array
 from murace.errors import MachineError
 from murace.steps.export import onnx_folder
 from murace.system.progress import Reporter
@@ -97,7 +97,10 @@ def test_an_unfinished_array_that_is_a_link_is_not_written_to(tmp_path: Path) ->
     link.symlink_to(victim)
     with pytest.raises(MachineError, match=r"cannot write .*pixels.npy"):
         pixelfile.create(link, 2, 4)
-    with pytest.raises(MachineError, match=r"cannot write .*pixels.npy"), array(Job("", str(link), "", 128, 4, "pad")):
+    with (
+        pytest.raises(MachineError, match=r"cannot write .*pixels.npy"),
+        open_array(ReadJob("", str(link), "", 128, 4, "pad")),
+    ):
         pass
     assert victim.read_bytes() == before
 

@@ -119,7 +119,7 @@ def test_auto_compiles_on_a_gpu_where_the_epochs_repay_it(monkeypatch: pytest.Mo
     assert device.resolve_compile("auto", CPU, 1, recorded=True)
     assert not device.resolve_compile("auto", gpu, paper, recorded=False)
     with monkeypatch.context() as several:
-        several.setattr(device, "current", lambda: ProcessGroup(size=2, local_size=2))
+        several.setattr(device, "process_group", lambda: ProcessGroup(size=2, local_size=2))
         assert not device.resolve_compile("auto", gpu, paper, recorded=True)
         with pytest.raises(UsageError, match="--compile on is for one process"):
             device.resolve_compile("on", gpu, paper)
@@ -146,3 +146,10 @@ def test_channels_last_survives_one_input_channel() -> None:
     assert second.weight.is_contiguous(memory_format=torch.channels_last)
     x = torch.rand(2, 1, 16, 16).contiguous(memory_format=torch.channels_last)
     assert net(x).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_no_c_library_is_asked_for_outside_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda name: pytest.fail("Windows has no library without a name"))
+    for system in ("win32", "darwin"):
+        monkeypatch.setattr("sys.platform", system)
+        device._keep_freed_memory()

@@ -3,6 +3,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -243,25 +244,61 @@ def test_a_lock_whose_file_its_last_holder_removed_is_taken_once_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else this process would hold a file that is nowhere, and the next one a file of the same name."""
-    path, lockf, tries = tmp_path / "step" / ".lock", fcntl.lockf, list[int]()
+    path, flock, tries = tmp_path / "step" / ".lock", fcntl.flock, list[int]()
 
-    def removed_before(descriptor: int, *how: int) -> None:
-        tries.append(descriptor)
+    def removed_before(descriptor: int, how: int) -> None:
+        tries.append(os.fstat(descriptor).st_ino)
         if len(tries) == 1:
             path.unlink()
             path.parent.rmdir()
-        lockf(descriptor, *how)
+        flock(descriptor, how)
 
-    monkeypatch.setattr(fcntl, "lockf", removed_before)
+    monkeypatch.setattr(fcntl, "flock", removed_before)
     with writing(path.parent):
-        assert path.stat().st_ino == os.fstat(tries[-1]).st_ino
-    assert len(tries) == 2
+        assert path.stat().st_ino == tries[1]
+    assert len(tries) == 3  # the third gives it back
 
 
-def test_a_file_system_without_locks_is_the_machines_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def none(descriptor: int, *how: int) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+def test_a_holder_that_is_about_to_leave_is_waited_for(tmp_path: Path) -> None:
+    """It removes the file and the folder that it made for nothing, while another process waits to lock that file."""
+    inside, leave = threading.Event(), threading.Event()
 
-    monkeypatch.setattr(fcntl, "lockf", none)
+    def hold() -> None:
+        with writing(tmp_path / "w" / "step"):
+            inside.set()
+            leave.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert inside.wait(10)
+    threading.Timer(0.05, leave.set).start()
+    with writing(tmp_path / "w" / "step"):
+        holder.join()
+        assert str(os.getpid()) in (tmp_path / "w" / "step" / ".lock").read_text()
+        with pytest.raises(WorkspaceError, match="is in use by process"), writing(tmp_path / "w" / "step"):
+            pass
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_contender_leaves_the_holders_line_alone(tmp_path: Path) -> None:
+    with writing(tmp_path):
+        before = (tmp_path / ".lock").read_bytes()
+        for _ in range(2):
+            with pytest.raises(WorkspaceError, match=rf"in use by process {os.getpid()} on "), writing(tmp_path):
+                pass
+        assert (tmp_path / ".lock").read_bytes() == before
+    assert not (tmp_path / ".lock").exists()
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_the_machines_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """No marker file stands in for the lock, either: it would outlive its process."""
+
+    def none(descriptor: int, how: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", none)
     with pytest.raises(MachineError, match=r"cannot be locked .*a file system that has locks"), writing(tmp_path / "s"):
         pass

@@ -1,4 +1,4 @@
-"""What a reader of results should know of the images: copies, contradictions, and pictures unlike the others.
+"""The audit of prepared images: near-duplicates across splits, copies, contradictory labels, and odd images.
 
 What would surely make results wrong has stopped `prepare`: a patient, or identical pictures, in two given splits. What
 is found here is listed for a person to judge, by row of the index and without ids.
@@ -17,15 +17,15 @@ from murace.data.store import Pixels
 from murace.system.progress import Reporter
 from murace.vocabulary import Split
 
-PRINTS = ["row", "pixels", "phash", "colour", "remark"]
+FINGERPRINTS = ["row", "pixels", "phash", "colour", "remark"]
 INDEX = ["row", "split", "label", "width", "height", "sha256"]
 COLUMNS = ["kind", "rows", "distance", "correlation", "detail", "splits", "labels"]
 COLOURED = 8  # the largest difference between two channels that is still called grey
 LEAST_SIDE, MOST_ASPECT = 64, 4.0  # pixels; longer side over shorter
 
 
-class Kind(StrEnum):
-    """What may be found."""
+class AuditFinding(StrEnum):
+    """What the audit reports; the value is the word in `findings.csv`."""
 
     NEAR = "near-duplicate"
     LABELS = "both labels"
@@ -38,12 +38,14 @@ class Kind(StrEnum):
     COLOUR = "colour"
 
 
-def find(index: pd.DataFrame, prints: pd.DataFrame, pixels: Pixels, *, fit: str, reporter: Reporter) -> pd.DataFrame:
+def find(
+    index: pd.DataFrame, fingerprints: pd.DataFrame, pixels: Pixels, *, fit: str, reporter: Reporter
+) -> pd.DataFrame:
     """Everything that is to be listed, in COLUMNS; the kinds in their order, near-duplicates by likeness.
 
     Args:
         index: columns INDEX.
-        prints: PRINTS, row by row of the index.
+        fingerprints: FINGERPRINTS, row by row of the index.
         pixels: uint8 [N, S, S].
         fit: how pictures were brought to squares.
         reporter: asked now and then whether to stop.
@@ -51,7 +53,7 @@ def find(index: pd.DataFrame, prints: pd.DataFrame, pixels: Pixels, *, fit: str,
     Raises:
         Interrupted: a signal asked to stop.
     """
-    images = index[INDEX].join(prints.drop(columns="row"))
+    images = index[INDEX].join(fingerprints.drop(columns="row"))
     found = pd.DataFrame([*_near(images, pixels, fit, reporter), *_copies(images), *_oddities(images)], columns=COLUMNS)
     found = found.astype({"distance": "Int64", "correlation": "float64"})
     rows = [[int(row) for row in text.split()] for text in found["rows"]]
@@ -62,8 +64,10 @@ def find(index: pd.DataFrame, prints: pd.DataFrame, pixels: Pixels, *, fit: str,
 
 
 def count(found: pd.DataFrame, empty_studies: int) -> dict[str, int]:
-    """How many of each kind: pairs, pictures that are there more than once, or images; a zero has been looked for."""
-    return {str(kind): int((found["kind"] == kind).sum()) for kind in Kind} | {str(Kind.EMPTY): empty_studies}
+    """How many findings of each kind: pairs, pictures with copies, or images; what was looked for in vain counts 0."""
+    return {str(kind): int((found["kind"] == kind).sum()) for kind in AuditFinding} | {
+        str(AuditFinding.EMPTY): empty_studies
+    }
 
 
 def notes(counts: Mapping[str, int]) -> list[str]:
@@ -72,21 +76,24 @@ def notes(counts: Mapping[str, int]) -> list[str]:
 
 
 _SENTENCES = {
-    Kind.NEAR: "{} pairs of images in different splits show the same radiograph (resized, recompressed, turned or "
-    "inverted): results may be too good",
-    Kind.LABELS: "{} pictures have both labels (pixel-identical images)",
-    Kind.FILE: "{} pictures are there as several byte-identical files, all in one split",
-    Kind.PIXELS: "{} pictures are there as several files with identical pixels, all in one split",
-    Kind.EMPTY: "{} studies have no image that can be used",
-    Kind.FLAT: "{} images have a single shade",
-    Kind.DARK: "{} 16-bit images use 12 bits at most and come out almost black",
-    Kind.SIZE: f"{{}} images have an odd size (a side under {LEAST_SIDE} pixels, or {MOST_ASPECT:g} times the other)",
-    Kind.COLOUR: "{} images have colour, burned-in marks perhaps; they were turned into grey",
+    AuditFinding.NEAR: "{} pairs of images in different splits show the same radiograph (resized, recompressed, "
+    "turned or inverted): results may be too good",
+    AuditFinding.LABELS: "{} pictures have both labels (pixel-identical images)",
+    AuditFinding.FILE: "{} pictures are there as several byte-identical files, all in one split",
+    AuditFinding.PIXELS: "{} pictures are there as several files with identical pixels, all in one split",
+    AuditFinding.EMPTY: "{} studies have no image that can be used",
+    AuditFinding.FLAT: "{} images have a single shade",
+    AuditFinding.DARK: "{} 16-bit images use 12 bits at most and come out almost black",
+    AuditFinding.SIZE: f"{{}} images have an odd size (a side under {LEAST_SIDE} pixels, or {MOST_ASPECT:g} times the "
+    "other)",
+    AuditFinding.COLOUR: "{} images have colour, burned-in marks perhaps; they were turned into grey",
 }
 Row = tuple[str, str, int | None, float | None, str, str, str]
 
 
-def _row(kind: Kind, rows: str, detail: str = "", distance: int | None = None, value: float | None = None) -> Row:
+def _row(
+    kind: AuditFinding, rows: str, detail: str = "", distance: int | None = None, value: float | None = None
+) -> Row:
     return (str(kind), rows, distance, value, detail, "", "")
 
 
@@ -102,7 +109,7 @@ def _near(images: pd.DataFrame, pixels: Pixels, fit: str, reporter: Reporter) ->
 
     pairs = sorted(near_duplicates(hashes, parts, picture, reporter), key=lambda pair: -pair.correlation)
     return [
-        _row(Kind.NEAR, f"{pair.row} {pair.other}", pair.view, pair.distance, round(pair.correlation, 4))
+        _row(AuditFinding.NEAR, f"{pair.row} {pair.other}", pair.turn, pair.distance, round(pair.correlation, 4))
         for pair in pairs
     ]
 
@@ -111,9 +118,9 @@ def _copies(images: pd.DataFrame) -> Iterator[Row]:
     pictures = [group for _, group in images.groupby("pixels", sort=False) if len(group) > 1]
     files = [group for picture in pictures for _, group in picture.groupby("sha256", sort=False) if len(group) > 1]
     for kind, groups in (
-        (Kind.LABELS, [group for group in pictures if group["label"].nunique() > 1]),
-        (Kind.FILE, files),
-        (Kind.PIXELS, [group for group in pictures if group["sha256"].nunique() > 1]),
+        (AuditFinding.LABELS, [group for group in pictures if group["label"].nunique() > 1]),
+        (AuditFinding.FILE, files),
+        (AuditFinding.PIXELS, [group for group in pictures if group["sha256"].nunique() > 1]),
     ):
         yield from (_row(kind, " ".join(map(str, group.index))) for group in groups)
 
@@ -123,9 +130,9 @@ def _oddities(images: pd.DataFrame) -> Iterator[Row]:
     sizes = images["width"].astype(str) + " x " + images["height"].astype(str)
     colours = "channels differ by " + images["colour"].astype(str)
     for kind, mask, details in (
-        (Kind.FLAT, images["remark"] == FLAT, None),
-        (Kind.DARK, images["remark"] == DARK, None),
-        (Kind.SIZE, (short < LEAST_SIDE) | (long > MOST_ASPECT * short), sizes),
-        (Kind.COLOUR, images["colour"] > COLOURED, colours),
+        (AuditFinding.FLAT, images["remark"] == FLAT, None),
+        (AuditFinding.DARK, images["remark"] == DARK, None),
+        (AuditFinding.SIZE, (short < LEAST_SIDE) | (long > MOST_ASPECT * short), sizes),
+        (AuditFinding.COLOUR, images["colour"] > COLOURED, colours),
     ):
         yield from (_row(kind, str(row), "" if details is None else details[row]) for row in images.index[mask])

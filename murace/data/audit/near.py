@@ -1,9 +1,9 @@
-"""Pairs of pictures in different splits that show the same radiograph: resized, recompressed, turned or inverted.
+"""Near-duplicates: pairs of images in different splits that show the same radiograph, resized, turned or inverted.
 
-Two looks. The 64 bits of every two pictures, in all 16 ways, name candidates: quick, but all hands look alike to them.
-Then the details of two candidates are correlated: what is left of a picture of 64 x 64 when its blurred self is taken
-away. Of FracAtlas' 2.4 million pairs the first look lets 570 through, the second five, all of them real; of 958 drawn
-radiographs none (tests/benchmarks/RESULTS.md). Of a crowd that is all alike each picture is compared with its nearest.
+Two stages. The perceptual hashes of every two pictures, in 8 turns and inverted, name candidates: quick, but all hands
+look alike to them. Then the details of two candidates are correlated: a picture of 64 x 64 less its blurred copy. Of
+FracAtlas' 2.4 million pairs the first stage lets 570 through, the second five, all of them real; of 958 drawn
+radiographs none (tests/benchmarks/RESULTS.md). Of many that are all alike each is compared with its nearest.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,13 +13,13 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from murace.data.images.fingerprint import BITS, VIEWS, WORDS, Floats, Hashes, View, turned, turned_hashes
+from murace.data.images.fingerprint import BITS, TURN_NAMES, TURNS, Floats, Hashes, Turn, turned, turned_hashes
 from murace.data.images.resize import scaled
 from murace.system.opencv import cv2
 from murace.system.progress import Reporter
 
 DISTANCE = 8  # bits in which two candidates may differ
-MOST = 32  # candidates of a picture in a view, the nearest: all of a crowd with all would take days, and be no news
+MOST = 32  # the nearest candidates of a picture, in each turn: among many that are alike, all pairs would take days
 CORRELATION = 0.93  # of their details at least
 _SIDE, _BLUR = 64, 1.5
 _BLOCK = 2**18  # distances at a time
@@ -30,28 +30,28 @@ Picture = Callable[[int], npt.NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two rows of the index that show the same: `other` in the words of `view` is `row`."""
+    """Two rows of the index that show the same: `other`, turned as `turn` says, is `row`."""
 
     row: int
     other: int
-    view: str
+    turn: str
     distance: int
     correlation: float
 
 
 @dataclass(frozen=True)
 class _Candidates:
-    """Pairs whose hashes agree: other[i], turned to a view and perhaps inverted, may be row[i]."""
+    """Pairs whose hashes agree: other[i], turned and perhaps inverted, may be row[i]."""
 
     row: Rows
     other: Rows
-    view: View
+    turn: Turn
     distance: npt.NDArray[np.uint8]
     is_inverted: npt.NDArray[np.bool_]
 
 
 def near_duplicates(hashes: Hashes, parts: Sequence[Rows], picture: Picture, reporter: Reporter) -> list[Pair]:
-    """Every pair across `parts` that shows the same, by row, each in its most alike view.
+    """Every pair across `parts` that shows the same, by row, each in its most alike turn.
 
     Args:
         hashes: uint64 [N], the perceptual hash of each row.
@@ -64,9 +64,9 @@ def near_duplicates(hashes: Hashes, parts: Sequence[Rows], picture: Picture, rep
     """
     best: dict[tuple[int, int], Pair] = {}
     tasks = [sorted(both, key=len) for both in combinations(parts, 2)]
-    with reporter.bar("comparing radiographs", sum(len(VIEWS) * len(few) for few, _ in tasks)) as bar:
+    with reporter.bar("comparing radiographs", sum(len(TURNS) * len(few) for few, _ in tasks)) as bar:
         for few, many in tasks:
-            for turn in VIEWS:
+            for turn in TURNS:
                 for block in _blocks(few, len(many)):
                     reporter.check()
                     for pair in _confirmed(_alike(hashes, block, many, turn), picture, reporter):
@@ -82,8 +82,8 @@ def _blocks(rows: Rows, against: int) -> Iterator[Rows]:
     return (rows[start : start + step] for start in range(0, len(rows), step))
 
 
-def _alike(hashes: Hashes, block: Rows, many: Rows, view: View) -> _Candidates:
-    distances = np.bitwise_count(turned_hashes(hashes[block], view)[:, None] ^ hashes[many])
+def _alike(hashes: Hashes, block: Rows, many: Rows, turn: Turn) -> _Candidates:
+    distances = np.bitwise_count(turned_hashes(hashes[block], turn)[:, None] ^ hashes[many])
     # At most DISTANCE apart, or, inverted, at most DISTANCE from all 64: bytes wrap around, and one comparison does.
     alike = distances - np.uint8(DISTANCE + 1) >= np.uint8(BITS - 2 * DISTANCE - 1)
     places = np.flatnonzero(alike)  # a tenth of the time of `nonzero`
@@ -92,7 +92,7 @@ def _alike(hashes: Hashes, block: Rows, many: Rows, view: View) -> _Candidates:
     is_inverted = distance > BITS // 2
     nearness = np.minimum(distance, BITS - distance)
     kept = _nearest(first, nearness)
-    return _Candidates(many[second[kept]], block[first[kept]], view, nearness[kept], is_inverted[kept])
+    return _Candidates(many[second[kept]], block[first[kept]], turn, nearness[kept], is_inverted[kept])
 
 
 def _nearest(picture: Rows, distance: npt.NDArray[np.uint8]) -> Rows:
@@ -108,18 +108,18 @@ def _confirmed(found: _Candidates, picture: Picture, reporter: Reporter) -> Iter
         reporter.check()
         part = slice(start, start + _BATCH)
         row, other, is_inverted = found.row[part], found.other[part], found.is_inverted[part]
-        values = _correlations(picture, row, other, found.view) * np.where(is_inverted, -1, 1)
+        values = _correlations(picture, row, other, found.turn) * np.where(is_inverted, -1, 1)
         for place in np.flatnonzero(values >= CORRELATION):
             lower, upper = sorted((int(row[place]), int(other[place])))
-            words = WORDS[found.view] + (", inverted" if is_inverted[place] else "")
+            words = TURN_NAMES[found.turn] + (", inverted" if is_inverted[place] else "")
             yield Pair(lower, upper, words, int(found.distance[part][place]), float(values[place]))
 
 
-def _correlations(picture: Picture, row: Rows, other: Rows, view: View) -> Floats:
-    """Pearson's correlation of the details of each row and of its other one turned to `view`."""
+def _correlations(picture: Picture, row: Rows, other: Rows, turn: Turn) -> Floats:
+    """Pearson's correlation of the details of each row and of its other one, turned by `turn`."""
     rows, place = np.unique(np.concatenate([row, other]), return_inverse=True)
     known = np.stack([details(picture(int(each))) for each in rows])
-    ours, theirs = known[place[: len(row)]], turned(known, view)[place[len(row) :]]
+    ours, theirs = known[place[: len(row)]], turned(known, turn)[place[len(row) :]]
     result: Floats = np.einsum("nij,nij->n", ours, theirs)
     return result
 

@@ -1,4 +1,4 @@
-"""The one gate through which image files are opened: PNG, JPEG, DICOM to upright grey pixels, or a reason why not.
+"""Decode image files (PNG, JPEG, DICOM) to upright grey pixels; the only place where image files are opened.
 
 `prepare` decodes through it in its processes and `cam` for the radiograph it draws on, so both see the same picture.
 Only numpy and OpenCV are imported here: a reading process starts in a fraction of a second. pydicom is loaded when the

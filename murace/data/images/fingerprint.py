@@ -1,10 +1,10 @@
-"""What a picture is known by: a digest of its pixels, and 64 bits that survive recompression, resizing and turning.
+"""Fingerprints of images: a SHA-256 of the pixels, and a perceptual hash that survives resizing, recompression, turns.
 
 Perceptual hash: the signs of the 8 x 8 lowest coefficients, without the first row and column, of the discrete cosine
 transform of the picture at 32 x 32. The coefficients are those of pHash (C. Zauner, "Implementation and Benchmarking of
-Perceptual Image Hash Functions", 2010), which compares them with their median. With signs alone, a mirrored picture has
-every second bit turned, a transposed one has the bits transposed, an inverted one has all of them turned: the hash of
-each of these pictures follows from the hash alone.
+Perceptual Image Hash Functions", 2010), which compares them with their median, as the package imagehash does. With
+signs alone, a mirrored picture has every second bit turned, a transposed one has the bits transposed, an inverted one
+has all of them turned: the hash of each of these pictures follows from the hash alone.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ BITS = 64
 _SIDE, _KEPT = 32, 8
 Hashes = npt.NDArray[np.uint64]
 Floats = npt.NDArray[np.float32]
-View = tuple[bool, bool, bool]  # exchange rows and columns, then reverse the rows, then the columns
+Turn = tuple[bool, bool, bool]  # exchange rows and columns, then reverse the rows, then the columns
 # The eight of the dihedral group.
-VIEWS: tuple[View, ...] = tuple((*turns,) for turns in product((False, True), (False, True), (False, True)))
-WORDS = dict(
+TURNS: tuple[Turn, ...] = tuple((*turns,) for turns in product((False, True), (False, True), (False, True)))
+TURN_NAMES = dict(
     zip(
-        VIEWS,
+        TURNS,
         (
             "as it is",
             "mirrored",
@@ -60,9 +60,9 @@ def perceptual_hash(picture: npt.NDArray[np.uint8]) -> int:
     return int.from_bytes(np.packbits(low > 0).tobytes(), "big")
 
 
-def turned_hashes(hashes: Hashes, view: View) -> Hashes:
-    """The hashes that the same pictures have when each is turned to `view`, up to rounding."""
-    transposed, rows, columns = view
+def turned_hashes(hashes: Hashes, turn: Turn) -> Hashes:
+    """The hashes that the same pictures have when each is turned by `turn`, up to rounding."""
+    transposed, rows, columns = turn
     bits = np.unpackbits(hashes.astype(">u8").view(np.uint8)).reshape(-1, _KEPT, _KEPT).astype(bool)
     if transposed:
         bits = bits.transpose(0, 2, 1)
@@ -71,9 +71,9 @@ def turned_hashes(hashes: Hashes, view: View) -> Hashes:
     return np.packbits(bits).view(">u8").astype(np.uint64)
 
 
-def turned(pictures: Floats, view: View) -> Floats:
-    """Pictures [..., S, S] turned to `view`."""
-    transposed, rows, columns = view
+def turned(pictures: Floats, turn: Turn) -> Floats:
+    """Pictures [..., S, S] turned by `turn`."""
+    transposed, rows, columns = turn
     if transposed:
         pictures = pictures.swapaxes(-1, -2)
     return pictures[..., :: -1 if rows else 1, :: -1 if columns else 1]

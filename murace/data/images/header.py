@@ -1,4 +1,4 @@
-"""What a radiograph's file says about itself, read before any pixel is decoded."""
+"""Image headers: the limits on a radiograph's size, its EXIF orientation, and the error for an unusable file."""
 
 import struct
 from dataclasses import dataclass

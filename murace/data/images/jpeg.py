@@ -1,7 +1,8 @@
-"""The structure of a JPEG file, marker by marker: size, precision, orientation, and whether its end is there.
+"""Check a JPEG file marker by marker: size, precision, orientation, and whether its end is there; strip what follows.
 
-Format: ITU-T T.81, annex B. JPEG has no checksum: a bit that flips inside the entropy-coded data without making a
-marker can be seen by nobody.
+Format: ITU-T T.81, annex B. Own code: decoders let truncated files pass, and the end has to be found to strip what
+follows it. JPEG has no checksum: a bit that flips inside the entropy-coded data without making a marker cannot be
+detected.
 """
 
 import re

@@ -1,6 +1,7 @@
-"""The structure of a PNG file, checked chunk by chunk: a decoder's leniency never lets a damaged file pass.
+"""Check a PNG file chunk by chunk, and strip it to the chunks that hold the image.
 
-Format: W3C, Portable Network Graphics Specification (Third Edition), sections 5 and 11.
+Format: W3C, Portable Network Graphics Specification (Third Edition), sections 5 and 11. Own code: decoders let damaged
+files pass, and a file has to be taken apart anyway to strip it.
 """
 
 import struct

@@ -1,4 +1,4 @@
-"""From a radiograph of any size and depth to the square of eight bits that nets see."""
+"""Resize a radiograph of any size and bit depth to the uint8 square that nets take."""
 
 from typing import Any, cast
 

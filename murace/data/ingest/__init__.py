@@ -1,1 +1,1 @@
-"""Reading a whole source into the workspace: worker processes, chunks, and the pixel file."""
+"""Ingest: decode all images of a source into the workspace, in worker processes, chunk by chunk."""

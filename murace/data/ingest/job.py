@@ -1,4 +1,4 @@
-"""The words of reading: what all chunks share, a chunk, what came of a file, and what came of a chunk."""
+"""What is sent to and from the reading processes: the job, its chunks of images, and the outcomes."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ FLAT, DARK = "flat", "dark"
 
 
 @dataclass(frozen=True)
-class Job:
+class ReadJob:
     """What all chunks share: where files are read, and the array (past its header) they go to."""
 
     root: str
@@ -27,7 +27,7 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ImageOutcome:
     """One file: decoded (no reason) or rejected; `modified` in ns, with `length` -1 where there is no file.
 
     `remark` is `flat` for a picture of one shade and `dark` for 16-bit data that use at most 12 bits. `pixels` and
@@ -47,8 +47,8 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Portion:
-    """A chunk that has been read: an outcome per file, and the SHA-256 of the rows that went into the array."""
+class ChunkOutcome:
+    """A chunk that has been read: the outcome of each file, and the SHA-256 of the rows that went into the array."""
 
-    outcomes: list[Outcome]
+    outcomes: list[ImageOutcome]
     sha256: str

@@ -1,7 +1,7 @@
-"""The note of a chunk that has been read: a chunk with a note is finished whatever happened next.
+"""Notes of finished chunks, from which a run that was stopped goes on: a chunk with a valid note is not read again.
 
-It is written after the chunk's pixels are durable, and holds their digest: where they are not those any more, or a file
-is not the one that was read, the chunk is read again.
+A note is written after the chunk's pixels are durable, and holds their digest: where they are not those any more, or a
+file is not the one that was read, the note is not valid.
 """
 
 import hashlib
@@ -9,17 +9,17 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from murace.data.ingest.job import Chunk, Job, Outcome, Portion
+from murace.data.ingest.job import Chunk, ChunkOutcome, ImageOutcome, ReadJob
 from murace.errors import WorkspaceError
 from murace.system.disk import disk_error
 from murace.system.files import PRIVATE
 from murace.system.sealed import read_sealed, write_sealed
 
 
-def settle(job: Job, chunk: Chunk, descriptor: int, portion: Portion) -> None:
+def write_note(job: ReadJob, chunk: Chunk, descriptor: int, chunk_outcome: ChunkOutcome) -> None:
     """Make a chunk's pixels durable, then note its outcome.
 
-    The descriptor must be the one through which the pixels were written: it is told of a failure to write them.
+    The descriptor must be the one through which the pixels were written: only that one reports a failure to write them.
 
     Raises:
         MachineError: the pixels or the note cannot be written.
@@ -28,7 +28,7 @@ def settle(job: Job, chunk: Chunk, descriptor: int, portion: Portion) -> None:
         os.fsync(descriptor)
     except OSError as error:
         raise disk_error(error, Path(job.pixels)) from error
-    note = {"outcomes": [vars(outcome) for outcome in portion.outcomes], "sha256": portion.sha256}
+    note = {"outcomes": [vars(outcome) for outcome in chunk_outcome.outcomes], "sha256": chunk_outcome.sha256}
     write_sealed(note_path(Path(job.notes), chunk), note, mode=PRIVATE)
 
 
@@ -37,14 +37,14 @@ def note_path(folder: Path, chunk: Chunk) -> Path:
     return folder / f"chunk-{chunk.first:06d}-{len(chunk.paths)}.json"
 
 
-def finished(job: Job, chunk: Chunk) -> list[Outcome] | None:
+def finished(job: ReadJob, chunk: Chunk) -> list[ImageOutcome] | None:
     """The noted outcome of a chunk whose files are still those that were read and whose rows are, else None."""
     path = note_path(Path(job.notes), chunk)
     if not path.is_file():
         return None
     try:
         note = read_sealed(path)
-        outcomes, written = [Outcome(**values) for values in note["outcomes"]], note["sha256"]
+        outcomes, written = [ImageOutcome(**values) for values in note["outcomes"]], note["sha256"]
     except (WorkspaceError, KeyError):  # a note without the digest is of an older murace
         return None
     now = [file_state(Path(job.root), name) for name in chunk.paths]
@@ -53,7 +53,7 @@ def finished(job: Job, chunk: Chunk) -> list[Outcome] | None:
     return outcomes if _digest_of_rows(job, chunk, outcomes) == written else None
 
 
-def _digest_of_rows(job: Job, chunk: Chunk, outcomes: Sequence[Outcome]) -> str:
+def _digest_of_rows(job: ReadJob, chunk: Chunk, outcomes: Sequence[ImageOutcome]) -> str:
     """The SHA-256 of what stands in the array now in the rows of a chunk's usable files."""
     digest, length = hashlib.sha256(), job.size**2
     with Path(job.pixels).open("rb") as file:

@@ -1,4 +1,7 @@
-"""`pixels.npy` while it is made: at full length from the start, filled by processes, without holes in the end."""
+"""Create, fill and open `pixels.npy`: of full length from the start, filled by several processes, its unused rows cut.
+
+Own code: numpy reads a header as a Python literal, and takes other files for an archive or a pickle.
+"""
 
 import math
 import os
@@ -12,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from murace.system.disk import disk_error
-from murace.system.files import PUBLIC, Pen, atomic, sync_folder
+from murace.system.files import PUBLIC, DigestWriter, atomic, sync_folder
 
 _MARK, _START = b"\x93NUMPY\1\0", struct.Struct("<8sH")
 _HEADER = re.compile(
@@ -94,7 +97,7 @@ def _runs(kept: Sequence[int]) -> list[tuple[int, int]]:
     return [(int(run[0]), int(run[-1]) + 1) for run in np.split(rows, breaks) if len(run)]
 
 
-def _write_header(file: IO[bytes] | Pen, count: int, size: int) -> int:
+def _write_header(file: IO[bytes] | DigestWriter, count: int, size: int) -> int:
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (count, size, size)})
     return file.tell()
 
@@ -115,7 +118,7 @@ def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], int]:
     return (count, height, width), file.tell()
 
 
-def _copy(source: IO[bytes], target: Pen, start: int, length: int) -> None:
+def _copy(source: IO[bytes], target: DigestWriter, start: int, length: int) -> None:
     source.seek(start)
     while length:
         block = source.read(min(length, _BLOCK))

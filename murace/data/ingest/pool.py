@@ -1,4 +1,7 @@
-"""Reading processes: chunks go out, outcomes come back, and nobody is left behind when something ends early."""
+"""A pool of processes that decode chunks of images; all of them end with the run, however it ends.
+
+Own code: workers of ProcessPoolExecutor and loky outlive a parent that is killed; these end when their stdin does.
+"""
 
 import json
 import os
@@ -12,14 +15,14 @@ from typing import Any
 
 import murace
 from murace.data.ingest.chunks import chunk_length, run_chunk
-from murace.data.ingest.job import Chunk, Job, Outcome
+from murace.data.ingest.job import Chunk, ImageOutcome, ReadJob
 from murace.errors import MachineError
 from murace.system.progress import Reporter
 
-_POLL = 0.2  # seconds between two looks at the watch
-_WORTH = 2  # chunks that a process must find to do: fewer are read before it has started
-_AHEAD = 2  # chunks that a process has: it never waits for the next one
-_ANSWER = 2**16  # bytes read from a pipe at a time
+_POLL = 0.2  # seconds between two checks for a signal
+_CHUNKS_WORTH_A_PROCESS = 2  # fewer are read before a process has started
+_QUEUED = 2  # chunks that a process has been sent: it never waits for the next one
+_READ_BYTES = 2**16  # bytes read from a pipe at a time
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # each process has a core, not all of them
     "OPENBLAS_NUM_THREADS": "1",
@@ -29,17 +32,9 @@ ENVIRONMENT = {
 }
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS
-        return os.cpu_count() or 1
-
-
 def run_chunks(
-    job: Job, chunks: Sequence[Chunk], *, jobs: int, reporter: Reporter
-) -> Iterator[tuple[Chunk, list[Outcome]]]:
+    job: ReadJob, chunks: Sequence[Chunk], *, jobs: int, reporter: Reporter
+) -> Iterator[tuple[Chunk, list[ImageOutcome]]]:
     """Decode chunks in `jobs` processes (few: in this one) and yield their outcomes as they are finished.
 
     Raises:
@@ -47,7 +42,7 @@ def run_chunks(
         MachineError: a process died, or the disk failed.
     """
     images = sum(len(chunk.paths) for chunk in chunks)
-    jobs = min(jobs, images // (_WORTH * chunk_length(job.size)))
+    jobs = min(jobs, images // (_CHUNKS_WORTH_A_PROCESS * chunk_length(job.size)))
     if jobs > 1:
         yield from _in_processes(job, chunks, jobs, reporter)
         return
@@ -58,33 +53,33 @@ def run_chunks(
 
 
 def _in_processes(
-    job: Job, chunks: Sequence[Chunk], jobs: int, reporter: Reporter
-) -> Iterator[tuple[Chunk, list[Outcome]]]:
+    job: ReadJob, chunks: Sequence[Chunk], jobs: int, reporter: Reporter
+) -> Iterator[tuple[Chunk, list[ImageOutcome]]]:
     queue = iter(chunks)
-    workers: list[_Worker] = []
+    workers: list[_WorkerProcess] = []
     try:
         with selectors.DefaultSelector() as selector:
             for _ in range(jobs):
-                workers.append(_Worker())
-                workers[-1].introduce(job)
-                selector.register(workers[-1].answers, selectors.EVENT_READ, workers[-1])
-            for _ in range(_AHEAD):
+                workers.append(_WorkerProcess())
+                workers[-1].send_job(job)
+                selector.register(workers[-1].stdout, selectors.EVENT_READ, workers[-1])
+            for _ in range(_QUEUED):
                 for worker in workers:
-                    worker.give(next(queue, None))
+                    worker.send_chunk(next(queue, None))
             while any(worker.chunks for worker in workers):
                 reporter.check()
                 for key, _ in selector.select(_POLL):
                     worker = key.data
-                    for finished, outcomes in worker.take():
-                        worker.give(next(queue, None))
+                    for finished, outcomes in worker.receive():
+                        worker.send_chunk(next(queue, None))
                         yield finished, outcomes
     finally:
         for worker in workers:
             worker.end()
 
 
-class _Worker:
-    """One reading process and the chunks it has been given, in their order."""
+class _WorkerProcess:
+    """One worker process, and the chunks that it has been sent and has not answered, in order."""
 
     def __init__(self) -> None:
         self.chunks: deque[Chunk] = deque()
@@ -101,49 +96,49 @@ class _Worker:
         )
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.questions, self.answers = self.process.stdin, self.process.stdout
+        self.stdin, self.stdout = self.process.stdin, self.process.stdout
 
-    def introduce(self, job: Job) -> None:
-        """Tell it what all chunks share."""
+    def send_job(self, job: ReadJob) -> None:
+        """Send what all chunks share."""
         self._send(vars(job))
 
-    def give(self, chunk: Chunk | None) -> None:
-        """Set it to work on a chunk after those that it has; on nothing more if None."""
+    def send_chunk(self, chunk: Chunk | None) -> None:
+        """Send a chunk, unless it is None."""
         if chunk is not None:
             self.chunks.append(chunk)
             self._send(vars(chunk))
 
-    def take(self) -> Iterator[tuple[Chunk, list[Outcome]]]:
-        """What it has answered since it was asked last."""
-        data = os.read(self.answers.fileno(), _ANSWER)
+    def receive(self) -> Iterator[tuple[Chunk, list[ImageOutcome]]]:
+        """The chunks that it has answered since the last call, with their outcomes."""
+        data = os.read(self.stdout.fileno(), _READ_BYTES)
         *lines, self.unread = (self.unread + data).split(b"\n")
         if not data:
-            raise MachineError(self._obituary())
+            raise MachineError(self._exit_message())
         for line in lines:
             answer: dict[str, Any] = json.loads(line)
             if "bug" in answer:
                 raise RuntimeError(answer["bug"])
             if "error" in answer:
                 raise MachineError(answer["error"])
-            yield self.chunks.popleft(), [Outcome(**values) for values in answer["outcomes"]]
+            yield self.chunks.popleft(), [ImageOutcome(**values) for values in answer["outcomes"]]
 
     def end(self) -> None:
         """End it now; a chunk that it has not finished is not noted and will be read again."""
         self.process.kill()
         self.process.wait()
-        self.answers.close()
+        self.stdout.close()
         try:
-            self.questions.close()
+            self.stdin.close()
         except BrokenPipeError:  # a line it never read
             return
 
     def _send(self, value: object) -> None:
         try:
-            self.questions.write(json.dumps(value).encode() + b"\n")
-            self.questions.flush()
+            self.stdin.write(json.dumps(value).encode() + b"\n")
+            self.stdin.flush()
         except BrokenPipeError:
-            raise MachineError(self._obituary()) from None
+            raise MachineError(self._exit_message()) from None
 
-    def _obituary(self) -> str:
+    def _exit_message(self) -> str:
         code = self.process.wait()
         return f"a reading process ended with code {code} (no memory left?): run the same command with fewer --jobs"

@@ -1,4 +1,4 @@
-"""All images of a listing into one array, chunk by chunk, so that a run that was stopped goes on where it was."""
+"""Decode all images of a source into `pixels.npy`, chunk by chunk, and resume a run that was stopped."""
 
 import shutil
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from murace.data.ingest import pixelfile
-from murace.data.ingest.chunks import cut
-from murace.data.ingest.job import Chunk, Job, Outcome
+from murace.data.ingest.chunks import make_chunks
+from murace.data.ingest.job import Chunk, ImageOutcome, ReadJob
 from murace.data.ingest.notes import finished
 from murace.data.ingest.pool import run_chunks
 from murace.errors import WorkspaceError
@@ -19,7 +19,7 @@ from murace.system.sealed import read_sealed, write_sealed
 
 BLOCK = 512  # bytes, in which stat(2) counts
 ABOUT, PIXELS = "about.json", "pixels.npy"
-Done = dict[int, list[Outcome]]
+Done = dict[int, list[ImageOutcome]]
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,16 @@ class Request:
     fit: str
 
     def chunks(self) -> list[Chunk]:
-        """The files in portions; the same ones for any number of processes."""
-        return cut(self.paths, self.size)
+        """The files in chunks; the same ones for any number of processes."""
+        return make_chunks(self.paths, self.size)
 
 
 @dataclass(frozen=True)
 class Scratch:
-    """The folder of an unfinished run: the array, a note per finished chunk, and what all of it is about.
+    """The folder of an unfinished run: the array, a note per finished chunk, and what they depend on.
 
-    `target` is where the array goes in the end. `about` is whatever the chunks depend on; those about anything else are
-    thrown away.
+    `target` is where the finished array goes. `about` is whatever the chunks depend on; chunks of another `about` are
+    discarded.
     """
 
     folder: Path
@@ -68,7 +68,7 @@ def require_space(request: Request, scratch: Scratch) -> None:
     )
 
 
-def read_all(request: Request, scratch: Scratch, *, jobs: int, reporter: Reporter) -> list[Outcome]:
+def read_all(request: Request, scratch: Scratch, *, jobs: int, reporter: Reporter) -> list[ImageOutcome]:
     """Decode what is not decoded yet; one outcome per path.
 
     Raises:
@@ -92,7 +92,7 @@ def read_all(request: Request, scratch: Scratch, *, jobs: int, reporter: Reporte
 
 
 def place(scratch: Scratch, kept: Sequence[int]) -> None:
-    """Put the finished array where it belongs, with the rows `kept` alone.
+    """Move the finished array to its target, with the rows `kept` alone.
 
     Raises:
         MachineError: the disk is full.
@@ -101,15 +101,15 @@ def place(scratch: Scratch, kept: Sequence[int]) -> None:
         pixelfile.place(scratch.pixels, scratch.target, kept)
 
 
-def _job(request: Request, scratch: Scratch, pixels: Path) -> Job:
+def _job(request: Request, scratch: Scratch, pixels: Path) -> ReadJob:
     """What all chunks share; where the array has gone already, nothing is left to do."""
     offset = pixelfile.offset_of(pixels) if pixels.exists() else 0
-    return Job(str(request.root), str(pixels), str(scratch.folder), offset, request.size, request.fit)
+    return ReadJob(str(request.root), str(pixels), str(scratch.folder), offset, request.size, request.fit)
 
 
 def _found(request: Request, scratch: Scratch, chunks: Sequence[Chunk]) -> Done:
     """The chunks that need not be read again."""
-    if _told(scratch.folder / ABOUT) != scratch.about:
+    if _recorded_about(scratch.folder / ABOUT) != scratch.about:
         return {}
     shape = (len(request.paths), request.size, request.size)
     for pixels in (scratch.pixels, scratch.target):
@@ -122,8 +122,8 @@ def _found(request: Request, scratch: Scratch, chunks: Sequence[Chunk]) -> Done:
     return {}
 
 
-def _told(about: Path) -> dict[str, Any] | None:
-    """What the note says that the chunks are about; None where there is none, or a damaged one: they are read again."""
+def _recorded_about(about: Path) -> dict[str, Any] | None:
+    """What the chunks in the folder depend on; None where no record says so, or a damaged one: they are read again."""
     try:
         return read_sealed(about) if about.is_file() else None
     except WorkspaceError:

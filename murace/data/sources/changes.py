@@ -1,4 +1,4 @@
-"""Has a source changed since it was read? Sizes and times tell cheaply; contents are compared where a time differs."""
+"""Detect source files that changed since they were read: by size and time, by SHA-256 where only the time differs."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from murace.data.images.header import ImageError
-from murace.data.ingest.job import Outcome
+from murace.data.ingest.job import ImageOutcome
 from murace.data.ingest.notes import file_state
 from murace.data.sources.listing import Listing
 from murace.data.store import read_frame
@@ -16,14 +16,14 @@ from murace.system.files import sha256
 COLUMNS = ["path", "length", "modified", "sha256"]
 
 
-def table(paths: Sequence[str], outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """What to remember of the files that were read: `sources.csv`."""
+def table(paths: Sequence[str], outcomes: Sequence[ImageOutcome]) -> pd.DataFrame:
+    """`sources.csv`: length, time and SHA-256 of the files that were read."""
     rows = [(path, seen.length, seen.modified, seen.sha256) for path, seen in zip(paths, outcomes, strict=True)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def since(path: Path, listing: Listing) -> str | None:
-    """In words, without names, how many files are not those that the table at `path` remembers; None where none is."""
+    """How many files differ from the table at `path`, as a sentence without names; None where none does."""
     seen = read_frame(path, texts=("path", "sha256"), needs=COLUMNS)
     rows: Iterator[tuple[str, int, int, str]] = seen[COLUMNS].itertuples(index=False, name=None)
     changed = [name for name, *state, digest in rows if _has_changed(listing.root, name, tuple(state), digest)]

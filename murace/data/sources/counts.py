@@ -40,10 +40,10 @@ def check(counts: pd.DataFrame) -> list[str]:
             positive, negative = row[f"{split}_positive"], row[f"{split}_negative"]
             if positive and negative:
                 continue
-            story = f"{row['group']} {split}: {positive} positive, {negative} negative"
-            (fatal if split is Split.TRAIN or row["group"] == OVERALL else notes).append(story)
+            summary = f"{row['group']} {split}: {positive} positive, {negative} negative"
+            (fatal if split is Split.TRAIN or row["group"] == OVERALL else notes).append(summary)
     if fatal:
         raise DataError(
             f"both classes are needed in every split and in every group's training images; {'; '.join(fatal)}"
         )
-    return [f"{story}: some of its metrics are undefined" for story in notes]
+    return [f"{summary}: some of its metrics are undefined" for summary in notes]

@@ -1,4 +1,4 @@
-"""What a source says it holds: one row per image, before any image is opened."""
+"""The listing of a source (MURA folder or manifest): one row per image, checked before any image is opened."""
 
 import unicodedata
 from collections import Counter
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from murace.data.ingest.job import Outcome
+from murace.data.ingest.job import ImageOutcome
 from murace.data.tables.table import few
 from murace.errors import DataError
 from murace.system.files import digest_of
@@ -55,7 +55,7 @@ class Listing:
         return len(self.images) + len(self.rejected)
 
 
-def settle(images: pd.DataFrame, notes: list[str], *, source: Path) -> pd.DataFrame:
+def check_and_sort(images: pd.DataFrame, notes: list[str], *, source: Path) -> pd.DataFrame:
     """Sort by path, drop rows that say the same twice, and stop at contradictions.
 
     Raises:
@@ -65,20 +65,20 @@ def settle(images: pd.DataFrame, notes: list[str], *, source: Path) -> pd.DataFr
     if images.empty:
         raise DataError(f"{source} lists no image")
     for key in ("path", "patient", "study"):
-        _spelled_once(images[key])
+        _require_one_spelling(images[key])
     unique = images.drop_duplicates()
     if len(unique) < len(images):
         notes.append(f"{len(images) - len(unique)} rows list an image twice and were counted once")
     for key, value in (("path", "label"), ("study", "label"), ("path", None), ("patient", "split"), ("study", "split")):
-        _agree(unique, key, value)
+        _require_agreement(unique, key, value)
     # Python's order of strings is by code point, the same on every machine.
     return unique.sort_values("path", kind="stable", ignore_index=True)
 
 
-def _spelled_once(names: "pd.Series[str]") -> None:
-    """Stop at an accent that is a part of its letter in one row and a character of its own in another.
+def _require_one_spelling(names: "pd.Series[str]") -> None:
+    """Stop at names that differ only in their Unicode form: an accent as a part of its letter, or as its own character.
 
-    Nobody can tell the two names apart, and on some systems they are one file; a patient of both would be two.
+    The two names look the same, and on some systems they are one file; a patient with both would count as two.
     """
     known = sorted(name for name in set(names) if not name.isascii())
     spelled = Counter(unicodedata.normalize("NFC", name) for name in known)
@@ -87,18 +87,22 @@ def _spelled_once(names: "pd.Series[str]") -> None:
         raise DataError(f"one name in two Unicode spellings, as {names.name}: {few(twins)}; write it in one (NFC)")
 
 
-def _agree(images: pd.DataFrame, key: str, value: str | None) -> None:
+def _require_agreement(images: pd.DataFrame, key: str, value: str | None) -> None:
     pairs = images if value is None else images[[key, value]].drop_duplicates()
     twice = sorted(set(pairs.loc[pairs[key].duplicated(), key]))
     if twice:
         thing = "image" if key == "path" else key
-        story = {"label": "label conflict: both labels for", "split": "in two splits:", None: "two different rows for"}
+        summary = {
+            "label": "label conflict: both labels for",
+            "split": "in two splits:",
+            None: "two different rows for",
+        }
         kind = {"label": "label conflict", "split": f"{thing} in two splits", None: "two different rows"}[value]
         culprits = [
             (row["path"], f"{kind}: {thing} {row[key]}" + (f", {value} {row[value]}" if value else ""))
             for row in images[images[key].isin(twice)].to_dict("records")
         ]
-        raise ConflictError(f"{story[value]} {len(twice)} {_plural(thing, len(twice))}: {few(twice)}", culprits)
+        raise ConflictError(f"{summary[value]} {len(twice)} {_plural(thing, len(twice))}: {few(twice)}", culprits)
 
 
 def _plural(thing: str, count: int) -> str:
@@ -123,7 +127,7 @@ class ConflictError(DataError):
         return pd.DataFrame(sorted(self.culprits), columns=REJECTED)
 
 
-def tabulate(listing: Listing, outcomes: Sequence[Outcome]) -> pd.DataFrame:
+def tabulate(listing: Listing, outcomes: Sequence[ImageOutcome]) -> pd.DataFrame:
     """Every listed file that cannot be used, with its reason, by path: `rejected.csv`."""
     seen = zip(listing.images["path"], outcomes, strict=True)
     unreadable = [(path, outcome.reason) for path, outcome in seen if outcome.reason]

@@ -7,7 +7,7 @@ import pandas as pd
 from murace.config import TEST_FRACTION, VALIDATION_FRACTION
 from murace.data import store
 from murace.data.sources import listing
-from murace.data.sources.listing import Listing, settle
+from murace.data.sources.listing import Listing, check_and_sort
 from murace.data.tables.cells import fault_of_group, fault_of_label
 from murace.data.tables.paths import fault_of_id, fault_of_path, fault_of_text, is_sidecar, normal
 from murace.data.tables.table import Table, ascii_safe, few, read_table, refuse
@@ -40,7 +40,7 @@ def list_manifest(path: Path) -> Listing:
     return Listing(
         form="manifest",
         root=path.parent.resolve(),
-        images=settle(images, notes, source=path),
+        images=check_and_sort(images, notes, source=path),
         cuts=cuts,
         ignored=int(sidecars.sum()),
         notes=notes,

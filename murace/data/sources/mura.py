@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from murace.config import VALIDATION_FRACTION
-from murace.data.sources.listing import COLUMNS, NO_IMAGE, Listing, settle
+from murace.data.sources.listing import COLUMNS, NO_IMAGE, Listing, check_and_sort
 from murace.data.tables.paths import fault_of_path, is_sidecar
 from murace.data.tables.table import Table, few, read_table, refuse
 from murace.errors import DataError
@@ -42,7 +42,7 @@ def list_mura(folder: Path) -> Listing:
         ignored += sidecars
         _sort_out(matches, labels, STUDIES.format(part), rows, rejected)
     notes: list[str] = []
-    images = settle(pd.DataFrame(rows, columns=COLUMNS), notes, source=folder)
+    images = check_and_sort(pd.DataFrame(rows, columns=COLUMNS), notes, source=folder)
     on_disk, unlisted = _look(folder, {*images["path"], *(path for path, _ in rejected)})
     if unlisted:
         notes.append(f"{unlisted} files in train/ and valid/ are not listed in the csv and were left out")

@@ -1,4 +1,4 @@
-"""The front door: which kind of source this is."""
+"""Read a source of images: a MURA folder or a manifest (csv)."""
 
 from pathlib import Path
 

@@ -1,1 +1,1 @@
-"""The csv tables: reading, checking, writing."""
+"""Csv files from outside: reading and validation."""

@@ -1,7 +1,7 @@
-"""Boxes around findings, from csv files: `murace sample`'s truth.csv, FracAtlas' fracture_boxes.csv, and their like.
+"""Read boxes around findings from csv: `murace sample`'s truth.csv, FracAtlas' fracture_boxes.csv, and their like.
 
 One form: `path` (relative to the csv file), `x,y,width,height` in pixels of the picture as it is stored in the file,
-before any turn that its EXIF orientation asks for. Other columns are left aside. An image may have several boxes.
+before any turn that its EXIF orientation asks for. Other columns are ignored. An image may have several boxes.
 """
 
 import math

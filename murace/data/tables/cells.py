@@ -1,4 +1,4 @@
-"""What a cell of a csv from outside may hold; every fault with its line, in words that say how to mend it."""
+"""Validate cells of csv files from outside: labels, groups, numbers of pixels; faults are reported with their lines."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +27,7 @@ def check(path: Path, column: "pd.Series[str]", fault_of: Callable[[str], str | 
 
 
 def fault_of_label(label: str) -> str | None:
-    """In words, why `label` is not exactly 0 or 1; None where it is."""
+    """Why `label` is not exactly 0 or 1; None where it is."""
     if label in ("0", "1"):
         return None
     try:
@@ -38,7 +38,7 @@ def fault_of_label(label: str) -> str | None:
 
 
 def fault_of_group(group: str) -> str | None:
-    """In words, why `group` may not name a group; None where it may."""
+    """Why `group` may not name a group; None where it may."""
     if is_group(group):
         return None
     hint = group.strip().lower().replace(" ", "_")
@@ -46,6 +46,6 @@ def fault_of_group(group: str) -> str | None:
 
 
 def fault_of_pixels(count: str) -> str | None:
-    """In words, why `count` is not a number of pixels; None where it is."""
+    """Why `count` is not a number of pixels; None where it is."""
     is_count = count.isascii() and count.isdecimal() and len(count) < 10 and int(count) > 0
     return None if is_count else "not a whole number"

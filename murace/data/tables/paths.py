@@ -1,4 +1,4 @@
-"""The gate for names that come from outside: file paths and ids of a source's csv."""
+"""Validate file paths and ids from csv files, and locate listed files inside their source."""
 
 import re
 import unicodedata
@@ -20,7 +20,7 @@ def is_sidecar(path: str) -> bool:
 
 
 def fault_of_id(name: str) -> str | None:
-    """In words, why `name` may not be an id; None where it may."""
+    """Why `name` may not be an id; None where it may."""
     if not name:
         return "empty"
     if (fault := fault_of_value(name)) is not None:
@@ -33,7 +33,7 @@ def fault_of_id(name: str) -> str | None:
 
 
 def fault_of_value(value: str) -> str | None:
-    """In words, why `value` may not stand in a column that is carried along; None where it may (it may be empty)."""
+    """Why `value` may not stand in a column that is carried along; None where it may (it may be empty)."""
     if len(value) > MAX_LENGTH:
         return f"longer than {MAX_LENGTH} characters"
     if value.isascii() and value.isprintable():  # nearly always, and quickly said
@@ -43,7 +43,7 @@ def fault_of_value(value: str) -> str | None:
 
 
 def fault_of_text(value: str) -> str | None:
-    """In words, why `value` may not stand in a column of the user's that goes into our csv files; None where it may.
+    """Why `value` may not stand in a column of the user's that goes into our csv files; None where it may.
 
     Numbers may have a sign, and a sign alone, a common mark for "missing", runs nothing.
     """
@@ -53,7 +53,7 @@ def fault_of_text(value: str) -> str | None:
 
 
 def fault_of_path(path: str) -> str | None:
-    """In words, why `path` may not name a file inside the source; None where it may."""
+    """Why `path` may not name a file inside the source; None where it may."""
     if "\\" in path:
         return "a backslash: separate folders with /"
     if path[1:2] == ":" and path[:1].isalpha():

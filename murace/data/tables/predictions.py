@@ -1,4 +1,4 @@
-"""A table of predictions from anywhere: a csv with `label`, who each row belongs to, and a column per model."""
+"""Read a csv of predictions made by any program: `label`, ids (patient, study, group), and a column per model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -140,8 +140,8 @@ def _check_studies(path: Path, images: pd.DataFrame) -> None:
         first = images.groupby("study")[name].transform("first").astype(str)
         other = images[name].astype(str)
         is_bad = first != other
-        told = "study '" + images["study"] + "' has " + first + " and " + other
-        refuse(path, pairs(told[is_bad]), f"a study with two {name}s (rows with the same study are its views)")
+        contradiction = "study '" + images["study"] + "' has " + first + " and " + other
+        refuse(path, pairs(contradiction[is_bad]), f"a study with two {name}s (rows with the same study are its views)")
 
 
 def _notes(frame: pd.DataFrame, roles: Roles) -> tuple[str, ...]:

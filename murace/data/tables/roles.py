@@ -1,4 +1,4 @@
-"""Which column of a csv of predictions plays which role: an id, a model's probabilities, or a slice."""
+"""The role of each column in a csv of predictions: an id, a model's probabilities, or a slice."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

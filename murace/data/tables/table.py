@@ -1,4 +1,4 @@
-"""Csv files from outside, read strictly: UTF-8, every row as long as the others, every row with its line number."""
+"""Read csv files from outside strictly: UTF-8, every row as long as the others, every row with its line number."""
 
 import csv
 import io

@@ -9,7 +9,7 @@ from pathlib import Path
 from murace.errors import WorkspaceError
 from murace.inference.bundle.layout import MANIFEST, MAX_ALL, Entry, directory, length
 from murace.inference.bundle.manifest import File, Manifest
-from murace.system.files import Pen, atomic
+from murace.system.files import DigestWriter, atomic
 
 CHUNK = 2**20
 Sources = Mapping[str, bytes | Path]  # name in the container -> what stands in it, or the file that holds it
@@ -32,7 +32,7 @@ def write_bundle(path: Path, manifest: Manifest, sources: Sources) -> None:
         target.write(directory(entries, sha256))
 
 
-def _put(target: Pen, file: File, source: bytes | Path) -> Entry:
+def _put(target: DigestWriter, file: File, source: bytes | Path) -> Entry:
     """Write an entry; its bytes are read twice, since their checksum stands before them."""
     crc = 0
     for chunk in _chunks(source):

@@ -9,25 +9,25 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from murace.data.audit.findings import Kind
+from murace.data.audit.findings import AuditFinding
 from murace.data.store import Pixels
 from murace.report.drawing.sheet import BACKGROUND, FAINT, INK, letters
 from murace.system.opencv import cv2
 
 Bytes = npt.NDArray[np.uint8]
 TITLES = {
-    Kind.NEAR: "The same radiograph in two splits, by likeness",
-    Kind.LABELS: "One picture with both labels",
-    Kind.FILE: "Several identical files",
-    Kind.PIXELS: "Several files with identical pixels",
-    Kind.FLAT: "One shade",
-    Kind.DARK: "16 bits of which 12 are used",
-    Kind.SIZE: "Odd size",
-    Kind.COLOUR: "Colour",
+    AuditFinding.NEAR: "The same radiograph in two splits, by likeness",
+    AuditFinding.LABELS: "One picture with both labels",
+    AuditFinding.FILE: "Several identical files",
+    AuditFinding.PIXELS: "Several files with identical pixels",
+    AuditFinding.FLAT: "One shade",
+    AuditFinding.DARK: "16 bits of which 12 are used",
+    AuditFinding.SIZE: "Odd size",
+    AuditFinding.COLOUR: "Colour",
 }
-PAIRED = (Kind.NEAR, Kind.LABELS, Kind.FILE, Kind.PIXELS)
+PAIRED = (AuditFinding.NEAR, AuditFinding.LABELS, AuditFinding.FILE, AuditFinding.PIXELS)
 PER_LINE = {True: 4, False: 8}  # pairs; single pictures
-LINES = {Kind.NEAR: 6}  # of pictures at most, else two
+LINES = {AuditFinding.NEAR: 6}  # of pictures at most, else two
 TILE, GAP, MARGIN, CAPTION, HEAD = 184, 16, 28, 46, 54  # pixels
 SEAM = 4  # between the two of a pair
 WIDTH = 2 * MARGIN + 8 * TILE + 7 * GAP
@@ -37,7 +37,7 @@ WIDTH = 2 * MARGIN + 8 * TILE + 7 * GAP
 class _Section:
     """One kind's findings: how many there are, and those that are shown."""
 
-    kind: Kind
+    kind: AuditFinding
     count: int
     shown: pd.DataFrame
 
@@ -124,7 +124,7 @@ def _tile(
 def _words(finding: Mapping[Hashable, Any], count: int) -> str:
     """What is known of a finding in a few words."""
     found = [str(finding["detail"])] if finding["detail"] else []
-    if finding["kind"] == Kind.NEAR:
+    if finding["kind"] == AuditFinding.NEAR:
         found += [f"{finding['distance']} bits apart", f"r {finding['correlation']:.3f}"]
     if count > 2:
         found.append(f"{count} files in all")

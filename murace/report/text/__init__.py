@@ -1,1 +1,1 @@
-"""Text of tables: number formats, escaping for LaTeX, Markdown and csv, and setting tables in LaTeX."""
+"""Text of the report: formats of numbers, escaping, tables as data, LaTeX and csv."""

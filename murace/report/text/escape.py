@@ -1,4 +1,7 @@
-"""Text made harmless for the formats that are not HTML: a name stays a name, whatever characters it has."""
+"""Escape text for LaTeX, csv cells and Markdown.
+
+Own code: the escape of pandas' Styler leaves letters beyond ASCII, quotes, brackets and runs of hyphens as they are.
+"""
 
 import re
 import unicodedata

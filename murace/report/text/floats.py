@@ -1,4 +1,4 @@
-"""Page layout of LaTeX tables: which columns break their lines, and where a long table is cut."""
+"""The layout of a LaTeX table: which columns break their lines, and where a long table is cut into pages."""
 
 import math
 from collections.abc import Sequence

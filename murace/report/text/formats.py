@@ -1,4 +1,4 @@
-"""How numbers and names are written on the page."""
+"""Format numbers, intervals, p-values and names for the report."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A table of the report as data: cells, rows, blocks, columns, for the page, LaTeX and csv alike."""
+"""Tables of the report as data (cells, rows, blocks, columns), for HTML, LaTeX and csv alike."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,8 @@
-"""A table of the report for a paper: LaTeX that needs booktabs alone, and plain CSV."""
+r"""A table of the report as LaTeX, which needs booktabs alone, and as csv.
+
+Own code: pandas' Styler knows no headings between blocks of rows, no smaller lines under a row and no cut into pages,
+and it ends rows with `\\`, which starts a new line instead after `\raggedright`.
+"""
 
 import csv
 import io
@@ -117,8 +121,8 @@ def _small(size: str, text: str) -> str:
 
 def _notes(table: Table) -> list[str]:
     notes = [note.partition(GREY)[0].strip().replace(SHADED, UNDERLINED) for note in table.notes]
-    told = " ".join(escape.latex(note) for note in [*notes, UNDEFINED if table.has_undefined else ""] if note)
-    return [rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize\raggedright {told}}}"] if told else []
+    text = " ".join(escape.latex(note) for note in [*notes, UNDEFINED if table.has_undefined else ""] if note)
+    return [rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize\raggedright {text}}}"] if text else []
 
 
 def _headings(table: Table) -> list[str]:

@@ -37,7 +37,7 @@ def pictures(workspace: Workspace, predictions: pd.DataFrame, trained: Sequence[
         predictions: test images; columns row, study, group, label and `calibrated`.
         trained: the learners' records: Figure 1 shows what the first of them saw in epoch 1.
     """
-    pen = Pen(workspace)
+    pen = DigestWriter(workspace)
     return {
         "maps": [picture for picture in _maps(pen, predictions) if picture is not None],
         "errors": _errors(pen, predictions),
@@ -45,7 +45,7 @@ def pictures(workspace: Workspace, predictions: pd.DataFrame, trained: Sequence[
     }
 
 
-class Pen:
+class DigestWriter:
     """Draws test images with the map of their group's member; each member is loaded once."""
 
     def __init__(self, workspace: Workspace) -> None:
@@ -76,7 +76,7 @@ def jpeg(drawn: npt.NDArray[np.uint8]) -> bytes:
     return data.tobytes()
 
 
-def _maps(pen: Pen, predictions: pd.DataFrame) -> list[Picture | None]:
+def _maps(pen: DigestWriter, predictions: pd.DataFrame) -> list[Picture | None]:
     """For each group, the map of the abnormal test image that the calibrated ensemble is most sure of (Fig. 3)."""
     abnormal = predictions[predictions["label"] == 1].sort_values(CALIBRATED, ascending=False, kind="stable")
     found: list[Picture | None] = []
@@ -88,7 +88,7 @@ def _maps(pen: Pen, predictions: pd.DataFrame) -> list[Picture | None]:
     return found
 
 
-def _errors(pen: Pen, predictions: pd.DataFrame) -> list[Picture]:
+def _errors(pen: DigestWriter, predictions: pd.DataFrame) -> list[Picture]:
     """The wrong decisions about test studies that the calibrated ensemble was most sure of, by their telling view."""
     studies = by_study(predictions, [CALIBRATED]).sort_values(CALIBRATED, kind="stable")
     decided = studies[CALIBRATED] >= THRESHOLD
@@ -101,7 +101,7 @@ def _errors(pen: Pen, predictions: pd.DataFrame) -> list[Picture]:
     ]
 
 
-def _error(pen: Pen, kind: str, views: pd.DataFrame, *, place: int) -> Picture:
+def _error(pen: DigestWriter, kind: str, views: pd.DataFrame, *, place: int) -> Picture:
     """One wrong study by the view at `place`, the views being in the order of their probability."""
     row, group = int(views["row"].iloc[place]), str(views["group"].iloc[place])
     drawn, _ = pen.draw(row, group, float(views[CALIBRATED].iloc[place]))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from murace.cli.commands.audit import MEANINGS
-from murace.data.audit.findings import Kind
+from murace.data.audit.findings import AuditFinding
 from murace.workspace.paths import Workspace
 from tests.cli.typed import answered, done, refused
 from tests.data.audit.test_near import film
@@ -50,7 +50,7 @@ def test_quiet_leaves_the_table_alone(here) -> None:
 
 
 def test_every_kind_of_finding_is_explained() -> None:
-    assert list(MEANINGS) == [str(kind) for kind in Kind]
+    assert list(MEANINGS) == [str(kind) for kind in AuditFinding]
 
 
 def test_data_without_patients_and_drawn_data_are_called_so(tmp_path: Path) -> None:

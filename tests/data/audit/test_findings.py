@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from murace.data.audit import findings, near
-from murace.data.audit.findings import INDEX, PRINTS, Kind, count, find, notes
+from murace.data.audit.findings import FINGERPRINTS, INDEX, AuditFinding, count, find, notes
 from murace.system.progress import Reporter
 
 
@@ -24,7 +24,7 @@ def table(rows: list[dict]) -> tuple[pd.DataFrame, pd.DataFrame]:
             for row, given in enumerate(rows)
         ]
     )  # fmt: skip
-    return images[INDEX], images[PRINTS]
+    return images[INDEX], images[FINGERPRINTS]
 
 
 def found(rows: list[dict], pixels: np.ndarray | None = None) -> pd.DataFrame:
@@ -36,16 +36,16 @@ def test_ordinary_images_are_not_listed():
     frame = found([{}, {"split": "test"}, {"split": "validation", "label": 1}])
     assert frame.empty
     assert list(frame.columns) == findings.COLUMNS
-    assert count(frame, 0) == dict.fromkeys(map(str, Kind), 0)
+    assert count(frame, 0) == dict.fromkeys(map(str, AuditFinding), 0)
     assert notes(count(frame, 0)) == []
 
 
 ODD = [
-    ({"remark": "flat"}, Kind.FLAT, ""),
-    ({"remark": "dark"}, Kind.DARK, ""),
-    ({"width": 63, "height": 100}, Kind.SIZE, "63 x 100"),
-    ({"width": 100, "height": 401}, Kind.SIZE, "100 x 401"),
-    ({"colour": 9}, Kind.COLOUR, "channels differ by 9"),
+    ({"remark": "flat"}, AuditFinding.FLAT, ""),
+    ({"remark": "dark"}, AuditFinding.DARK, ""),
+    ({"width": 63, "height": 100}, AuditFinding.SIZE, "63 x 100"),
+    ({"width": 100, "height": 401}, AuditFinding.SIZE, "100 x 401"),
+    ({"colour": 9}, AuditFinding.COLOUR, "channels differ by 9"),
 ]
 
 
@@ -72,10 +72,10 @@ def test_copies_are_groups_of_files_of_pixels_and_of_contradictions():
         ]
     )
     assert frame[["kind", "rows", "labels"]].values.tolist() == [
-        [Kind.LABELS, "0 2 3", "0 1"],
-        [Kind.FILE, "0 2", "0"],
-        [Kind.FILE, "4 5", "1"],
-        [Kind.PIXELS, "0 2 3", "0 1"],
+        [AuditFinding.LABELS, "0 2 3", "0 1"],
+        [AuditFinding.FILE, "0 2", "0"],
+        [AuditFinding.FILE, "4 5", "1"],
+        [AuditFinding.PIXELS, "0 2 3", "0 1"],
     ]
 
 
@@ -88,7 +88,7 @@ def test_near_duplicates_are_of_different_splits_most_alike_first_and_never_flat
 
     monkeypatch.setattr(findings, "near_duplicates", near_duplicates)
     frame = found([{}, {"split": "validation", "label": 1}, {"split": "test"}, {"split": "test", "remark": "flat"}])
-    near_ones = frame[frame["kind"] == Kind.NEAR]
+    near_ones = frame[frame["kind"] == AuditFinding.NEAR]
     assert seen == [[0], [1], [2]]
     assert near_ones[["rows", "distance", "correlation", "detail", "splits", "labels"]].values.tolist() == [
         ["1 2", 1, 0.99, "as it is", "validation test", "0 1"],
@@ -97,8 +97,8 @@ def test_near_duplicates_are_of_different_splits_most_alike_first_and_never_flat
 
 
 def test_every_kind_has_a_note_and_no_note_an_id():
-    said = notes({str(kind): 7 for kind in Kind})
-    assert len(said) == len(Kind)
+    said = notes({str(kind): 7 for kind in AuditFinding})
+    assert len(said) == len(AuditFinding)
     assert all("7" in note for note in said)
     assert notes({}) == []
 
@@ -111,6 +111,6 @@ def test_copies_are_those_that_a_slow_count_finds(drawn):
     pictures = {p: [row for row in rows if row["pixels"] == f"p{p}"] for p in range(4)}
     files = Counter(row["sha256"] for row in rows)
     counts = count(frame, 0)
-    assert counts[Kind.FILE] == sum(number > 1 for number in files.values())
-    assert counts[Kind.PIXELS] == sum(len({row["sha256"] for row in own}) > 1 for own in pictures.values())
-    assert counts[Kind.LABELS] == sum(len({row["label"] for row in own}) > 1 for own in pictures.values())
+    assert counts[AuditFinding.FILE] == sum(number > 1 for number in files.values())
+    assert counts[AuditFinding.PIXELS] == sum(len({row["sha256"] for row in own}) > 1 for own in pictures.values())
+    assert counts[AuditFinding.LABELS] == sum(len({row["label"] for row in own}) > 1 for own in pictures.values())

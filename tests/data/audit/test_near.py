@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from murace.data.audit import near
 from murace.data.audit.near import details, near_duplicates
-from murace.data.images.fingerprint import VIEWS, perceptual_hash, turned, turned_hashes
+from murace.data.images.fingerprint import TURNS, perceptual_hash, turned, turned_hashes
 from murace.errors import Interrupted
 from murace.system.opencv import cv2
 from murace.system.progress import Reporter
@@ -34,7 +34,7 @@ def found(squares: list[np.ndarray], splits: list[int]) -> list[near.Pair]:
 def by_hand(hashes: list[int], splits: list[int]) -> set[tuple[int, int]]:
     """Candidates in plain Python: each pair, each view of the one, each of its 64 bits."""
     pairs = set()
-    views = [[int(each) for each in turned_hashes(np.array(hashes, np.uint64), view)] for view in VIEWS]
+    views = [[int(each) for each in turned_hashes(np.array(hashes, np.uint64), view)] for view in TURNS]
     for row in range(len(hashes)):
         for other in range(row + 1, len(hashes)):
             for view in views:
@@ -57,7 +57,7 @@ def test_the_first_look_finds_exactly_what_a_slow_search_finds(seed, step, block
         [sum(1 << int(bit) for bit in random.choice(64, 2 * step, replace=False)) for _ in range(24)], np.uint64
     )
     hashes = base[random.integers(0, 4, 24)] ^ masks
-    hashes[::3] = ~turned_hashes(hashes[::3], VIEWS[seed % 8])
+    hashes[::3] = ~turned_hashes(hashes[::3], TURNS[seed % 8])
     splits = random.integers(0, 3, 24)
     parts = [np.flatnonzero(splits == part) for part in range(3)]
     with pytest.MonkeyPatch.context() as patch:
@@ -67,7 +67,7 @@ def test_the_first_look_finds_exactly_what_a_slow_search_finds(seed, step, block
     assert {tuple(sorted((pair.row, pair.other))) for pair in pairs} == by_hand(hashes.tolist(), splits.tolist())
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", TURNS)
 @pytest.mark.parametrize("inverted", [False, True])
 def test_a_picture_is_found_in_every_view_and_inverted(view, inverted):
     squares = [film(seed) for seed in range(6)]
@@ -76,7 +76,7 @@ def test_a_picture_is_found_in_every_view_and_inverted(view, inverted):
     assert (pair.row, pair.other) == (2, 6)
     assert pair.correlation == pytest.approx(1, abs=0.02)
     assert pair.distance <= 1
-    assert pair.view.endswith("inverted") == inverted
+    assert pair.turn.endswith("inverted") == inverted
 
 
 @pytest.mark.parametrize("quality", [60, 90])
@@ -86,7 +86,7 @@ def test_a_resized_and_recompressed_picture_is_found(quality):
     again = cv2.imdecode(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_GRAYSCALE)
     twin = cv2.resize(again, (256, 256), interpolation=cv2.INTER_LINEAR)
     (pair,) = found([large, film(4, 256), twin], [0, 0, 1])
-    assert (pair.row, pair.other, pair.view) == (0, 2, "as it is")
+    assert (pair.row, pair.other, pair.turn) == (0, 2, "as it is")
 
 
 def test_pictures_of_one_split_are_not_compared():
@@ -128,7 +128,7 @@ def test_of_a_crowd_each_picture_is_compared_with_its_nearest():
     crowd = np.array([sum(1 << int(bit) for bit in random.choice(64, 6, replace=False)) for _ in range(200)], np.uint64)
     hashes = np.concatenate([np.zeros(3, np.uint64), crowd])
     hashes[[50, 150, 202]] = 1, 2, ~np.uint64(0)  # a bit away, or inverted none
-    found = near._alike(hashes, np.arange(3), np.arange(3, 203), VIEWS[0])
+    found = near._alike(hashes, np.arange(3), np.arange(3, 203), TURNS[0])
     pairs = list(zip(found.other.tolist(), found.row.tolist(), strict=True))
     assert pairs == sorted(set(pairs))
     for picture in range(3):

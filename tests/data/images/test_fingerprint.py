@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from murace.data.images.decode import read
-from murace.data.images.fingerprint import VIEWS, WORDS, perceptual_hash, pixel_digest, turned, turned_hashes
+from murace.data.images.fingerprint import TURN_NAMES, TURNS, perceptual_hash, pixel_digest, turned, turned_hashes
 from murace.system.opencv import cv2
 from tests.data.files import chunk, jpeg, picture, png, raw_png
 
@@ -29,7 +29,7 @@ def test_the_hash_is_the_signs_of_the_cosine_transform_by_its_definition(seed):
     assert perceptual_hash(square) == bits_by_hand(square)
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", TURNS)
 def test_the_hash_of_a_turned_picture_follows_from_the_hash(view):
     squares = np.stack([picture(seed, 64, 64) for seed in range(20)])
     hashes = np.array([perceptual_hash(square) for square in squares], np.uint64)
@@ -54,12 +54,12 @@ def test_the_hash_of_a_turned_picture_follows_from_the_hash(view):
 )
 def test_a_view_is_called_what_it_is(name, turn):
     square = picture(1, 16, 16)
-    assert name in [WORDS[view] for view in VIEWS if np.array_equal(turned(square, view), turn(square))]
+    assert name in [TURN_NAMES[view] for view in TURNS if np.array_equal(turned(square, view), turn(square))]
 
 
 def test_the_views_are_all_eight_and_different():
     square = picture(2, 16, 16)
-    assert len({turned(square, view).tobytes() for view in VIEWS}) == 8
+    assert len({turned(square, view).tobytes() for view in TURNS}) == 8
 
 
 def test_an_inverted_picture_has_every_bit_turned():

@@ -7,9 +7,9 @@ from queue import SimpleQueue
 import pytest
 
 from murace.data.ingest import pixelfile, pool, read_all, worker
-from murace.data.ingest.chunks import array, cut, read_chunk, run_chunk
-from murace.data.ingest.job import Chunk, Job, Outcome
-from murace.data.ingest.notes import finished, note_path, settle
+from murace.data.ingest.chunks import make_chunks, open_array, read_chunk, run_chunk
+from murace.data.ingest.job import Chunk, ImageOutcome, ReadJob
+from murace.data.ingest.notes import finished, note_path, write_note
 from murace.errors import MachineError
 from murace.system.opencv import cv2
 from murace.system.sealed import read_sealed, write_sealed
@@ -19,18 +19,18 @@ NAMES = [f"image{number}.png" for number in range(6)]
 
 
 @pytest.fixture
-def job(tmp_path) -> Job:
+def job(tmp_path) -> ReadJob:
     for number, name in enumerate(NAMES):
         (tmp_path / name).write_bytes(png(picture(number)))
     pixels = tmp_path / "pixels.npy"
     pixelfile.create(pixels, len(NAMES), 8)
-    return Job(str(tmp_path), str(pixels), str(tmp_path), pixelfile.offset_of(pixels), 8, "squash")
+    return ReadJob(str(tmp_path), str(pixels), str(tmp_path), pixelfile.offset_of(pixels), 8, "squash")
 
 
 @pytest.mark.parametrize("count", [0, 1, 9, 50, 249, 250, 251, 299, 300, 1500])
 def test_chunks_hold_every_image_once_and_in_order(count):
     paths = [f"{number}.png" for number in range(count)]
-    found = cut(paths, 256)
+    found = make_chunks(paths, 256)
     assert [chunk.number for chunk in found] == list(range(len(found)))
     assert [path for chunk in found for path in chunk.paths] == paths
     assert all(chunk.paths[0] == paths[chunk.first] for chunk in found)
@@ -38,7 +38,7 @@ def test_chunks_hold_every_image_once_and_in_order(count):
 
 
 def test_the_last_chunks_are_small_so_that_no_process_ends_long_after_the_others():
-    lengths = [len(chunk.paths) for chunk in cut(["image.png"] * 1500, 256)]
+    lengths = [len(chunk.paths) for chunk in make_chunks(["image.png"] * 1500, 256)]
     assert lengths[:25] == [50] * 25
     assert lengths[25:] == [10] * 25
 
@@ -55,11 +55,11 @@ def test_a_chunk_is_noted_after_its_pixels_are_durable(job, monkeypatch):
 
 def test_what_was_read_is_not_noted_before_it_is_settled(job):
     chunk = Chunk(0, 0, tuple(NAMES))
-    with array(job) as descriptor:
-        portion = read_chunk(job, chunk, descriptor)
+    with open_array(job) as descriptor:
+        chunk_outcome = read_chunk(job, chunk, descriptor)
         assert finished(job, chunk) is None
-        settle(job, chunk, descriptor, portion)
-    assert finished(job, chunk) == portion.outcomes
+        write_note(job, chunk, descriptor, chunk_outcome)
+    assert finished(job, chunk) == chunk_outcome.outcomes
 
 
 @pytest.mark.parametrize("bit", [0, 64 * 8 * 2 + 5, 64 * 8 * len(NAMES) - 1])
@@ -107,33 +107,37 @@ def test_after_pixels_could_not_be_written_no_chunk_is_noted(job, monkeypatch, c
     def first_fails(*given):
         if failures:
             raise failures.pop()
-        settle(*given)
+        write_note(*given)
 
-    monkeypatch.setattr(worker, "settle", first_fails)
+    monkeypatch.setattr(worker, "write_note", first_fails)
     done = SimpleQueue()
-    with array(job) as descriptor:
+    with open_array(job) as descriptor:
         for number, name in enumerate(NAMES[:2]):
             chunk = Chunk(number, number, (name,))
             done.put((chunk, read_chunk(job, chunk, descriptor)))
         done.put(None)
-        worker._settle_all(job, descriptor, done)
+        worker._write_notes(job, descriptor, done)
     assert capsys.readouterr().out == '{"error": "disk full"}\n'
     assert not list(Path(job.notes).glob("chunk-*"))
 
 
 def test_answers_that_come_in_pieces_or_together_are_all_taken():
-    read_all, writing = os.pipe()
-    process = pool._Worker.__new__(pool._Worker)
-    process.chunks, process.unread, process.answers = pool.deque(), b"", os.fdopen(read_all, "rb")
+    reading, writing = os.pipe()
+    process = pool._WorkerProcess.__new__(pool._WorkerProcess)
+    process.chunks, process.unread, process.stdout = pool.deque(), b"", os.fdopen(reading, "rb")
     process.chunks.extend(given := [Chunk(number, number, ("a.png",)) for number in range(3)])
     answer = b'{"outcomes": [{"reason": "missing"}]}\n'
     taken = []
     for piece in (answer[:9], answer[9:] + answer + answer[:-1], answer[-1:]):
         os.write(writing, piece)
-        taken.append(list(process.take()))
+        taken.append(list(process.receive()))
     os.close(writing)
-    process.answers.close()
-    assert taken == [[], [(chunk, [Outcome("missing")]) for chunk in given[:2]], [(given[2], [Outcome("missing")])]]
+    process.stdout.close()
+    assert taken == [
+        [],
+        [(chunk, [ImageOutcome("missing")]) for chunk in given[:2]],
+        [(given[2], [ImageOutcome("missing")])],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +150,7 @@ def test_answers_that_come_in_pieces_or_together_are_all_taken():
     ],
 )
 def test_a_reading_process_tells_the_machines_fault_from_a_bug(error, key, told, capsys):
-    with worker._reported():
+    with worker._errors_answered():
         raise error
     answer = json.loads(capsys.readouterr().out)
     assert answer.keys() == {key}

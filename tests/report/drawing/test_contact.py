@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from murace.data.audit.findings import COLUMNS, Kind
-from murace.data.images.fingerprint import WORDS
+from murace.data.audit.findings import COLUMNS, AuditFinding
+from murace.data.images.fingerprint import TURN_NAMES
 from murace.report.drawing import contact
 from murace.report.drawing.contact import draw_sheet
 from murace.system.opencv import cv2
@@ -35,7 +35,7 @@ def texts(frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, **settings: bool
     return written
 
 
-NEAR = [(Kind.NEAR, f"{2 * number} {2 * number + 1}", number, 0.99, "mirrored") for number in range(15)]
+NEAR = [(AuditFinding.NEAR, f"{2 * number} {2 * number + 1}", number, 0.99, "mirrored") for number in range(15)]
 
 
 def test_a_pair_stands_side_by_side():
@@ -51,18 +51,18 @@ def test_a_pair_stands_side_by_side():
 
 
 def test_captions_hold_rows_splits_labels_and_what_was_found(monkeypatch):
-    written = texts(findings(NEAR[1], (Kind.COLOUR, "8", "", "", "channels differ by 90")), monkeypatch)
+    written = texts(findings(NEAR[1], (AuditFinding.COLOUR, "8", "", "", "channels differ by 90")), monkeypatch)
     assert {"2 test, normal", "3 train, abnormal", "8 test, normal", "channels differ by 90"} <= set(written)
     assert "mirrored, 1 bits apart, r 0.990" in written
 
 
 def test_of_a_conflict_both_labels_are_shown(monkeypatch):
-    written = texts(findings((Kind.LABELS, "0 2 4 5")), monkeypatch)
+    written = texts(findings((AuditFinding.LABELS, "0 2 4 5")), monkeypatch)
     assert {"0 train, normal", "5 test, abnormal", "4 files in all"} <= set(written)
 
 
 def test_of_many_a_few_are_shown_and_the_others_counted(monkeypatch):
-    monkeypatch.setitem(contact.LINES, Kind.NEAR, 2)
+    monkeypatch.setitem(contact.LINES, AuditFinding.NEAR, 2)
     written = texts(findings(*NEAR), monkeypatch)
     assert "15, 7 more in findings.csv" in written
     assert sum("bits apart" in words for words in written) == 8
@@ -79,5 +79,5 @@ def test_captions_fit_their_pictures():
     """The longest there can be, of a row with six digits."""
     length = contact.letters(12).getlength
     assert length("123456 validation, abnormal") <= contact.TILE
-    views = [f"{words}, inverted, 8 bits apart, r 0.999" for words in WORDS.values()]
+    views = [f"{words}, inverted, 8 bits apart, r 0.999" for words in TURN_NAMES.values()]
     assert max(map(length, views)) <= 2 * contact.TILE + contact.SEAM

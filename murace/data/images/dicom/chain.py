@@ -1,11 +1,11 @@
-"""What a DICOM header says about the way from stored values to the display."""
+"""Read the display chain from a DICOM header: modality LUT or rescale, VOI LUT or window, inversion and padding."""
 
 from typing import Any
 
 import numpy as np
 
-from murace.data.images.dicom.display import FUNCTIONS, LINEAR, Chain, Lut, Window, Words
-from murace.data.images.dicom.values import number, value, values, whole, word
+from murace.data.images.dicom.display import FUNCTIONS, LINEAR, Chain, Lut, StoredValues, Window
+from murace.data.images.dicom.values import code_string, integer, number, value, values
 from murace.data.images.header import ImageError
 
 KEYWORDS = (
@@ -15,20 +15,20 @@ KEYWORDS = (
 _LUT_BITS = (8, *range(10, 17))
 
 
-def chain_of(elements: Any, words: Words) -> Chain:
+def chain_of(elements: Any, stored: StoredValues) -> Chain:
     """Read the steps from stored values to the display: modality, then VOI table or window, then inversion.
 
     Raises:
         ImageError: a step is damaged, or not one of the standard's.
     """
-    modality = _lut(elements, "ModalityLUTSequence", is_signed=words.is_signed)
+    modality = _lut(elements, "ModalityLUTSequence", is_signed=stored.is_signed)
     slope, intercept = number(elements, "RescaleSlope"), number(elements, "RescaleIntercept")
     chain = Chain(
-        words=words,
+        stored=stored,
         slope=1.0 if slope is None else slope,
         intercept=intercept or 0.0,
         modality=modality,
-        padding=_padding(elements, words),
+        padding=_padding(elements, stored),
         is_inverse=_is_inverse(elements),
     )
     if chain.slope == 0:
@@ -43,10 +43,10 @@ def _is_inverse(elements: Any) -> bool:
 
     PhotometricInterpretation decides; some machines write a wrong PresentationLUTShape, so that counts without it only.
     """
-    photometric = word(elements, "PhotometricInterpretation")
+    photometric = code_string(elements, "PhotometricInterpretation")
     if photometric.startswith("MONOCHROME"):
         return photometric == "MONOCHROME1"
-    shape = word(elements, "PresentationLUTShape")
+    shape = code_string(elements, "PresentationLUTShape")
     if not photometric and shape not in ("IDENTITY", "INVERSE"):
         raise ImageError("DICOM that does not say whether low values are black or white (PhotometricInterpretation)")
     return shape == "INVERSE"
@@ -57,7 +57,7 @@ def _window(elements: Any) -> Window | None:
     center, width = number(elements, "WindowCenter"), number(elements, "WindowWidth")
     if center is None or width is None:
         return None
-    function = word(elements, "VOILUTFunction") or LINEAR
+    function = code_string(elements, "VOILUTFunction") or LINEAR
     if function not in FUNCTIONS:
         raise ImageError(f"DICOM with a VOILUTFunction that is none of {', '.join(FUNCTIONS)}")
     return Window(center, width, function)
@@ -92,12 +92,12 @@ def _lut(elements: Any, keyword: str, *, is_signed: bool) -> Lut | None:
     return Lut(kept, first, max(bits, int(kept.max()).bit_length()))
 
 
-def _padding(elements: Any, words: Words) -> tuple[int, int] | None:
-    """The stored values that stand for no picture, from the lowest to the highest."""
-    first = whole(elements, "PixelPaddingValue")
+def _padding(elements: Any, stored: StoredValues) -> tuple[int, int] | None:
+    """The lowest and the highest stored value of the padding, which is no part of the picture."""
+    first = integer(elements, "PixelPaddingValue")
     if first is None:
         return None
-    limit = whole(elements, "PixelPaddingRangeLimit")
-    ends = np.array([end % 2**words.stored for end in (first, first if limit is None else limit)], np.int64)
-    low, high = sorted((words.signed(ends) if words.is_signed else ends).tolist())
+    limit = integer(elements, "PixelPaddingRangeLimit")
+    ends = np.array([end % 2**stored.bits_stored for end in (first, first if limit is None else limit)], np.int64)
+    low, high = sorted((stored.signed(ends) if stored.is_signed else ends).tolist())
     return low, high

@@ -1,4 +1,6 @@
-"""What a compressed picture inside a DICOM file says about its own size, read before a decoder sees it.
+"""Compressed DICOM pixel data: the size in the header of a JPEG, JPEG-LS or JPEG 2000 stream, and RLE decoding.
+
+The size is read before a decoder runs, which would take as much memory as the stream asks for.
 
 Formats: ITU-T T.81 annex B (JPEG), T.87 annex C (JPEG-LS), T.800 annex A (JPEG 2000), DICOM PS3.5 annex G (RLE).
 """

@@ -1,7 +1,9 @@
-"""From stored values to the picture a reader sees: DICOM's chain of grey-scale transformations, as one table.
+"""The DICOM display chain: modality LUT, VOI LUT or window, and inversion, from stored values to grey levels.
 
-A container word of 8 or 16 bits has at most 65,536 values. Each step is computed for all of them in float64, and the
+A pixel cell of 8 or 16 bits has at most 65,536 values. Each step is computed for all of them in float64, and the
 picture is looked up at the end: exact, quick, and without a floating-point copy of the picture.
+
+Own code: pydicom crashes on modality tables of 12 bits (its issue 2317), highdicom refuses tables of 10 and 12 bits.
 
 Source: DICOM PS3.3, C.7.6.3.1 (stored values), C.7.5.1.1.2 (padding), C.11.1 (modality LUT), C.11.2 (VOI LUT).
 """
@@ -21,23 +23,25 @@ _ROWS = 64  # looked up at a time: numpy widens every index to eight bytes
 
 
 @dataclass(frozen=True)
-class Words:
-    """How a value lies in its container of 8 or 16 bits; what other bits hold (old overlays) does not count."""
+class StoredValues:
+    """How a stored value lies in its pixel cell of 8 or 16 bits; what other bits hold (old overlays) does not count."""
 
-    allocated: int
-    stored: int
-    high: int
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
     is_signed: bool
 
     def values(self) -> npt.NDArray[np.int64]:
-        """The stored value of every container word, int64 [2**allocated]."""
-        words = np.arange(2**self.allocated, dtype=np.int64)
-        values = (words >> (self.high + 1 - self.stored)) & (2**self.stored - 1)
+        """The stored value of every pixel cell, int64 [2**bits_allocated]."""
+        cells = np.arange(2**self.bits_allocated, dtype=np.int64)
+        values = (cells >> (self.high_bit + 1 - self.bits_stored)) & (2**self.bits_stored - 1)
         return self.signed(values) if self.is_signed else values
 
     def signed(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Read the highest stored bit as the sign."""
-        return np.asarray(np.where(values >= 2 ** (self.stored - 1), values - 2**self.stored, values), np.int64)
+        return np.asarray(
+            np.where(values >= 2 ** (self.bits_stored - 1), values - 2**self.bits_stored, values), np.int64
+        )
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Lut:
 
 @dataclass(frozen=True)
 class Window:
-    """A part of the values that is spread over the display (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+    """A window: the part of the values that is spread over the display (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
 
     center: float
     width: float
@@ -81,9 +85,9 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """Everything between a container word and the display; `padding` holds the lowest and highest padded value."""
+    """Everything between a pixel cell and the display; `padding` holds the lowest and highest padded value."""
 
-    words: Words
+    stored: StoredValues
     slope: float = 1.0
     intercept: float = 0.0
     modality: Lut | None = None
@@ -92,12 +96,12 @@ class Chain:
     is_inverse: bool = False
 
     def modality_values(self) -> Floats:
-        """What each container word measures.
+        """The modality value of every pixel cell.
 
         Raises:
             ImageError: slope or intercept lead out of the numbers.
         """
-        values = self.words.values().astype(np.float64)
+        values = self.stored.values().astype(np.float64)
         if self.modality is not None:
             return self.modality.apply(values)
         with np.errstate(all="ignore"):
@@ -108,7 +112,7 @@ class Chain:
 
 
 def display(picture: Grey, chain: Chain) -> Grey:
-    """Turn container words [H, W] into the picture on a display: 0 is black, the type's full range is white.
+    """Turn pixel cells [H, W] into the picture on a display: 0 is black, the type's full range is white.
 
     Without window or lookup table, values of up to 8 bits are shown as they are (uint8), as in a PNG; deeper ones are
     spread from their minimum to their maximum (uint16), padding left aside. Padding is black; inversion comes last.
@@ -118,7 +122,7 @@ def display(picture: Grey, chain: Chain) -> Grey:
     """
     values = chain.modality_values()
     padded = _padded(chain)
-    is_plain = chain.voi is None and chain.words.stored <= 8
+    is_plain = chain.voi is None and chain.stored.bits_stored <= 8
     if isinstance(chain.voi, Lut):
         shown = chain.voi.apply(values) / (2**chain.voi.bits - 1)
     elif chain.voi is not None:
@@ -133,7 +137,7 @@ def display(picture: Grey, chain: Chain) -> Grey:
 
 
 def _padded(chain: Chain) -> npt.NDArray[np.bool_]:
-    stored = chain.words.values()
+    stored = chain.stored.values()
     if chain.padding is None:
         return np.zeros(len(stored), bool)
     low, high = chain.padding

@@ -1,7 +1,7 @@
-"""DICOM files as bytes: which files are DICOM, and how the few elements that are needed are read.
+"""Recognise DICOM files, and read single elements of them through pydicom.
 
 pydicom is loaded when the first DICOM file comes. It quotes values in its warnings, its log and its errors, so none of
-these leaves this module and its neighbours: a reason names an element, never what it holds.
+these leaves this package: a reason names an element, never what it holds.
 """
 
 import importlib
@@ -58,13 +58,13 @@ def read_elements(file: BinaryIO, keywords: Sequence[str]) -> Any:
     if DEFLATED in syntax:  # a few bytes may hold gigabytes
         raise ImageError("DICOM compressed as a whole (deflated): save it with another transfer syntax")
     file.seek(0)
-    warnings.filterwarnings("ignore", module=r"pydicom|pylibjpeg|openjpeg|gdcm|murace\.data\.dicom")
+    warnings.filterwarnings("ignore", module=r"pydicom|pylibjpeg|openjpeg|gdcm|murace\.data\.images\.dicom")
     with refusing(_HEADER):
         found = package.filereader.read_partial(
             file, stop_when=lambda tag, _vr, _length: tag > max(tags), force=True, specific_tags=tags
         )
-        told = str(found.file_meta.get("TransferSyntaxUID", ""))
-    if told != syntax:
+        announced = str(found.file_meta.get("TransferSyntaxUID", ""))
+    if announced != syntax:
         raise ImageError(_HEADER)
     return found
 
@@ -83,8 +83,8 @@ def refusing(reason: str) -> Iterator[None]:
         raise
     except Exception as error:  # pydicom and the decoders raise anything, each with words of its own
         if is_out_of_memory(error):
-            story = "out of memory while a DICOM file was read: use fewer --threads or --jobs"
-            raise MachineError(story) from error
+            message = "out of memory while a DICOM file was read: use fewer --threads or --jobs"
+            raise MachineError(message) from error
         raise ImageError(reason) from None
 
 

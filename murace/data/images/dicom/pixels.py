@@ -1,4 +1,4 @@
-"""The pixels of a DICOM file as its container words: everything declared is checked before a decoder runs."""
+"""Decode DICOM pixel data to pixel cells, native or compressed; what the header declares is checked before."""
 
 import struct
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from murace.data.images.dicom import file, values
 from murace.data.images.dicom.codestream import size_of, unpack_rle
-from murace.data.images.dicom.display import Grey, Words
+from murace.data.images.dicom.display import Grey, StoredValues
 from murace.data.images.header import ImageError, check_size
 from murace.errors import MachineError
 
@@ -38,15 +38,15 @@ class Shape:
     rows: int
     columns: int
     samples: int
-    words: Words
+    stored: StoredValues
     photometric: str
     planar: int
 
     @property
     def length(self) -> int:
-        """Bytes of all container words."""
+        """Bytes of all pixel cells."""
         per_pixel = 2 if self.photometric == "YBR_FULL_422" else self.samples
-        return self.rows * self.columns * per_pixel * self.words.allocated // 8
+        return self.rows * self.columns * per_pixel * self.stored.bits_allocated // 8
 
 
 def shape_of(elements: Any) -> Shape:
@@ -55,28 +55,28 @@ def shape_of(elements: Any) -> Shape:
     Raises:
         ImageError: incomplete, contradictory, of several frames or too large.
     """
-    frames = values.whole(elements, "NumberOfFrames")
+    frames = values.integer(elements, "NumberOfFrames")
     if frames not in (None, 0, 1):
         raise ImageError(f"multi-frame DICOM ({frames} frames): save the one that counts as a file of its own")
     rows, columns, allocated = (_required(elements, name) for name in ("Rows", "Columns", "BitsAllocated"))
-    samples = values.whole(elements, "SamplesPerPixel") or 1
-    stored = values.whole(elements, "BitsStored") or allocated
-    high = values.whole(elements, "HighBit")
+    samples = values.integer(elements, "SamplesPerPixel") or 1
+    stored = values.integer(elements, "BitsStored") or allocated
+    high = values.integer(elements, "HighBit")
     high = stored - 1 if high is None else high
     if allocated not in (8, 16) or not 2 <= stored <= allocated or not stored - 1 <= high < allocated:
         raise ImageError(f"DICOM with {stored} bits in {allocated}: 2 to 16 bits in 8 or 16 can be read")
-    photometric = values.word(elements, "PhotometricInterpretation")
+    photometric = values.code_string(elements, "PhotometricInterpretation")
     if photometric == "PALETTE COLOR":
         raise ImageError("DICOM in palette colours: no plain radiograph")
     if samples != (3 if photometric in _COLOURS else 1) or (samples == 3 and (allocated, stored) != (8, 8)):
         raise ImageError("DICOM whose samples per pixel and PhotometricInterpretation cannot be read together")
     check_size(columns, rows, samples * allocated // 8)
-    words = Words(allocated, stored, high, values.whole(elements, "PixelRepresentation") == 1)
-    return Shape(rows, columns, samples, words, photometric, values.whole(elements, "PlanarConfiguration") or 0)
+    layout = StoredValues(allocated, stored, high, values.integer(elements, "PixelRepresentation") == 1)
+    return Shape(rows, columns, samples, layout, photometric, values.integer(elements, "PlanarConfiguration") or 0)
 
 
-def read_words(elements: Any, shape: Shape) -> Grey:
-    """Decode to container words, uint8 or uint16 [H, W]; uint8 [H, W, 3] in RGB for colour.
+def read_pixel_cells(elements: Any, shape: Shape) -> Grey:
+    """Decode to pixel cells, uint8 or uint16 [H, W]; uint8 [H, W, 3] in RGB for colour.
 
     Raises:
         ImageError: the pixels are missing, truncated, corrupt, or in a form that cannot be read.
@@ -86,12 +86,12 @@ def read_words(elements: Any, shape: Shape) -> Grey:
     if not isinstance(data, bytes):
         raise ImageError("DICOM without pixels")
     syntax = str(elements.file_meta.get("TransferSyntaxUID", ""))
-    if syntax == _BIG and shape.words.allocated == 8 and elements["PixelData"].VR == "OW":
+    if syntax == _BIG and shape.stored.bits_allocated == 8 and elements["PixelData"].VR == "OW":
         data = _swapped(data)
     if syntax in _NATIVE:
         return _native(data, shape, is_big=syntax == _BIG)
     if syntax != _RLE and syntax not in _DECODERS:
-        raise ImageError(f"DICOM in a transfer syntax that cannot be read: {values.name_of(syntax)}")
+        raise ImageError(f"DICOM in a transfer syntax that cannot be read: {values.uid_name(syntax)}")
     frame = b"".join(list(_fragments(data))[1:])  # the first item is a table of offsets
     if syntax == _RLE:
         return _from_rle(frame, shape)
@@ -99,7 +99,7 @@ def read_words(elements: Any, shape: Shape) -> Grey:
 
 
 def _required(elements: Any, keyword: str) -> int:
-    found = values.whole(elements, keyword)
+    found = values.integer(elements, keyword)
     if found is None:
         raise ImageError(f"damaged DICOM: {keyword} is missing")
     return found
@@ -111,9 +111,9 @@ def _native(data: bytes, shape: Shape, *, is_big: bool) -> Grey:
         raise ImageError(f"{what} DICOM: {len(data)} bytes of pixels, its header declares {shape.length}")
     if shape.samples == 3:
         return _array(data + b"\0" * (len(data) % 2), shape, _EXPLICIT)
-    kind = np.dtype(np.uint8 if shape.words.allocated == 8 else ">u2" if is_big else "<u2")
-    words = np.frombuffer(data, kind, count=shape.rows * shape.columns).reshape(shape.rows, shape.columns)
-    return cast(Grey, words.astype(kind.newbyteorder("="), copy=False))
+    kind = np.dtype(np.uint8 if shape.stored.bits_allocated == 8 else ">u2" if is_big else "<u2")
+    cells = np.frombuffer(data, kind, count=shape.rows * shape.columns).reshape(shape.rows, shape.columns)
+    return cast(Grey, cells.astype(kind.newbyteorder("="), copy=False))
 
 
 def _swapped(data: bytes) -> bytes:
@@ -122,12 +122,12 @@ def _swapped(data: bytes) -> bytes:
 
 
 def _from_rle(frame: bytes, shape: Shape) -> Grey:
-    depth = shape.words.allocated // 8
+    depth = shape.stored.bits_allocated // 8
     planes = unpack_rle(frame, pixels=shape.rows * shape.columns, planes=shape.samples * depth)
     if shape.samples == 3:
         return _in_rgb(np.ascontiguousarray(planes.T).reshape(shape.rows, shape.columns, 3), shape)
-    words = planes[0] if depth == 1 else (planes[0].astype(np.uint16) << 8) | planes[1]  # high bytes come first
-    return cast(Grey, words.reshape(shape.rows, shape.columns))
+    cells = planes[0] if depth == 1 else (planes[0].astype(np.uint16) << 8) | planes[1]  # high bytes come first
+    return cast(Grey, cells.reshape(shape.rows, shape.columns))
 
 
 def _decoded(frame: bytes, shape: Shape, syntax: str) -> Grey:
@@ -137,8 +137,8 @@ def _decoded(frame: bytes, shape: Shape, syntax: str) -> Grey:
             f"damaged DICOM: its compressed picture has {size.width} x {size.height} pixels of {size.samples} samples, "
             f"its header declares {shape.columns} x {shape.rows} of {shape.samples}"
         )
-    if size.bits > shape.words.allocated:
-        raise ImageError(f"damaged DICOM: its compressed picture has {size.bits} bits in {shape.words.allocated}")
+    if size.bits > shape.stored.bits_allocated:
+        raise ImageError(f"damaged DICOM: its compressed picture has {size.bits} bits in {shape.stored.bits_allocated}")
     if syntax == _EXTENDED and size.bits != 8:
         raise ImageError("DICOM in JPEG Extended of 12 bits, which cannot be read: save it as JPEG Lossless")
     encapsulate = file.pydicom().encaps.encapsulate
@@ -150,8 +150,8 @@ def _array(data: bytes, shape: Shape, syntax: str) -> Grey:
     decoder = file.pydicom().pixels.get_decoder(syntax)
     plugin = _DECODERS.get(syntax, "")
     if plugin and plugin not in decoder.available_plugins:
-        raise MachineError(f"DICOM in {values.name_of(syntax)} needs {plugin}: {file.INSTALL}")
-    words = shape.words
+        raise MachineError(f"DICOM in {values.uid_name(syntax)} needs {plugin}: {file.INSTALL}")
+    layout = shape.stored
     with file.refusing(_CORRUPT):
         array, meta = decoder.as_array(
             data,
@@ -162,19 +162,19 @@ def _array(data: bytes, shape: Shape, syntax: str) -> Grey:
             columns=shape.columns,
             samples_per_pixel=shape.samples,
             number_of_frames=1,
-            bits_allocated=words.allocated,
-            bits_stored=words.stored,
+            bits_allocated=layout.bits_allocated,
+            bits_stored=layout.bits_stored,
             photometric_interpretation=shape.photometric or "MONOCHROME2",
-            pixel_representation=int(words.is_signed),
+            pixel_representation=int(layout.is_signed),
             planar_configuration=shape.planar,
             pixel_keyword="PixelData",
-            pixel_vr="OW" if words.allocated == 16 else "OB",
+            pixel_vr="OW" if layout.bits_allocated == 16 else "OB",
         )
-    if array.shape[:2] != (shape.rows, shape.columns) or array.dtype.itemsize != words.allocated // 8:
+    if array.shape[:2] != (shape.rows, shape.columns) or array.dtype.itemsize != layout.bits_allocated // 8:
         raise ImageError(_CORRUPT)
     if shape.samples == 3:
         return _in_rgb(array, shape, str(meta["photometric_interpretation"]))
-    return cast(Grey, array.view(np.uint8 if words.allocated == 8 else np.uint16))
+    return cast(Grey, array.view(np.uint8 if layout.bits_allocated == 8 else np.uint16))
 
 
 def _in_rgb(array: npt.NDArray[np.uint8], shape: Shape, photometric: str = "") -> Grey:

@@ -1,4 +1,4 @@
-"""DICOM radiographs: which are accepted, their display picture, and the few tags that say what they show.
+"""Read a DICOM radiograph: whether it is accepted, its display picture, and its study, patient and body part tags.
 
 Accepted are CR and DX images for presentation, and secondary captures that say they are radiographs (digitised film).
 Patient identifiers never leave this module but in two fields of `Tags` that no representation shows.
@@ -17,7 +17,7 @@ from murace.data.images.dicom import pixels
 from murace.data.images.dicom import values as dicomvalues
 from murace.data.images.dicom.chain import chain_of
 from murace.data.images.dicom.display import Grey, display
-from murace.data.images.dicom.values import text, value, values, word
+from murace.data.images.dicom.values import code_string, text, value, values
 from murace.data.images.header import ImageError
 from murace.system.opencv import cv2
 
@@ -37,8 +37,8 @@ _TAGS = ("SpecificCharacterSet", ANATOMIC_REGION, "PatientID", BODY_PART, "Study
 class Tags:
     """What a file says besides its pixels.
 
-    `study` stands for the StudyInstanceUID without telling it (empty where there is none); `regions` holds the words of
-    each source that names a body part, best source first. The last two are for the terminal, when the user asks.
+    `study` is a digest of the StudyInstanceUID (empty where there is none); `regions` holds, best source first, each
+    element that names a body part, and its text. The last two are for the terminal, when the user asks.
     """
 
     study: str
@@ -60,8 +60,8 @@ def read_grey(data: bytes) -> Grey:
         raise ImageError("damaged DICOM: it ends too early")
     _check_kind(elements)
     shape = pixels.shape_of(elements)
-    chain = chain_of(elements, shape.words)
-    picture = pixels.read_words(elements, shape)
+    chain = chain_of(elements, shape.stored)
+    picture = pixels.read_pixel_cells(elements, shape)
     if shape.samples == 3:
         return cast(Grey, cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
     return display(picture, chain)
@@ -98,14 +98,14 @@ def _check_kind(elements: Any) -> None:
     Raises:
         ImageError: the reason.
     """
-    kind, modality = str(value(elements, "SOPClassUID") or ""), word(elements, "Modality")
-    if kind == _PROCESSING or word(elements, "PresentationIntentType") == "FOR PROCESSING":
+    kind, modality = str(value(elements, "SOPClassUID") or ""), code_string(elements, "Modality")
+    if kind == _PROCESSING or code_string(elements, "PresentationIntentType") == "FOR PROCESSING":
         raise ImageError("DICOM for processing, the detector's raw values: export the image for presentation")
     if kind == _SECONDARY and modality not in _RADIOGRAPHY:
         raise ImageError("DICOM secondary capture that does not say it is a radiograph (Modality CR, DX or RG)")
     if kind not in (*_RADIOGRAPHS, _SECONDARY) and (kind or modality not in _RADIOGRAPHY):
-        raise ImageError(f"DICOM of another kind than CR or DX: {dicomvalues.name_of(kind) if kind else 'not said'}")
-    if word(elements, "BurnedInAnnotation") == "YES":
+        raise ImageError(f"DICOM of another kind than CR or DX: {dicomvalues.uid_name(kind) if kind else 'not said'}")
+    if code_string(elements, "BurnedInAnnotation") == "YES":
         raise ImageError("DICOM with burned-in annotation, which may name the patient: de-identify its pixels first")
 
 
@@ -117,8 +117,8 @@ def _regions(elements: Any) -> list[tuple[str, str]]:
     """The words of each source; a code is turned into the standard's own English words."""
     found = []
     for item in values(elements, ANATOMIC_REGION)[:1]:
-        scheme, code = word(item, "CodingSchemeDesignator"), word(item, "CodeValue")
-        found.append((ANATOMIC_REGION, dicomvalues.meaning(scheme, code) or text(item, "CodeMeaning")))
+        scheme, code = code_string(item, "CodingSchemeDesignator"), code_string(item, "CodeValue")
+        found.append((ANATOMIC_REGION, dicomvalues.code_meaning(scheme, code) or text(item, "CodeMeaning")))
     if words := text(elements, BODY_PART):
         found.append((BODY_PART, words))
     return found

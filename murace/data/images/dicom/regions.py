@@ -1,4 +1,4 @@
-"""Which body part a DICOM file says it shows: codes and free text to one name, in MURA's words where MURA has one.
+"""The body part of a DICOM file: codes and free text (AnatomicRegionSequence, BodyPartExamined) to one group's name.
 
 A name comes from the tables below or from the caller's own groups, never from the file: what is written into the field
 by hand may be anything.
@@ -19,8 +19,8 @@ class Stated:
     source: str
 
 
-# Name -> what it is called: the standard's words (PS3.16 CID 4, 4009, 4031, annex L) and those of the wild. Words that
-# cover several names (extremity, arm, limb, joint) stand nowhere: they say nothing.
+# Name -> its synonyms, MURA's name where MURA has one: the standard's (PS3.16 CID 4, 4009, 4031, annex L) and those in
+# use. Words that cover several names (extremity, arm, limb, joint) are left out: they name none.
 _WORDS = {
     "elbow": "elbow; olecranon; ellbogen",
     "finger": "finger; fingers; thumb; thumbs; digit of hand; finger of hand; hand finger; phalanx of hand; daumen",

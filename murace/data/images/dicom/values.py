@@ -1,20 +1,24 @@
-"""The values of DICOM elements, read so that a damaged one is a reason that names the element and quotes nothing."""
+"""Typed values of DICOM elements, and names of UIDs and codes.
+
+A damaged element is refused with a reason that names the element and never quotes what it holds.
+"""
 
 import importlib
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from murace.data.images.dicom.file import pydicom, refusing
 from murace.data.images.header import ImageError
 
-_REGIONS = {4, 4009, 4031}  # PS3.16 context groups of anatomic regions
+_REGIONS = ("CID4", "CID4009", "CID4031")  # PS3.16 context groups of anatomic regions
 _RETIRED = ("SRT", "SNM3", "99SDM")  # SNOMED RT, under the names it has had
 
 
-def name_of(uid: str) -> str:
-    """The standard's name of a UID; `unknown` where it is none of the standard's: it might be anybody's."""
-    entry = pydicom().uid.UID_dictionary.get(str(uid))
-    return str(entry[0]) if entry else "unknown"
+def uid_name(uid: str) -> str:
+    """The standard's name of a UID; `unknown` where the standard has none: a private UID might identify someone."""
+    package = pydicom()
+    known = package.uid.UID(str(uid), package.config.IGNORE)
+    return "unknown" if known.name == known else str(known.name)
 
 
 def value(elements: Any, keyword: str) -> Any:
@@ -53,7 +57,7 @@ def number(elements: Any, keyword: str) -> float | None:
         raise ImageError(f"damaged DICOM: {keyword} is not a number") from None
 
 
-def whole(elements: Any, keyword: str) -> int | None:
+def integer(elements: Any, keyword: str) -> int | None:
     """An element's first value as a whole number.
 
     Raises:
@@ -75,8 +79,8 @@ def text(elements: Any, keyword: str) -> str:
     return "" if found is None else str(found).strip(" \0")
 
 
-def word(elements: Any, keyword: str) -> str:
-    """An element's first value as a word in capitals; empty where there is none.
+def code_string(elements: Any, keyword: str) -> str:
+    """An element's first value as a code string (VR CS): in capitals, empty where there is none.
 
     Raises:
         ImageError: its bytes are no text.
@@ -84,22 +88,21 @@ def word(elements: Any, keyword: str) -> str:
     return text(elements, keyword).upper()
 
 
-def meaning(scheme: str, code: str) -> str:
-    """The standard's English words for a code of a body part (CID 4, 4009, 4031); empty where it is none of these."""
-    pydicom()
-    modern, retired = _codes()
-    return modern.get(retired.get(code, "") if scheme in _RETIRED else code, "")
+@lru_cache(maxsize=256)
+def code_meaning(scheme: str, code: str) -> str:
+    """The standard's English meaning of a code for a body part (CID 4, 4009, 4031); empty where it is none of these."""
+    regions = _regions()
+    if scheme not in _RETIRED:
+        return regions.get(code, "")
+    make = importlib.import_module("pydicom.sr.coding").Code
+    retired = make(code, "SRT", "")  # equal to the SNOMED CT code that has taken its place
+    return next((meaning for current, meaning in regions.items() if make(current, "SCT", "") == retired), "")
 
 
 @cache
-def _codes() -> tuple[dict[str, str], dict[str, str]]:
-    """SNOMED CT code -> words, and retired SNOMED code -> SNOMED CT code, from pydicom's tables."""
-    concepts = importlib.import_module("pydicom.sr._concepts_dict").concepts["SCT"]
-    retired = importlib.import_module("pydicom.sr._snomed_dict").mapping["SRT"]
-    found = {
-        code: words
-        for entries in concepts.values()
-        for code, (words, sets) in entries.items()
-        if not _REGIONS.isdisjoint(sets)
-    }
-    return found, retired
+def _regions() -> dict[str, str]:
+    """SNOMED CT code -> meaning; of several meanings the last in the alphabet (Heart, not Endo-cardiac)."""
+    pydicom()
+    codes = importlib.import_module("pydicom.sr.codedict").codes
+    found = [code for group in _REGIONS for code in getattr(codes, group).concepts.values()]
+    return {code.value: code.meaning for code in sorted(found, key=lambda code: str(code.meaning))}

@@ -446,7 +446,7 @@ def test_radiographs_are_accepted(tmp_path, elements):
 
 @pytest.mark.parametrize("rows", [60_000, 19_000])
 def test_a_bomb_is_refused_before_anything_is_decoded(tmp_path, rows, monkeypatch):
-    monkeypatch.setattr(pixels, "read_words", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(pixels, "read_pixel_cells", lambda *_: pytest.fail("decoded"))
     assert "too large" in reason(tmp_path, dicom(deep(), BitsStored=12, Rows=rows, Columns=19_000))
 
 
@@ -643,6 +643,13 @@ def test_what_pydicom_warns_of_is_no_error_and_not_shown(tmp_path):
         for code, told in ((READ, str(read(path).grey.sum())), (TAGS, "(('BodyPartExamined', 'ELBOW'),)")):
             done = run(begin + code, path)
             assert (done.stdout.strip(), done.stderr) == (told, "")
+
+
+def test_what_is_warned_of_while_a_value_is_converted_is_not_shown(tmp_path):
+    """pydicom converts a value when it is asked for, and then warns in the name of the module that asks."""
+    warn = f"; import warnings; warnings.warn_explicit('CANARY', UserWarning, 'f', 1, module='{pixels.__name__}')"
+    done = run("import warnings; warnings.simplefilter('always'); " + READ + warn, write(tmp_path, dicom(picture())))
+    assert (done.stdout.strip(), done.stderr) == (str(picture().sum()), "")
 
 
 def test_a_missing_pydicom_or_decoder_is_one_line_with_the_way_out(tmp_path, monkeypatch):

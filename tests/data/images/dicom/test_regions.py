@@ -1,9 +1,10 @@
 import pytest
 from pydicom.sr._concepts_dict import concepts
+from pydicom.sr._snomed_dict import mapping
 
 from murace.data.images.dicom.radiograph import ANATOMIC_REGION, BODY_PART, Tags
 from murace.data.images.dicom.regions import Stated, stated_region
-from murace.data.images.dicom.values import meaning
+from murace.data.images.dicom.values import _regions, code_meaning
 
 
 def tags(*regions: tuple[str, str]) -> Tags:
@@ -25,7 +26,7 @@ CODES = {
 
 @pytest.mark.parametrize("code", CODES)
 def test_codes_of_the_upper_limb_are_muras_groups(code):
-    assert named(meaning("SCT", code)) == CODES[code]
+    assert named(code_meaning("SCT", code)) == CODES[code]
 
 
 @pytest.mark.parametrize(
@@ -33,8 +34,26 @@ def test_codes_of_the_upper_limb_are_muras_groups(code):
     [("T-15430", "elbow"), ("T-D8700", "hand"), ("T-15460", "wrist"), ("T-D8500", "forearm"), ("T-12410", "humerus")],
 )
 def test_retired_codes_are_read_too(code, name):
-    assert named(meaning("SRT", code)) == name
-    assert meaning("SRT", "T-NONE") == ""
+    assert named(code_meaning("SRT", code)) == name
+    assert code_meaning("SRT", "T-NONE") == ""
+
+
+def test_the_standards_codes_are_all_there_each_with_the_words_it_has_always_had():
+    """Of pydicom's own tables those of the three context groups, read here as pydicom stores them."""
+    modern = {
+        code: words
+        for entries in concepts["SCT"].values()
+        for code, (words, groups) in entries.items()
+        if not {4, 4009, 4031}.isdisjoint(groups)
+    }
+    assert _regions() == modern
+    retired = {old: modern[new] for old, new in mapping["SRT"].items() if new in modern}
+    assert len(modern) > 300
+    assert len(retired) > 300
+    for scheme in ("SRT", "SNM3", "99SDM"):
+        assert {code: code_meaning(scheme, code) for code in list(retired)[::7]} == dict(list(retired.items())[::7])
+    others = [code for code in mapping["SRT"] if code not in retired][::400]
+    assert [code_meaning("SRT", code) for code in others] == [""] * len(others)
 
 
 def test_no_code_of_another_part_is_taken_for_one_of_muras():
