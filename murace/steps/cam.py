@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from murace.config import Machine
-from murace.data.studies.find import Found, find_studies
+from murace.data.studies.find import StudyFiles, find_studies
 from murace.errors import DataError, MuraceError, UsageError
 from murace.explain.cam import MapMethod
 from murace.explain.overlays import (
@@ -23,7 +23,7 @@ from murace.explain.overlays import (
 )
 from murace.explain.overlays.folders import placed
 from murace.inference.ensemble import Ensemble, WorkspaceEnsemble
-from murace.inference.studies import Assigned, Wanted, assign_groups, require_group, wanted
+from murace.inference.studies import Assigned, RequestedStudy, assign_groups, require_group, wanted
 from murace.system import device
 from murace.system.progress import Reporter
 from murace.workspace import writing
@@ -114,7 +114,7 @@ def run(
             if number in drawn.records
         ]
         index = _index(out, readings, ensemble.caveats, threads=threads, reporter=reporter)
-    lost = [(one.found.name, groups[one.number]) for one in asked if not groups[one.number].group]
+    lost = [(one.files.name, groups[one.number]) for one in asked if not groups[one.number].group]
     unread = [str(drawn.bad[number]) for number in sorted(drawn.bad)]
     unread += ["; ".join(its.faults) for _, its in lost if its.faults]
     groupless = [f"{name}: {its.problem}" for name, its in lost if not its.faults]
@@ -139,14 +139,14 @@ def _require_maps(ensemble: Ensemble, map_method: MapMethod, groups: set[str]) -
         map_method.require(ensemble.member(group).head, who=f"the member for {group}")
 
 
-def _is_new(one: Wanted, out: Path, ensemble: Ensemble, map_method: MapMethod) -> bool:
+def _is_new(one: RequestedStudy, out: Path, ensemble: Ensemble, map_method: MapMethod) -> bool:
     """Whether a study of a known group is going to be drawn."""
     if one.group is None:
         return False
-    (study,) = placed([(one.found, one.group, one.source, "")], out)
+    (study,) = placed([(one.files, one.group, one.source, "")], out)
     return drawn_before(study, ensemble.member(one.group), map_method) is None
 
 
-def _placed(one: Wanted, its: Assigned) -> tuple[Found, str, str, str]:
+def _placed(one: RequestedStudy, its: Assigned) -> tuple[StudyFiles, str, str, str]:
     assert its.group is not None
-    return one.found, its.group, its.source, its.warning
+    return one.files, its.group, its.source, its.warning

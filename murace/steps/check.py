@@ -10,7 +10,7 @@ from murace.data.store import read_index
 from murace.data.tables.boxes import Matched, match, read_boxes
 from murace.errors import DataError
 from murace.explain.cam import MapMethod
-from murace.explain.pointing import check, findings_of
+from murace.explain.pointing import boxed_images, check
 from murace.inference.ensemble import WorkspaceEnsemble
 from murace.system import device
 from murace.system.progress import Reporter
@@ -60,7 +60,7 @@ def run(
         reporter.say(remark)
     threads = device.set_threads(machine)
     members = {group: ensemble.member(group) for group in sorted(set(matched.boxes["group"]))}
-    findings = findings_of(matched.boxes, boxes.parent)
+    findings = boxed_images(matched.boxes, boxes.parent)
     found = check(findings, members, map_method=map_method, bootstrap=bootstrap, threads=threads, reporter=reporter)
     flawed = (f"{count} maps are {fault}: {MEANING[fault]}" for fault, count in found.flawed.items())
     return Pointed(

@@ -10,12 +10,12 @@ import pandas as pd
 
 from murace.config import Machine, PredictConfig, params
 from murace.data.store import read_frame, write_frame
-from murace.data.studies.find import Found, find_studies
+from murace.data.studies.find import StudyFiles, find_studies
 from murace.errors import UsageError
 from murace.inference.ensemble import Ensemble, FileEnsemble, WorkspaceEnsemble
 from murace.inference.studies import (
     TEXTS,
-    Wanted,
+    RequestedStudy,
     journal,
     kept,
     predict_studies,
@@ -97,7 +97,7 @@ def run(
         if processes.receive()["reads"]:
             _read(asked, ensemble, config, threshold, places, machine, reporter)
         return _found(places, ensemble, skipped=not processes.receive()["written"])
-    consumed = {"model": model, "input": _digest([one.found for one in asked])}
+    consumed = {"model": model, "input": _digest([one.files for one in asked])}
     with writing(places.record):
         for path in (places.studies, places.views):
             sweep_beside(path)
@@ -132,7 +132,7 @@ def _threshold(ensemble: Ensemble, point: str) -> float:
     return threshold
 
 
-def _digest(found: Sequence[Found]) -> str:
+def _digest(found: Sequence[StudyFiles]) -> str:
     """Of what is to be read, by name, size and time."""
     return digest_of(
         [(study.name, study.fault, [(path.name, *_state(path)) for path in study.views]) for study in found]
@@ -149,7 +149,7 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 def _read(
-    asked: Sequence[Wanted],
+    asked: Sequence[RequestedStudy],
     ensemble: Ensemble,
     config: PredictConfig,
     threshold: float,
@@ -158,7 +158,7 @@ def _read(
     reporter: Reporter,
 ) -> None:
     """Read this process's share of what is not read yet, into its journal; leaves when all have done theirs."""
-    processes, done = process_group(), kept(places.partial, [one.found.name for one in asked])
+    processes, done = process_group(), kept(places.partial, [one.files.name for one in asked])
     processes.check(reporter)  # all have looked before one writes
     rest = [one for one in asked if one.number not in done]
     moments = len(rest) // processes.size // TOGETHER if processes.size > 1 else 0
@@ -175,14 +175,14 @@ def _read(
             start=1,
         ):
             book.add(rows_of(prediction, threshold=threshold, show_ids=config.show_ids))
-            bar.advance(processes.size, note=prediction.routed.group or "")
+            bar.advance(processes.size, note=prediction.study.group or "")
             if count % TOGETHER == 0 and count // TOGETHER <= moments:
                 processes.check(reporter)
     processes.check(reporter)
 
 
-def _write(asked: Sequence[Wanted], config: PredictConfig, places: _Places) -> None:
-    studies, views = tables(kept(places.partial, [one.found.name for one in asked]), show_ids=config.show_ids)
+def _write(asked: Sequence[RequestedStudy], config: PredictConfig, places: _Places) -> None:
+    studies, views = tables(kept(places.partial, [one.files.name for one in asked]), show_ids=config.show_ids)
     write_frame(places.studies, studies, private=True)
     write_frame(places.views, views, private=True)
 

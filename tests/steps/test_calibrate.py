@@ -112,7 +112,7 @@ def test_the_recogniser_knows_the_groups_of_pictures_it_has_not_seen(finished: W
     recogniser = WorkspaceEnsemble(finished, torch.device("cpu")).recogniser()
     assert recogniser is not None
     index, pixels = read_index(finished.prepare.index), open_pixels(finished.prepare.pixels)
-    net, test = recogniser.member.net(), index[index["split"] == "test"]
+    net, test = recogniser.trained.net(), index[index["split"] == "test"]
     found = recogniser.features(net, pixels[test["row"].to_numpy()])
     likeliest = [recogniser.recognise(row[None]).likeliest for row in found]
     assert np.mean([name == group for name, group in zip(likeliest, test["group"], strict=True)]) > 0.7  # chance is 0.5

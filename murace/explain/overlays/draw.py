@@ -15,7 +15,7 @@ import numpy as np
 from murace.data.images.header import ImageError
 from murace.data.images.views import Views, read_views
 from murace.explain.cam import DEFAULT_MAP_METHOD, Bytes, MapMethod, larger, look
-from murace.explain.overlays.folder import Answer, draw, drawn_before
+from murace.explain.overlays.folder import StudyMaps, draw, drawn_before
 from murace.explain.overlays.folders import Study
 from murace.nets import Learner
 from murace.nets.trained import TrainedNet
@@ -144,7 +144,7 @@ def _draw_group(
             asked.bar.advance(note=one.study.group)
 
 
-def _draw(one: Opened, answer: Answer, member: TrainedNet) -> tuple[int, dict[str, Any]]:
+def _draw(one: Opened, answer: StudyMaps, member: TrainedNet) -> tuple[int, dict[str, Any]]:
     assert isinstance(one.outcome, Views)
     return one.number, draw(one.study, one.outcome, answer, member)
 
@@ -164,7 +164,7 @@ def _batches(opened: Iterable[Opened], at_once: int) -> Iterator[list[Opened]]:
         yield batch
 
 
-def _ask(net: Learner, asked: _Asked, batch: Sequence[Opened]) -> list[Answer]:
+def _ask(net: Learner, asked: _Asked, batch: Sequence[Opened]) -> list[StudyMaps]:
     """The answers about each study of a batch."""
     prepared = np.concatenate([one.outcome.prepared for one in batch if isinstance(one.outcome, Views)])
     bigger = {
@@ -174,4 +174,4 @@ def _ask(net: Learner, asked: _Asked, batch: Sequence[Opened]) -> list[Answer]:
     maps, log_odds = look(net, asked.member, prepared, larger=bigger, map_method=asked.map_method)
     ends = np.cumsum([len(one.study.views) for one in batch])[:-1]
     pairs = zip(np.split(maps, ends), np.split(log_odds, ends), strict=True)
-    return [Answer(*pair, asked.map_method) for pair in pairs]
+    return [StudyMaps(*pair, asked.map_method) for pair in pairs]

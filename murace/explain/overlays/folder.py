@@ -30,7 +30,7 @@ NO_MAP_DRAWN = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class StudyMaps:
     """A member's answer about a study: maps [V, h, w] as `way` makes them, and log-odds [V], finite."""
 
     maps: Maps
@@ -68,7 +68,7 @@ def drawn_before(study: Study, member: TrainedNet, map_method: MapMethod = DEFAU
     return old if old.get(VIEWS) == [_digest(view) for view in study.views] else None
 
 
-def draw(study: Study, views: Views, answer: Answer, member: TrainedNet) -> dict[str, Any]:
+def draw(study: Study, views: Views, answer: StudyMaps, member: TrainedNet) -> dict[str, Any]:
     """Write one overlay per view and the record, last; returns the record.
 
     Raises:
@@ -107,7 +107,7 @@ def _picture(original: Bytes, heat: Maps, map_method: MapMethod, *, fit: str, ch
     return triptych(original, laid, caption=caption, limit=limit, unit=unit)
 
 
-def _content(study: Study, answer: Answer, member: TrainedNet, names: list[str]) -> dict[str, Any]:
+def _content(study: Study, answer: StudyMaps, member: TrainedNet, names: list[str]) -> dict[str, Any]:
     chances = probability(answer.log_odds)
     mean = float(chances.mean())
     return {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from murace.data.studies.find import Found, harmless
+from murace.data.studies.find import StudyFiles, harmless
 from murace.data.studies.search import MURA_PLACE
 from murace.errors import UsageError
 
@@ -24,7 +24,7 @@ class Study:
     warning: str = ""
 
 
-def placed(found: Sequence[tuple[Found, str, str, str]], out: Path) -> list[Study]:
+def placed(found: Sequence[tuple[StudyFiles, str, str, str]], out: Path) -> list[Study]:
     """The studies, each with its group, how that is known and any warning, and a folder in `out`.
 
     Raises:
@@ -40,7 +40,7 @@ def placed(found: Sequence[tuple[Found, str, str, str]], out: Path) -> list[Stud
     return studies
 
 
-def folder_of(study: Found, group: str) -> str:
+def folder_of(study: StudyFiles, group: str) -> str:
     """The folder's name: `<group>-<patient>-<study>`, or a hash of the path where it is not of MURA's form."""
     match = MURA_PLACE.search(study.place.as_posix())
     if match and match[1] == f"XR_{group.upper()}":

@@ -9,7 +9,7 @@ import pandas as pd
 
 from murace.config import Bootstrap
 from murace.explain.cam import DEFAULT_MAP_METHOD, MapMethod, Maps, flaw, grid_over_original, look
-from murace.explain.pointing.finding import Finding, Floats, Opened, open_finding
+from murace.explain.pointing.boxed import BoxedImage, Floats, Opened, open_boxed
 from murace.explain.pointing.randomised import randomised
 from murace.explain.pointing.table import CENTRE, CHANCE, ENERGY, EXACT, IOU, POINTING, RANDOM, Measured, tabulate
 from murace.metrics.localisation import THRESHOLDS, centre_prior, chance, energy, overlaps, pointing
@@ -48,7 +48,7 @@ class _Run:
 
 
 def check(
-    findings: Sequence[Finding],
+    findings: Sequence[BoxedImage],
     members: Mapping[str, TrainedNet],
     *,
     map_method: MapMethod = DEFAULT_MAP_METHOD,
@@ -76,11 +76,11 @@ def check(
     run = _Run(map_method, bootstrap.seed)
     run.bad += [(one.path, f"no member for group '{one.group}'") for one in findings if one.group not in members]
     ordered = sorted((one for one in findings if one.group in members), key=lambda one: (one.group, one.path))
-    for group in sorted({finding.group for finding in ordered}):
+    for group in sorted({one.group for one in ordered}):
         map_method.require(members[group].head, who=f"the member for {group}")
 
-    def read(finding: Finding) -> Opened:
-        return open_finding(finding, members[finding.group], map_method)
+    def read(image: BoxedImage) -> Opened:
+        return open_boxed(image, members[image.group], map_method)
 
     with (
         reporter.bar("findings", len(ordered)) as bar,
@@ -88,7 +88,7 @@ def check(
             read, ordered, weigh=lambda one: one.weight, limit=WEIGHT, threads=max(1, min(threads, MOST_THREADS))
         ) as ahead,
     ):
-        for group, opened in groupby(ahead.results(reporter), key=lambda one: one.finding.group):
+        for group, opened in groupby(ahead.results(reporter), key=lambda one: one.image.group):
             for count in _measure_group(run, members[group], opened):
                 bar.advance(count, note=group)
     table, thresholds = tabulate(run.measured, bootstrap)
@@ -100,7 +100,7 @@ def _measure_group(run: _Run, member: TrainedNet, opened: Iterable[Opened]) -> I
     nets = {run.map_method.name: net, RANDOM: _placed(randomised(net, run.seed), member)}
     for batch in _batches(opened, member.views_at_once):
         good = [one for one in batch if one.fault is None]
-        run.bad += [(one.finding.path, one.fault) for one in batch if one.fault is not None]
+        run.bad += [(one.image.path, one.fault) for one in batch if one.fault is not None]
         if good:
             _measure(run, member, nets, good)
         yield len(batch)
@@ -130,8 +130,8 @@ def _measure(run: _Run, member: TrainedNet, nets: Mapping[str, Learner], batch: 
         source: look(net, member, prepared, larger=bigger, map_method=run.map_method)[0] for source, net in nets.items()
     }
     for number, one in enumerate(batch):
-        run.measured.groups.append(one.finding.group)
-        run.measured.patients.append(one.finding.patient)
+        run.measured.groups.append(one.image.group)
+        run.measured.patients.append(one.image.patient)
         boxes = one.boxes
         assert boxes is not None
         for source, drawn in maps.items():

@@ -43,7 +43,7 @@ class WorkspaceEnsemble:
     def identity(self) -> str:
         """A digest of everything that shapes the answers."""
         recogniser = self.recogniser()
-        parts = [self.member(group) for group in self.groups] + ([recogniser.member] if recogniser else [])
+        parts = [self.member(group) for group in self.groups] + ([recogniser.trained] if recogniser else [])
         readout = asdict(self.readout())
         nets = [(part.sha256, part.size, part.fit, part.place.precision) for part in parts]
         return digest_of([self.groups, nets, readout, self.choice.digests("").get(f"/{RECOGNISER}")])

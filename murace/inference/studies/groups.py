@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from murace.inference.ensemble import Ensemble
-from murace.inference.studies.opened import Wanted, open_all
-from murace.inference.studies.route import Routed, route
+from murace.inference.studies.opened import RequestedStudy, open_studies
+from murace.inference.studies.route import GroupedStudy, route
 from murace.system.progress import Reporter
 
 
@@ -21,7 +21,12 @@ class Assigned:
 
 
 def assign_groups(
-    asked: Sequence[Wanted], ensemble: Ensemble, *, is_new: Callable[[Wanted], bool], threads: int, reporter: Reporter
+    asked: Sequence[RequestedStudy],
+    ensemble: Ensemble,
+    *,
+    is_new: Callable[[RequestedStudy], bool],
+    threads: int,
+    reporter: Reporter,
 ) -> dict[int, Assigned]:
     """Ask the recogniser about studies without a group, and about those with one that are new; by number.
 
@@ -36,25 +41,25 @@ def assign_groups(
     shown = [_first_view(one) for one in asked if one.group is None or (recogniser and is_new(one))]
     if not shown:
         return assigned
-    member = recogniser.member if recogniser else ensemble.member(ensemble.groups[0])
+    member = recogniser.trained if recogniser else ensemble.member(ensemble.groups[0])
     with (
         reporter.bar("recognising", len(shown)) as bar,
-        open_all(shown, size=member.size, fit=member.fit, threads=threads, reporter=reporter) as opened,
+        open_studies(shown, size=member.size, fit=member.fit, threads=threads, reporter=reporter) as opened,
     ):
         for routed in route(opened, ensemble.groups, recogniser):
-            assigned[routed.opened.wanted.number] = _assigned(routed)
+            assigned[routed.opened.request.number] = _assigned(routed)
             bar.advance(note=routed.group or "")
     return assigned
 
 
-def _first_view(one: Wanted) -> Wanted:
-    return one if one.group is None else replace(one, found=replace(one.found, views=one.found.views[:1]))
+def _first_view(one: RequestedStudy) -> RequestedStudy:
+    return one if one.group is None else replace(one, files=replace(one.files, views=one.files.views[:1]))
 
 
-def _assigned(routed: Routed) -> Assigned:
+def _assigned(routed: GroupedStudy) -> Assigned:
     """What is unreadable in a study with a group is said when it is drawn."""
     if routed.group is None and not len(routed.opened.prepared):
-        found = routed.opened.wanted.found
+        found = routed.opened.request.files
         views = tuple(f"{path}: {fault}" for path, fault in zip(found.views, routed.opened.faults, strict=True))
         faults = (f"{found.name}: {found.fault}",) if found.fault else views
         return Assigned(None, routed.source, problem=routed.problem, faults=faults)

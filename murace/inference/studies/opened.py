@@ -11,7 +11,7 @@ import numpy as np
 from murace.data.images.decode import read
 from murace.data.images.header import ImageError
 from murace.data.images.resize import resize
-from murace.data.studies.find import Found
+from murace.data.studies.find import StudyFiles
 from murace.nets.trained import Bytes
 from murace.system.progress import Reporter
 from murace.system.threads import ReadAhead
@@ -21,23 +21,23 @@ MOST_THREADS = 8  # a radiograph of 12 megapixels takes 100 MB while it is decod
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedStudy:
     """A study to be read: its number in the list, and its group with how that is known, if it is."""
 
     number: int
-    found: Found
+    files: StudyFiles
     group: str | None
     source: str
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedStudy:
     """A study's views: `prepared` uint8 [V, size, size] of those that could be read, one digest or fault for each.
 
     `sha256` and `faults` are [views of the study]; one of the two is empty for each view. `seconds` it took to read.
     """
 
-    wanted: Wanted
+    request: RequestedStudy
     prepared: Bytes
     sha256: tuple[str, ...]
     faults: tuple[str, ...]
@@ -45,9 +45,9 @@ class Opened:
 
 
 @contextmanager
-def open_all(
-    wanted: Sequence[Wanted], *, size: int, fit: str, threads: int, reporter: Reporter
-) -> Iterator[Iterator[Opened]]:
+def open_studies(
+    wanted: Sequence[RequestedStudy], *, size: int, fit: str, threads: int, reporter: Reporter
+) -> Iterator[Iterator[OpenedStudy]]:
     """The studies in their order, read by threads ahead of whoever takes them; bounded memory.
 
     Raises:
@@ -59,10 +59,10 @@ def open_all(
         yield ahead.results(reporter)
 
 
-def _open(wanted: Wanted, *, size: int, fit: str) -> Opened:
+def _open(wanted: RequestedStudy, *, size: int, fit: str) -> OpenedStudy:
     began = time.monotonic()
     prepared, digests, faults = list[Bytes](), [], []
-    for path in wanted.found.views:
+    for path in wanted.files.views:
         try:
             picture = read(path)
             prepared.append(resize(picture.grey, size=size, fit=fit))
@@ -73,4 +73,4 @@ def _open(wanted: Wanted, *, size: int, fit: str) -> Opened:
             digests.append(picture.sha256)
             faults.append("")
     stacked = np.stack(prepared) if prepared else np.empty((0, size, size), np.uint8)
-    return Opened(wanted, stacked, tuple(digests), tuple(faults), time.monotonic() - began)
+    return OpenedStudy(wanted, stacked, tuple(digests), tuple(faults), time.monotonic() - began)

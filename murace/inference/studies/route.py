@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from murace.data.studies.find import Found
+from murace.data.studies.find import StudyFiles
 from murace.errors import UsageError
 from murace.inference.recogniser import Recogniser, Recognition, contradicts
-from murace.inference.studies.opened import Opened, Wanted
+from murace.inference.studies.opened import OpenedStudy, RequestedStudy
 from murace.nets import Learner
 from murace.nets.trained import Bytes
 from murace.vocabulary import closest
@@ -20,13 +20,13 @@ UNREADABLE = "no view could be read"
 
 
 @dataclass(frozen=True)
-class Routed:
+class GroupedStudy:
     """A study with its group, or with the reason why it has none; `warning` where the recogniser thinks otherwise.
 
     `confidence` is the recogniser's, in the group that the study is sent to; None where it was not asked.
     """
 
-    opened: Opened
+    opened: OpenedStudy
     group: str | None
     source: str
     confidence: float | None = None
@@ -45,12 +45,12 @@ def require_group(option: str | None, known: Sequence[str]) -> None:
         raise UsageError(f"--group: unknown group '{option}'{closest(option, known)}")
 
 
-def wanted(found: Sequence[Found], known: Sequence[str], option: str | None) -> list[Wanted]:
+def wanted(found: Sequence[StudyFiles], known: Sequence[str], option: str | None) -> list[RequestedStudy]:
     """The studies with the group that a tag, the path, or else `option`, the command line's, names."""
-    return [Wanted(number, study, *_named(study, known, option)) for number, study in enumerate(found)]
+    return [RequestedStudy(number, study, *_named(study, known, option)) for number, study in enumerate(found)]
 
 
-def _named(study: Found, known: Sequence[str], option: str | None) -> tuple[str | None, str]:
+def _named(study: StudyFiles, known: Sequence[str], option: str | None) -> tuple[str | None, str]:
     if study.fault:
         return None, ""
     if study.stated is not None and study.stated.name in known:
@@ -62,7 +62,7 @@ def _named(study: Found, known: Sequence[str], option: str | None) -> tuple[str 
     return None, study.stated.source if study.stated else RECOGNISED
 
 
-def route(opened: Iterable[Opened], known: Sequence[str], recogniser: Recogniser | None) -> Iterator[Routed]:
+def route(opened: Iterable[OpenedStudy], known: Sequence[str], recogniser: Recogniser | None) -> Iterator[GroupedStudy]:
     """Give each study its group, the recogniser asked in batches: all views where nothing is known, else the first.
 
     Studies that cannot be read, or that are known to be of no group, come out too, with the problem.
@@ -77,24 +77,24 @@ def route(opened: Iterable[Opened], known: Sequence[str], recogniser: Recogniser
         yield from desk.clear()
 
 
-def _is_settled(one: Opened) -> bool:
+def _is_settled(one: OpenedStudy) -> bool:
     """Whether there is nothing to ask: no picture, or a tag that names what no member reads."""
-    return not len(one.prepared) or (one.wanted.group is None and one.wanted.found.stated is not None)
+    return not len(one.prepared) or (one.request.group is None and one.request.files.stated is not None)
 
 
-def _unasked(one: Opened, known: Sequence[str]) -> Routed:
-    group, source, stated = one.wanted.group, one.wanted.source, one.wanted.found.stated
+def _unasked(one: OpenedStudy, known: Sequence[str]) -> GroupedStudy:
+    group, source, stated = one.request.group, one.request.source, one.request.files.stated
     if not len(one.prepared):
-        return Routed(one, group, source if group else "", problem=one.wanted.found.fault or UNREADABLE)
+        return GroupedStudy(one, group, source if group else "", problem=one.request.files.fault or UNREADABLE)
     if group is None:
         named = f"its {source} says {stated.name}" if stated else "nothing names its group"
-        return Routed(one, None, source, problem=f"{named}: this ensemble knows {', '.join(known)}")
-    return Routed(one, group, source)
+        return GroupedStudy(one, None, source, problem=f"{named}: this ensemble knows {', '.join(known)}")
+    return GroupedStudy(one, group, source)
 
 
-def _shown(one: Opened) -> Bytes:
+def _shown(one: OpenedStudy) -> Bytes:
     """What the recogniser is shown."""
-    return one.prepared if one.wanted.group is None else one.prepared[:1]
+    return one.prepared if one.request.group is None else one.prepared[:1]
 
 
 class _Desk:
@@ -103,20 +103,20 @@ class _Desk:
     def __init__(self, recogniser: Recogniser, known: Sequence[str]) -> None:
         self.recogniser, self.known = recogniser, known
         self.net: Learner | None = None
-        self.waiting: list[Opened] = []
+        self.waiting: list[OpenedStudy] = []
 
-    def put(self, one: Opened) -> Iterator[Routed]:
+    def put(self, one: OpenedStudy) -> Iterator[GroupedStudy]:
         """Take a study in; the groups of all that wait, once they fill a batch."""
         self.waiting.append(one)
-        if sum(len(_shown(waits)) for waits in self.waiting) >= self.recogniser.member.views_at_once:
+        if sum(len(_shown(waits)) for waits in self.waiting) >= self.recogniser.trained.views_at_once:
             yield from self.clear()
 
-    def clear(self) -> Iterator[Routed]:
+    def clear(self) -> Iterator[GroupedStudy]:
         """The groups of all that wait."""
         batch, self.waiting = self.waiting, []
         if not batch:
             return
-        self.net = self.net or self.recogniser.member.net()
+        self.net = self.net or self.recogniser.trained.net()
         began, shown = time.monotonic(), [_shown(one) for one in batch]
         features = self.recogniser.features(self.net, np.concatenate(shown))
         each = (time.monotonic() - began) / len(features)
@@ -132,11 +132,11 @@ def _doubt(seen: Recognition, group: str) -> str:
     return "" if seen.is_typical else f"does not look like {group}, nor like any other group of this ensemble"
 
 
-def _recognised(one: Opened, seen: Recognition, seconds: float, known: Sequence[str]) -> Routed:
-    group = one.wanted.group
+def _recognised(one: OpenedStudy, seen: Recognition, seconds: float, known: Sequence[str]) -> GroupedStudy:
+    group = one.request.group
     if group is not None:
-        return Routed(one, group, one.wanted.source, seen.shares[group], _doubt(seen, group), seconds=seconds)
+        return GroupedStudy(one, group, one.request.source, seen.shares[group], _doubt(seen, group), seconds=seconds)
     if seen.group is None:
         problem = f"looks like none of the groups this ensemble knows ({', '.join(known)}); name it with --group"
-        return Routed(one, None, RECOGNISED, seen.confidence, problem=problem, seconds=seconds)
-    return Routed(one, seen.group, RECOGNISED, seen.confidence, seconds=seconds)
+        return GroupedStudy(one, None, RECOGNISED, seen.confidence, problem=problem, seconds=seconds)
+    return GroupedStudy(one, seen.group, RECOGNISED, seen.confidence, seconds=seconds)

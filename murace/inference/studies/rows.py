@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from murace.data.studies.find import harmless, shown
-from murace.inference.studies.answer import StudyPrediction
+from murace.inference.studies.predict import StudyPrediction
 
 STUDY_COLUMNS = (
     "study",
@@ -54,8 +54,8 @@ def rows_of(prediction: StudyPrediction, *, threshold: float, show_ids: bool) ->
 
     The identifiers of a DICOM file stand in the row only with `show_ids`.
     """
-    routed, opened = prediction.routed, prediction.routed.opened
-    found, chance = opened.wanted.found, prediction.probability
+    routed, opened = prediction.study, prediction.study.opened
+    found, chance = opened.request.files, prediction.probability
     ids = (
         {"patient_id": harmless(found.patient or ""), "study_uid": harmless(found.study_uid or "")} if show_ids else {}
     )
@@ -87,7 +87,7 @@ def rows_of(prediction: StudyPrediction, *, threshold: float, show_ids: bool) ->
         }
         for path, digest, fault in zip(found.views, opened.sha256, opened.faults, strict=True)
     ]
-    return Rows(opened.wanted.number, study, views)
+    return Rows(opened.request.number, study, views)
 
 
 def tables(rows: Mapping[int, Rows], *, show_ids: bool) -> tuple[pd.DataFrame, pd.DataFrame]:

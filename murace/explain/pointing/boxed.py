@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Finding:
+class BoxedImage:
     """An image, its group and patient, its boxes [K, 4] in pixels as stored, and its SHA-256 where it is known."""
 
     root: Path
@@ -35,7 +35,7 @@ class Finding:
 class Opened:
     """A finding's picture as the nets see it, its own size, and the boxes in shares of it; or why it is no good."""
 
-    finding: Finding
+    image: BoxedImage
     prepared: Bytes | None = None
     larger: Mapping[int, Bytes] | None = None
     width: int = 0
@@ -50,7 +50,7 @@ class Opened:
         return sum(picture.nbytes for picture in pictures)
 
 
-def findings_of(boxes: pd.DataFrame, root: Path) -> list[Finding]:
+def boxed_images(boxes: pd.DataFrame, root: Path) -> list[BoxedImage]:
     """One finding per image, sorted by path.
 
     Args:
@@ -58,7 +58,7 @@ def findings_of(boxes: pd.DataFrame, root: Path) -> list[Finding]:
         root: the folder that the paths are relative to, the csv's.
     """
     return [
-        Finding(
+        BoxedImage(
             root=root.resolve(),
             path=str(path),
             group=str(rows["group"].iloc[0]),
@@ -70,19 +70,19 @@ def findings_of(boxes: pd.DataFrame, root: Path) -> list[Finding]:
     ]
 
 
-def open_finding(finding: Finding, member: TrainedNet, map_method: MapMethod) -> Opened:
+def open_boxed(image: BoxedImage, member: TrainedNet, map_method: MapMethod) -> Opened:
     """Read a finding's picture; a fault is said, not raised."""
-    place = finding.root / finding.path
+    place = image.root / image.path
     try:
-        place = locate(finding.root, finding.path)
+        place = locate(image.root, image.path)
         views = read_views([place], size=member.size, fit=member.fit)
-        if finding.sha256 not in (None, views.sha256[0]):
-            return Opened(finding, fault="not the file that was prepared: its SHA-256 differs")
+        if image.sha256 not in (None, views.sha256[0]):
+            return Opened(image, fault="not the file that was prepared: its SHA-256 differs")
         height, width = views.originals[0].shape
         orientation = orientation_of(place)
         stored = (height, width) if orientation >= 5 else (width, height)
-        boxes = upright_shares(finding.boxes, width=stored[0], height=stored[1], orientation=orientation)
+        boxes = upright_shares(image.boxes, width=stored[0], height=stored[1], orientation=orientation)
     except ImageError as error:
-        return Opened(finding, fault=str(error).removeprefix(f"{place}: "))
+        return Opened(image, fault=str(error).removeprefix(f"{place}: "))
     bigger = larger(views.originals, size=member.size, fit=member.fit, map_method=map_method)
-    return Opened(finding, views.prepared, bigger, width, height, boxes)
+    return Opened(image, views.prepared, bigger, width, height, boxes)

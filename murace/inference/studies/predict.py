@@ -12,8 +12,8 @@ from torch import Tensor
 from murace.explain.cam import probability
 from murace.inference.ensemble import Ensemble
 from murace.inference.readout import Readout
-from murace.inference.studies.opened import Wanted, open_all
-from murace.inference.studies.route import Routed, route
+from murace.inference.studies.opened import RequestedStudy, open_studies
+from murace.inference.studies.route import GroupedStudy, route
 from murace.metrics.temperature import apply_temperature
 from murace.nets import Learner
 from murace.nets.trained import Floats, TrainedNet
@@ -30,7 +30,7 @@ class StudyPrediction:
     files, and its share of the nets' batches.
     """
 
-    routed: Routed
+    study: GroupedStudy
     learner: str | None
     probability: float | None
     calibrated: float | None
@@ -40,7 +40,7 @@ class StudyPrediction:
 
 
 def predict_studies(
-    wanted: Sequence[Wanted], ensemble: Ensemble, *, threads: int, reporter: Reporter
+    wanted: Sequence[RequestedStudy], ensemble: Ensemble, *, threads: int, reporter: Reporter
 ) -> Iterator[StudyPrediction]:
     """Answer every study; in about the order of the list, since the members of the groups take turns.
 
@@ -53,7 +53,7 @@ def predict_studies(
     members = {group: ensemble.member(group) for group in ensemble.groups}
     readout, any_member = ensemble.readout(), next(iter(members.values()))
     desks = {group: _Desk(member, readout, group) for group, member in members.items()}
-    with open_all(wanted, size=any_member.size, fit=any_member.fit, threads=threads, reporter=reporter) as opened:
+    with open_studies(wanted, size=any_member.size, fit=any_member.fit, threads=threads, reporter=reporter) as opened:
         for routed in route(opened, ensemble.groups, ensemble.recogniser()):
             if routed.problem or routed.group is None:
                 yield _unanswered(routed, routed.problem)
@@ -63,7 +63,7 @@ def predict_studies(
         yield from desk.clear()
 
 
-def _unanswered(routed: Routed, problem: str) -> StudyPrediction:
+def _unanswered(routed: GroupedStudy, problem: str) -> StudyPrediction:
     return StudyPrediction(routed, None, None, None, (), problem, routed.opened.seconds + routed.seconds)
 
 
@@ -73,9 +73,9 @@ class _Desk:
     def __init__(self, member: TrainedNet, readout: Readout, group: str) -> None:
         self.member, self.temperature = member, readout.groups.get(group, readout.temperature)
         self.net: Learner | None = None
-        self.waiting: list[Routed] = []
+        self.waiting: list[GroupedStudy] = []
 
-    def put(self, routed: Routed) -> Iterator[StudyPrediction]:
+    def put(self, routed: GroupedStudy) -> Iterator[StudyPrediction]:
         """Take a study in; the answers to all that wait, once they fill a batch."""
         self.waiting.append(routed)
         if sum(len(one.opened.prepared) for one in self.waiting) >= self.member.views_at_once:
@@ -96,7 +96,7 @@ class _Desk:
         for one, part in zip(batch, np.split(log_odds, ends), strict=True):
             yield self._answer(one, part, one.opened.seconds + one.seconds + each * len(part))
 
-    def _answer(self, routed: Routed, log_odds: Floats, seconds: float) -> StudyPrediction:
+    def _answer(self, routed: GroupedStudy, log_odds: Floats, seconds: float) -> StudyPrediction:
         if not np.isfinite(log_odds).all():
             return _unanswered(routed, NOT_FINITE)
         chances = probability(log_odds)
