@@ -22,7 +22,8 @@ from murace.explain.overlays import (
     write_index,
 )
 from murace.explain.overlays.folders import placed
-from murace.inference.ensemble import Ensemble, WorkspaceEnsemble
+from murace.inference.ensemble import Ensemble
+from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
 from murace.inference.studies import Assigned, RequestedStudy, assign_groups, require_group, wanted
 from murace.system import device
 from murace.system.progress import Reporter

@@ -11,7 +11,7 @@ from murace.data.tables.boxes import Matched, match, read_boxes
 from murace.errors import DataError
 from murace.explain.cam import MapMethod
 from murace.explain.pointing import boxed_images, check
-from murace.inference.ensemble import WorkspaceEnsemble
+from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
 from murace.system import device
 from murace.system.progress import Reporter
 from murace.workspace.paths import Workspace

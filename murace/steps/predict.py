@@ -12,7 +12,9 @@ from murace.config import Machine, PredictConfig, params
 from murace.data.store import read_frame, write_frame
 from murace.data.studies.find import StudyFiles, find_studies
 from murace.errors import UsageError
-from murace.inference.ensemble import Ensemble, FileEnsemble, WorkspaceEnsemble
+from murace.inference.ensemble import Ensemble
+from murace.inference.ensemble.from_file import FileEnsemble
+from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
 from murace.inference.studies import (
     TEXTS,
     RequestedStudy,

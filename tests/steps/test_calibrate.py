@@ -11,7 +11,7 @@ import torch
 from murace.config import Bootstrap, CalibrateConfig, Machine
 from murace.data.store import open_pixels, read_index
 from murace.errors import Interrupted, MachineError, WorkspaceError
-from murace.inference.ensemble import WorkspaceEnsemble
+from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
 from murace.inference.recogniser import load_group_model
 from murace.metrics.resampling import resamples
 from murace.metrics.selection import choose

@@ -18,7 +18,8 @@ from murace.errors import DataError, Interrupted, MachineError, UsageError, Work
 from murace.explain.cam import MapMethod
 from murace.explain.cam.method import METHODS
 from murace.explain.overlays import draw
-from murace.nets.trained import AT_ONCE, TrainedNet
+from murace.nets.forward import AT_ONCE
+from murace.nets.trained import TrainedNet
 from murace.steps import cam
 from murace.system.progress import Bar, Reporter
 from murace.workspace import writing

@@ -1,6 +1,6 @@
 """Where a net looks: class activation maps, gradient maps, several input scales; no file and no workspace."""
 
-from murace.explain.cam.activation import NO_MAP, activation_maps, probability
+from murace.explain.cam.activation import NO_MAP, activation_maps
 from murace.explain.cam.gradient import grad_cam, grad_cam_plus
 from murace.explain.cam.maps import Bytes, Floats, Maps, flaw
 from murace.explain.cam.method import DEFAULT_MAP_METHOD, METHODS, MapMethod
@@ -23,5 +23,4 @@ __all__ = [
     "larger",
     "look",
     "over_original",
-    "probability",
 ]

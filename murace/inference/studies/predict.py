@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from murace.explain.cam import probability
 from murace.inference.ensemble import Ensemble
 from murace.inference.readout import Readout
 from murace.inference.studies.opened import RequestedStudy, open_studies
 from murace.inference.studies.route import GroupedStudy, route
 from murace.metrics.temperature import apply_temperature
 from murace.nets import Learner
-from murace.nets.trained import Floats, TrainedNet
+from murace.nets.trained import Floats, TrainedNet, probability
 from murace.system.progress import Reporter
 
 NOT_FINITE = "the net's answer is not a finite number"

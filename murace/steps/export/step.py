@@ -28,7 +28,7 @@ from murace.inference.bundle import (
     weights_of,
     weights_of_learner,
 )
-from murace.inference.ensemble import WorkspaceEnsemble
+from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
 from murace.nets.trained import Bytes
 from murace.steps import export
 from murace.system import device

@@ -67,7 +67,7 @@ def test_fewer_of_the_larger_pictures_go_through_at_once(monkeypatch: pytest.Mon
         return activation_maps(net, images)
 
     monkeypatch.setitem(METHODS, "cam", counted)
-    monkeypatch.setattr("murace.nets.trained.REFERENCE", SIZE * SIZE)
+    monkeypatch.setattr("murace.nets.forward.REFERENCE", SIZE * SIZE)
     asked(MapMethod("cam", (1, 2)), count=9)
     assert seen == [(9, SIZE), (8, 2 * SIZE), (1, 2 * SIZE)]
 

@@ -13,7 +13,8 @@ from safetensors.torch import load, save
 
 from murace.errors import WorkspaceError
 from murace.inference.bundle import File, Manifest, open_bundle
-from murace.inference.ensemble import FileEnsemble, WorkspaceEnsemble
+from murace.inference.ensemble.from_file import FileEnsemble
+from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
 from murace.nets import create, weights
 from murace.steps.export import step
 from murace.system.progress import Reporter
