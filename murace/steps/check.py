@@ -1,4 +1,4 @@
-"""Measure on the test images with boxes whether the members' maps point at the findings."""
+"""Measure on the test images with boxes whether the members' maps point at what is abnormal."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +60,8 @@ def run(
         reporter.say(remark)
     threads = device.set_threads(machine)
     members = {group: ensemble.member(group) for group in sorted(set(matched.boxes["group"]))}
-    findings = boxed_images(matched.boxes, boxes.parent)
-    found = check(findings, members, map_method=map_method, bootstrap=bootstrap, threads=threads, reporter=reporter)
+    images = boxed_images(matched.boxes, boxes.parent)
+    found = check(images, members, map_method=map_method, bootstrap=bootstrap, threads=threads, reporter=reporter)
     flawed = (f"{count} maps are {fault}: {MEANING[fault]}" for fault, count in found.flawed.items())
     return Pointed(
         found.table,

@@ -18,7 +18,7 @@ from murace.data.images.views import read_views
 from murace.data.studies.find import StudyFiles, find_studies
 from murace.inference.readout import Readout
 from murace.inference.recogniser import Recognition
-from murace.inference.studies import predict_studies, wanted
+from murace.inference.studies import predict_studies, requested
 from murace.nets import Learner, create
 from murace.nets.trained import Bytes, Floats, TrainedNet
 from murace.system import device
@@ -106,7 +106,7 @@ def _forward(net: Learner, images: Tensor) -> tuple[Floats]:
 
 
 def _predict(found: list[StudyFiles], ensemble: FreshEnsemble, threads: int) -> int:
-    asked = wanted(found, ensemble.groups, None)
+    asked = requested(found, ensemble.groups, None)
     return sum(1 for _ in predict_studies(asked, ensemble, threads=threads, reporter=Reporter()))  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""Whether maps point at findings: nets, pictures and boxes come in, a table goes out; no workspace is known here."""
+"""Whether maps point at what is abnormal: nets, pictures and boxes in, a table out; no workspace is known here."""
 
 from murace.explain.pointing.boxed import BoxedImage, boxed_images
 from murace.explain.pointing.engine import Checked, check

@@ -1,6 +1,5 @@
-"""An image with boxes around its findings, and the same image read."""
+"""An image with boxes around what is abnormal in it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,13 +8,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from murace.data.images.header import ImageError
-from murace.data.images.views import read_views
+from murace.data.studies.find import StudyFiles
+from murace.data.studies.open import OpenedStudy, RequestedStudy
 from murace.data.tables.boxes import NUMBERS, orientation_of, upright_shares
 from murace.data.tables.paths import locate
-from murace.explain.cam import MapMethod, larger
-from murace.nets.trained import TrainedNet
 
-Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 
 
@@ -31,27 +28,8 @@ class BoxedImage:
     sha256: str | None = None
 
 
-@dataclass(frozen=True)
-class Opened:
-    """A finding's picture as the nets see it, its own size, and the boxes in shares of it; or why it is no good."""
-
-    image: BoxedImage
-    prepared: Bytes | None = None
-    larger: Mapping[int, Bytes] | None = None
-    width: int = 0
-    height: int = 0
-    boxes: Floats | None = None
-    fault: str | None = None
-
-    @property
-    def weight(self) -> int:
-        """Bytes of memory."""
-        pictures = [] if self.prepared is None else [self.prepared, *(self.larger or {}).values()]
-        return sum(picture.nbytes for picture in pictures)
-
-
 def boxed_images(boxes: pd.DataFrame, root: Path) -> list[BoxedImage]:
-    """One finding per image, sorted by path.
+    """The images that have boxes, sorted by path.
 
     Args:
         boxes: `Matched.boxes`: path, x, y, width, height, group, patient and sha256, a row per box.
@@ -70,19 +48,27 @@ def boxed_images(boxes: pd.DataFrame, root: Path) -> list[BoxedImage]:
     ]
 
 
-def open_boxed(image: BoxedImage, member: TrainedNet, map_method: MapMethod) -> Opened:
-    """Read a finding's picture; a fault is said, not raised."""
-    place = image.root / image.path
-    try:
-        place = locate(image.root, image.path)
-        views = read_views([place], size=member.size, fit=member.fit)
-        if image.sha256 not in (None, views.sha256[0]):
-            return Opened(image, fault="not the file that was prepared: its SHA-256 differs")
-        height, width = views.originals[0].shape
-        orientation = orientation_of(place)
-        stored = (height, width) if orientation >= 5 else (width, height)
-        boxes = upright_shares(image.boxes, width=stored[0], height=stored[1], orientation=orientation)
-    except ImageError as error:
-        return Opened(image, fault=str(error).removeprefix(f"{place}: "))
-    bigger = larger(views.originals, size=member.size, fit=member.fit, map_method=map_method)
-    return Opened(image, views.prepared, bigger, width, height, boxes)
+def request_image(image: BoxedImage, number: int) -> RequestedStudy:
+    """The image as a study of one view, to be opened.
+
+    Raises:
+        ImageError: its path leads out of the folder.
+    """
+    place = locate(image.root, image.path)
+    return RequestedStudy(number, StudyFiles(image.path, place, (place,), None), image.group, "")
+
+
+def boxes_over(image: BoxedImage, opened: OpenedStudy) -> Floats:
+    """The image's boxes [K, 4] as shares of the upright picture's width and height.
+
+    Raises:
+        ImageError: the file could not be read, is not the one that was prepared, or a box reaches outside it.
+    """
+    (place,), views = opened.request.files.views, opened.views
+    if views.faults[0]:
+        raise ImageError(views.faults[0])
+    if image.sha256 not in (None, views.sha256[0]):
+        raise ImageError("not the file that was prepared: its SHA-256 differs")
+    orientation = orientation_of(place)
+    width, height = views.shapes[0] if orientation >= 5 else views.shapes[0][::-1]  # as stored
+    return upright_shares(image.boxes, width=width, height=height, orientation=orientation)

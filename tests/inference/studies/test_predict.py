@@ -8,7 +8,7 @@ import torch
 
 from murace.data.studies.find import find_studies
 from murace.errors import UsageError
-from murace.inference.studies import StudyPrediction, predict_studies, require_group, wanted
+from murace.inference.studies import StudyPrediction, predict_studies, requested, require_group
 from murace.nets.trained import TrainedNet
 from murace.system.progress import Reporter
 from tests.data.files import decode
@@ -16,7 +16,7 @@ from tests.inference.studies.made_up import GROUPS, SIZE, MadeUpEnsemble, net, p
 
 
 def read(ensemble: MadeUpEnsemble, *paths: Path, option: str | None = None) -> list[StudyPrediction]:
-    asked = wanted(find_studies(paths, reporter=Reporter()), ensemble.groups, option)
+    asked = requested(find_studies(paths, reporter=Reporter()), ensemble.groups, option)
     answers = predict_studies(asked, ensemble, threads=2, reporter=Reporter())
     return sorted(answers, key=lambda one: one.study.opened.request.number)
 
@@ -122,9 +122,9 @@ def test_bad_files_cost_no_more_than_themselves(tmp_path: Path) -> None:
     (lost / "1.png").write_bytes(b"")
     half, none = read(MadeUpEnsemble(), place, lost)
     assert half.probability == pytest.approx(np.mean(by_hand("wrist", *good)), abs=1e-6)
-    assert [bool(fault) for fault in half.study.opened.faults] == [False, True, False]
-    assert [bool(digest) for digest in half.study.opened.sha256] == [True, False, True]
-    assert (none.probability, none.problem, none.study.opened.faults) == (
+    assert [bool(fault) for fault in half.study.opened.views.faults] == [False, True, False]
+    assert [bool(digest) for digest in half.study.opened.views.sha256] == [True, False, True]
+    assert (none.probability, none.problem, none.study.opened.views.faults) == (
         None,
         "no view could be read",
         ("empty file",),
