@@ -97,7 +97,7 @@ def _check_names(file: Path | None, onnx: Path | None) -> None:
 
 
 def _whole_chain(workspace: Workspace) -> WorkspaceEnsemble:
-    """The panel, once every step is complete and current; the first in the chain that is not is named."""
+    """The ensemble, once every step is complete and current; the first in the chain that is not is named."""
     ensemble = WorkspaceEnsemble(workspace, torch.device("cpu"))
     for group in ensemble.groups:
         ensemble.member(group)
