@@ -9,8 +9,8 @@ from typing import Any
 
 from murace.config import Machine
 from murace.data.images.header import ImageError
-from murace.data.studies.find import StudyFiles, find_studies
-from murace.data.studies.open import OpenedStudy, open_studies
+from murace.data.studies.find import find_studies
+from murace.data.studies.open import OpenedStudy, RequestedStudy, open_studies
 from murace.errors import DataError, MuraceError, UsageError
 from murace.explain.cam import MapMethod
 from murace.explain.overlays import (
@@ -18,14 +18,12 @@ from murace.explain.overlays import (
     RECORD,
     WAITING,
     WEIGHT,
-    DrawnStudy,
     StudyToDraw,
     draw_all,
     drawn_before,
     drawn_folders,
     folder_of,
     is_index_of,
-    records_of_drawn,
     refuse_foreign,
     refuse_foreign_index,
     write_index,
@@ -100,26 +98,25 @@ def run(
     requests = requested(
         find_studies(paths, known=ensemble.groups, skip=out, reporter=reporter), ensemble.groups, group
     )
-    target = _Target(out, ensemble, map_method)
-    named = {one.number: target.place(one.files, one.group, one.source) for one in requests if one.group}
+    drawing = _Drawing(out, ensemble, map_method, force)
+    for one in requests:
+        if one.group:
+            drawing.place(one, one.group, one.source)
     refuse_foreign_index(out)
     threads = device.set_threads(machine)
     if remark:
         reporter.say(remark)
     recogniser = ensemble.recogniser()
     trained = recogniser.trained if recogniser else ensemble.member(ensemble.groups[0])  # all take pictures of one size
-    how: dict[str, Any] = {"map_method": map_method, "threads": threads, "reporter": reporter}
     with ExitStack() as stack:
         lock = cache(lambda: stack.enter_context(writing(out)))
-        with reporter.bar("studies", len(requests)) as bar:
-            outcomes = _Outcomes(bar, named)
-            if named:
+        with reporter.bar("studies", len(requests)) as drawing.bar:
+            for number, study in drawing.placed.items():
                 lock()
-                for number, record in () if force else records_of_drawn(named, ensemble.member, **how):
-                    outcomes.add_drawn(number, record, skipped=True)
-            rest = [one for one in requests if one.number not in outcomes.drawn]
+                reporter.check()
+                drawing.note_drawn_before(number, study)
             with open_studies(
-                rest,
+                [one for one in requests if one.number not in drawing.found],
                 size=trained.size,
                 fit=trained.fit,
                 scales=map_method.scales[1:],
@@ -128,108 +125,94 @@ def run(
                 threads=threads,
                 reporter=reporter,
             ) as opened:
-                grouped = assign_groups(opened, ensemble.groups, recogniser, limit=WAITING)
-                pairs = _to_draw(grouped, target, outcomes, force=force, lock=lock)
-                with closing(draw_all(pairs, ensemble.member, at_once=trained.views_at_once, **how)) as drawn:
-                    for one in drawn:
-                        outcomes.add(one)
-        studies = [outcomes.drawn[number] for number in sorted(outcomes.drawn)]
+                drawn = draw_all(
+                    drawing.to_draw(assign_groups(opened, ensemble.groups, recogniser, limit=WAITING), lock),
+                    ensemble.member,
+                    map_method=map_method,
+                    at_once=trained.views_at_once,
+                    threads=threads,
+                    reporter=reporter,
+                )
+                with closing(drawn):
+                    for number, outcome in drawn:
+                        drawing.note(number, outcome)
+        found = [drawing.found[number] for number in sorted(drawing.found)]
+        studies = [one for one in found if isinstance(one, StudyOverlays)]
         index = _index(out, studies, ensemble.caveats, threads=threads, reporter=reporter)
-    unread = [outcomes.unread[key] for key in sorted(outcomes.unread)]
-    groupless = [outcomes.groupless[number] for number in sorted(outcomes.groupless)]
+    unread, groupless = ([str(one) for one in found if isinstance(one, kind)] for kind in (ImageError, UsageError))
     return Drawn(studies, index, len(requests), unread, groupless)
 
 
-@dataclass(frozen=True)
-class _Target:
-    """Where studies are drawn, by whose maps and how; `taken` are the folders that have a study already."""
+@dataclass
+class _Drawing:
+    """What is asked for, which studies have a place, and what has become of each; both by number.
+
+    An `ImageError` is about a file or an answer that is no good, a `UsageError` about a study that no member is for.
+    """
 
     out: Path
     ensemble: Ensemble
     map_method: MapMethod
+    force: bool
+    bar: Bar = field(default_factory=Bar)
+    placed: dict[int, StudyToDraw] = field(default_factory=dict)
     taken: set[Path] = field(default_factory=set)
+    found: dict[int, StudyOverlays | ImageError | UsageError] = field(default_factory=dict)
 
-    def place(self, files: StudyFiles, group: str, source: str) -> StudyToDraw:
-        """A study with its folder, once it is known that it can be drawn there.
+    def place(self, request: RequestedStudy, group: str, source: str) -> None:
+        """Give a study its folder, once it is known that it can be drawn there.
 
         Raises:
             UsageError: two studies would share the folder, a file that is not `cam`'s is there, or the group's member
                 has no such maps.
         """
-        study = StudyToDraw(files.views, group, source, self.out / folder_of(files, group))
         self.map_method.require(self.ensemble.member(group).head, who=f"the member for {group}")
+        study = StudyToDraw(request.files.views, group, source, self.out / folder_of(request.files, group))
         if study.folder in self.taken:
-            raise UsageError(
-                f"two studies would both be drawn into {study.folder}: draw them into different --out folders"
-            )
+            where = f"two studies would both be drawn into {study.folder}"
+            raise UsageError(f"{where}: draw them into different --out folders")
         refuse_foreign(study)
         self.taken.add(study.folder)
-        return study
+        self.placed[request.number] = study
 
-
-@dataclass
-class _Outcomes:
-    """What became of the studies, by number: drawn, with a file that cannot be read, or without a group.
-
-    `placed` are those with a group; in `unread` they come first.
-    """
-
-    bar: Bar
-    placed: dict[int, StudyToDraw]
-    drawn: dict[int, StudyOverlays] = field(default_factory=dict)
-    unread: dict[tuple[bool, int], str] = field(default_factory=dict)
-    groupless: dict[int, str] = field(default_factory=dict)
-
-    def add(self, one: DrawnStudy) -> None:
-        """A study that a net was asked about."""
-        if isinstance(one.outcome, ImageError):
-            self.add_unread(one.number, str(one.outcome), has_group=True)
+    def note(self, number: int, outcome: dict[str, Any] | ImageError | UsageError, *, skipped: bool = False) -> None:
+        """Keep what has become of a study; a record is of one that is drawn, now or, `skipped`, before."""
+        study = self.placed.get(number)
+        if isinstance(outcome, dict):
+            assert study is not None
+            self.found[number] = StudyOverlays(study.folder, skipped, outcome)
         else:
-            self.add_drawn(one.number, one.outcome)
+            self.found[number] = outcome
+        self.bar.advance(note=study.group if study else "")
 
-    def add_drawn(self, number: int, record: dict[str, Any], *, skipped: bool = False) -> None:
-        """A study that is drawn, now or, `skipped`, before."""
-        study = self.placed[number]
-        self.drawn[number] = StudyOverlays(study.folder, skipped, record)
-        self.bar.advance(note=study.group)
-
-    def add_unread(self, number: int, reason: str, *, has_group: bool) -> None:
-        """A study of which a file cannot be read, or whose answer is no number."""
-        self.unread[not has_group, number] = reason
-        self.bar.advance()
-
-    def add_groupless(self, number: int, reason: str) -> None:
-        """A study that no member is for."""
-        self.groupless[number] = reason
-        self.bar.advance()
-
-
-def _to_draw(
-    grouped: Iterable[GroupedStudy], target: _Target, outcomes: _Outcomes, *, force: bool, lock: Callable[[], object]
-) -> Iterator[tuple[StudyToDraw, OpenedStudy]]:
-    """Those that are to be drawn; what becomes of the others is noted. `lock` is called before the first."""
-    for one in grouped:
-        opened, number, files = one.opened, one.opened.request.number, one.opened.request.files
-        faults = [f"{path}: {why}" for path, why in zip(files.views, opened.views.faults, strict=True) if why]
-        if one.group is None and len(opened.views.prepared):
-            outcomes.add_groupless(number, f"{files.name}: {one.problem}")
-            continue
-        if one.group is None or faults:
-            reason = f"{files.name}: {files.fault}" if files.fault else "; ".join(faults)
-            outcomes.add_unread(number, reason, has_group=one.group is not None)
-            continue
-        is_recognised = number not in outcomes.placed
-        if is_recognised:
-            outcomes.placed[number] = target.place(files, one.group, one.source)
-            lock()
-        study = replace(outcomes.placed[number], warning=one.warning)
-        if is_recognised and not force:
-            member = target.ensemble.member(one.group)
-            record = drawn_before(study, member, target.map_method, digests=opened.views.sha256)
+    def note_drawn_before(self, number: int, study: StudyToDraw, digests: Sequence[str] | None = None) -> None:
+        """Keep the record of a study that need not be drawn again."""
+        if not self.force:
+            member = self.ensemble.member(study.group)
+            record = drawn_before(study, member, self.map_method, digests=digests)
             if record is not None:
-                outcomes.add_drawn(number, record, skipped=True)
-                continue
-        yield study, opened
+                self.note(number, record, skipped=True)
+
+    def to_draw(
+        self, grouped: Iterable[GroupedStudy], lock: Callable[[], object]
+    ) -> Iterator[tuple[StudyToDraw, OpenedStudy]]:
+        """Those that are to be drawn; `lock` is called before the first whose group is recognised."""
+        for one in grouped:
+            request, views = one.opened.request, one.opened.views
+            faults = [f"{path}: {why}" for path, why in zip(request.files.views, views.faults, strict=True) if why]
+            if one.group is None and len(views.prepared):
+                self.note(request.number, UsageError(f"{request.files.name}: {one.problem}"))
+            elif one.group is None and request.files.fault:
+                self.note(request.number, ImageError(f"{request.files.name}: {request.files.fault}"))
+            elif one.group is None or faults:
+                self.note(request.number, ImageError("; ".join(faults)))
+            else:
+                if request.number not in self.placed:
+                    self.place(request, one.group, one.source)
+                    lock()
+                    self.note_drawn_before(request.number, self.placed[request.number], views.sha256)
+                if request.number not in self.found:
+                    yield replace(self.placed[request.number], warning=one.warning), one.opened
 
 
 def _index(

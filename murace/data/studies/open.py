@@ -50,10 +50,10 @@ def open_studies(
 
     Args:
         requests: the studies.
-        size: as for `read_views`; likewise `fit`, `scales` and `keep_originals`.
-        fit: see there.
-        scales: see there.
-        keep_originals: see there.
+        size: side of the prepared pictures, in pixels.
+        fit: `squash` or `pad`.
+        scales: further multiples of `size`.
+        keep_originals: whether the pictures at their own resolution are wanted, too.
         limit: bytes of opened studies that wait; it is exceeded by one study per thread at most.
         threads: that read; at most `MOST_THREADS` are used.
         reporter: asked for signals.

@@ -3,7 +3,7 @@
 Pictures, maps and paths come in; nothing here knows a workspace.
 """
 
-from murace.explain.overlays.draw import WAITING, WEIGHT, DrawnStudy, draw_all, records_of_drawn
+from murace.explain.overlays.draw import WAITING, WEIGHT, draw_all
 from murace.explain.overlays.folder import RECORD, drawn_before, refuse_foreign
 from murace.explain.overlays.folders import StudyToDraw, folder_of
 from murace.explain.overlays.index import INDEX, drawn_folders, is_index_of, refuse_foreign_index, write_index
@@ -13,14 +13,12 @@ __all__ = [
     "RECORD",
     "WAITING",
     "WEIGHT",
-    "DrawnStudy",
     "StudyToDraw",
     "draw_all",
     "drawn_before",
     "drawn_folders",
     "folder_of",
     "is_index_of",
-    "records_of_drawn",
     "refuse_foreign",
     "refuse_foreign_index",
     "write_index",

@@ -1,7 +1,6 @@
 """Many studies drawn: the nets are asked in batches, and threads behind them draw and write."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from typing import Any
 
@@ -11,12 +10,12 @@ from murace.data.images.header import ImageError
 from murace.data.studies.batches import in_batches
 from murace.data.studies.open import OpenedStudy
 from murace.explain.cam import DEFAULT_MAP_METHOD, MapMethod, look_at_studies
-from murace.explain.overlays.folder import StudyMaps, draw, drawn_before
+from murace.explain.overlays.folder import StudyMaps, draw
 from murace.explain.overlays.folders import StudyToDraw
 from murace.nets import Learner
 from murace.nets.trained import TrainedNet
 from murace.system.progress import Reporter
-from murace.system.threads import ReadAhead, WriteBehind
+from murace.system.threads import WriteBehind
 
 WEIGHT = 256 * 2**20  # bytes of radiographs read ahead; as many waiting to be drawn
 WAITING = WEIGHT // 2  # bytes that wait for their group's net; as many may wait for the recogniser
@@ -24,38 +23,7 @@ NO_NUMBER = "the model's answer is not a finite number: its weights are damaged;
 MOST_THREADS = 8  # a radiograph of 6 megapixels takes 200 MB while it is drawn
 
 
-@dataclass(frozen=True)
-class DrawnStudy:
-    """What became of a study, by its number in the list: its record, or why there is none."""
-
-    number: int
-    outcome: dict[str, Any] | ImageError
-
-
-def records_of_drawn(
-    studies: Mapping[int, StudyToDraw],
-    member: Callable[[str], TrainedNet],
-    *,
-    map_method: MapMethod,
-    threads: int,
-    reporter: Reporter,
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The records of those studies, by number, that the group's member has drawn before in this way.
-
-    Raises:
-        Interrupted: a signal asked to stop.
-    """
-    members = {group: member(group) for group in {study.group for study in studies.values()}}
-
-    def check(numbered: tuple[int, StudyToDraw]) -> tuple[int, dict[str, Any] | None]:
-        number, study = numbered
-        return number, drawn_before(study, members[study.group], map_method)
-
-    count = max(1, min(threads, MOST_THREADS))
-    with ReadAhead(check, studies.items(), weigh=lambda _: 0, limit=1, threads=count) as ahead:
-        for number, record in ahead.results(reporter):
-            if record is not None:
-                yield number, record
+Outcome = tuple[int, dict[str, Any] | ImageError]  # a study's number, and its record or why it is not drawn
 
 
 def draw_all(
@@ -66,8 +34,8 @@ def draw_all(
     at_once: int,
     threads: int,
     reporter: Reporter,
-) -> Generator[DrawnStudy, None, None]:
-    """Draw every study; yields what became of each as it is finished.
+) -> Generator[Outcome, None, None]:
+    """Draw every study; yields each one's number, with its record or why it is not drawn, as it is finished.
 
     The net that is asked is the only one that is kept in memory. A study about which a net's answer is not a finite
     number is not drawn.
@@ -94,7 +62,7 @@ def draw_all(
         at_once=at_once,
         limit=WAITING,
     )
-    with WriteBehind[DrawnStudy](limit=WEIGHT, threads=max(1, min(threads, MOST_THREADS)), reporter=reporter) as behind:
+    with WriteBehind[Outcome](limit=WEIGHT, threads=max(1, min(threads, MOST_THREADS)), reporter=reporter) as behind:
         for group, batch in batches:
             assert group is not None
             trained = member(group)
@@ -107,9 +75,9 @@ def draw_all(
                     work = partial(_draw, study, opened, StudyMaps(maps, log_odds, map_method), trained)
                     yield from behind.put(work, weight=opened.views.weight)
                 else:
-                    yield DrawnStudy(opened.request.number, ImageError(f"{study.views[0].parent}: {NO_NUMBER}"))
+                    yield opened.request.number, ImageError(f"{study.views[0].parent}: {NO_NUMBER}")
         yield from behind.rest()
 
 
-def _draw(study: StudyToDraw, opened: OpenedStudy, made: StudyMaps, member: TrainedNet) -> DrawnStudy:
-    return DrawnStudy(opened.request.number, draw(study, opened.views, made, member))
+def _draw(study: StudyToDraw, opened: OpenedStudy, made: StudyMaps, member: TrainedNet) -> Outcome:
+    return opened.request.number, draw(study, opened.views, made, member)

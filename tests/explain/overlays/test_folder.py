@@ -13,7 +13,7 @@ from murace.data.images.header import ImageError
 from murace.data.studies.find import StudyFiles
 from murace.data.studies.open import RequestedStudy, open_studies
 from murace.explain.cam import MAP_FUNCTIONS, MapMethod
-from murace.explain.overlays import StudyToDraw, draw_all, records_of_drawn
+from murace.explain.overlays import StudyToDraw, draw_all, drawn_before
 from murace.nets import Learner
 from murace.nets.trained import TrainedNet
 from murace.system.device import Place
@@ -64,12 +64,7 @@ def draw(
     with open_studies(requests, size=64, fit="squash", scales=scales, keep_originals=True, **how) as opened:
         pairs = zip(given, opened, strict=True)
         drawn = list(draw_all(pairs, lambda _: member(net), map_method=map_method, at_once=32, **how))
-    return [one.outcome for one in sorted(drawn, key=lambda one: one.number)]
-
-
-def drawn_before(one: StudyToDraw, map_method: MapMethod) -> list[int]:
-    known = records_of_drawn({7: one}, lambda _: member(Tiny()), map_method=map_method, threads=1, reporter=Reporter())
-    return [number for number, _ in known]
+    return [outcome for _, outcome in sorted(drawn, key=lambda one: one[0])]
 
 
 def record(one: StudyToDraw) -> dict:
@@ -142,10 +137,15 @@ def test_another_way_is_drawn_anew_and_the_same_is_not(tmp_path: Path) -> None:
     one = study(tmp_path)
     ways = [MapMethod("cam", (1, 2)), MapMethod("cam", (1,)), MapMethod("gradcam++", (1,))]
     for map_method in ways:
-        assert drawn_before(one, map_method) == []
+        assert drawn_before(one, member(Tiny()), map_method) is None
         draw([one], Tiny(), map_method)
-        assert [drawn_before(one, other) for other in ways] == [[7] if other == map_method else [] for other in ways]
-    assert record(one)["method"] == "gradcam++"
+        assert [drawn_before(one, member(Tiny()), other) is not None for other in ways] == [
+            other == map_method for other in ways
+        ]
+    said = record(one)
+    assert said["method"] == "gradcam++"
+    for digests, known in ((said["views_sha256"], True), (["0" * 64] * 2, False)):
+        assert (drawn_before(one, member(Tiny()), map_method, digests=digests) is not None) is known
 
 
 def test_a_map_without_unit_is_as_bright_as_the_probability(tmp_path: Path) -> None:
