@@ -1,7 +1,9 @@
-"""One pass of a net over images: the only place where a trained net is asked for probabilities."""
+"""A trained net's forward passes, each over as many images as memory takes; logits of prepared images, by row."""
 
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,40 +15,55 @@ from murace.system.device import Place
 from murace.system.processes import ProcessGroup, process_group
 from murace.system.progress import Reporter
 
-BATCH_SIZES = {"cpu": 32, "cuda": 512}  # at 256 pixels; fewer where images are larger, since memory follows
+AT_ONCE = {"cpu": 32, "cuda": 128}  # images of `REFERENCE` pixels in one pass; fewer of larger ones: memory follows
 REFERENCE = 256 * 256
 Probabilities = npt.NDArray[np.float64]
+T = TypeVar("T")
+
+
+def images_at_once(device: torch.device, pixels: int) -> int:
+    """How many images of so many pixels go through a net in one pass."""
+    return max(1, AT_ONCE[device.type] * REFERENCE // max(REFERENCE, pixels))
+
+
+def in_passes(answer: Callable[[int], T], at_once: int) -> T:
+    """`answer(at_once)`; where a GPU has too little memory for so many images in a pass, with half of them, and so on.
+
+    Raises:
+        OutOfMemoryError: (torch's) there is too little for one image.
+    """
+    while True:
+        try:
+            return answer(at_once)
+        except torch.cuda.OutOfMemoryError:
+            if at_once == 1:
+                raise
+        at_once //= 2
+        torch.cuda.empty_cache()
 
 
 def logits_of(net: nn.Module, images: Images, rows: Rows, *, place: Place, reporter: Reporter) -> Tensor:
     """Logits float64 [N, 2] on the CPU of `rows`, in their order; the net is left in evaluation mode.
 
-    Of several processes each asks the net about its share and gets everybody's answers. A GPU is given as many images
-    at once as its memory takes.
+    Of several processes each asks the net about its share and gets everybody's answers.
 
     Raises:
         Interrupted: a signal came between two batches.
     """
     processes = process_group()
     share = rows[processes.rank :: processes.size]
-    batch_size = max(1, BATCH_SIZES[place.device.type] * REFERENCE // max(REFERENCE, images.pixels[0].size))
+    at_once = images_at_once(place.device, images.pixels[0].size)
     processes.check(reporter)
     # All processes stop or none: before each batch that all of them have. On a GPU batches may shrink, and it is quick.
-    shared = len(rows) // processes.size // batch_size if place.device.type == "cpu" else 0
-    while True:
-        try:
-            logits = _ask(net, images, share, batch_size, place, _Listener(reporter, processes, shared))
-            return processes.collect(logits, len(rows))
-        except torch.cuda.OutOfMemoryError:
-            if batch_size == 1:
-                raise
-        batch_size //= 2
-        torch.cuda.empty_cache()
+    shared = len(rows) // processes.size // at_once if place.device.type == "cpu" else 0
+    listener = _Listener(reporter, processes, shared)
+    logits = in_passes(lambda size: _logits(net, images, share, size, place, listener), at_once)
+    return processes.collect(logits, len(rows))
 
 
 @dataclass
 class _Listener:
-    """Hears signals, with the other processes `shared` times."""
+    """Looks for signals: alone, or `shared` times together with the other processes."""
 
     reporter: Reporter
     processes: ProcessGroup
@@ -61,10 +78,10 @@ class _Listener:
 
 
 @torch.no_grad()
-def _ask(net: nn.Module, images: Images, rows: Rows, batch_size: int, place: Place, listener: _Listener) -> Tensor:
+def _logits(net: nn.Module, images: Images, rows: Rows, at_once: int, place: Place, listener: _Listener) -> Tensor:
     net.eval()
     parts = []
-    with closing(images.batches(list(sweep(rows, batch_size)))) as batches:
+    with closing(images.batches(list(sweep(rows, at_once)))) as batches:
         for batch in batches:
             listener.check()
             with place.autocast():

@@ -1,4 +1,4 @@
-"""A net that answers about new pictures: its weights, where it computes, and how pictures are brought to its size."""
+"""A trained net for pictures that were not prepared beforehand: its weights, where it computes, the size it takes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,11 +8,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from murace.nets.forward import images_at_once, in_passes
 from murace.nets.learner import Learner
 from murace.system.device import Place
 
-AT_ONCE = {"cpu": 32, "cuda": 128}  # views at 256 pixels; fewer where they are larger, since memory follows
-REFERENCE = 256 * 256
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 Ask = Callable[[Tensor], tuple[Floats, ...]]
@@ -20,7 +19,17 @@ Ask = Callable[[Tensor], tuple[Floats, ...]]
 
 @dataclass(frozen=True)
 class TrainedNet:
-    """A trained net: its learner, how to load it, the SHA-256 of its weights, and how it sees pictures."""
+    """A trained net: its learner, how to load it, the SHA-256 of its weights, and how pictures are brought to it.
+
+    Attributes:
+        learner: the architecture's name.
+        load: reads the weights, in evaluation mode.
+        sha256: of the weights file.
+        place: device and precision.
+        size: side of the pictures that it takes, in pixels.
+        fit: `squash` or `pad`, how a picture is brought to the square.
+        head: `gap` or `fc`.
+    """
 
     learner: str
     load: Callable[[], Learner]
@@ -33,7 +42,7 @@ class TrainedNet:
     @property
     def views_at_once(self) -> int:
         """How many views go through the net in one pass."""
-        return max(1, AT_ONCE[self.place.device.type] * REFERENCE // max(REFERENCE, self.size**2))
+        return images_at_once(self.place.device, self.size**2)
 
     @property
     def layout(self) -> torch.memory_format:
@@ -50,25 +59,22 @@ class TrainedNet:
     def ask(self, ask: Ask, prepared: Bytes) -> tuple[Floats, ...]:
         """What `ask` says of pictures uint8 [V, size, size], V at least 1, in passes that fit into memory.
 
-        `ask` is given float [B, 1, size, size] in 0..1 in this member's place; the first axis of what it returns is B.
+        `ask` is given float [B, 1, size, size] in 0..1 in this net's place; the first axis of what it returns is B.
         """
-        at_once = self.views_at_once
-        parts = [self._pass(ask, prepared[first : first + at_once]) for first in range(0, len(prepared), at_once)]
-        return _joined(parts)
+
+        def answer(at_once: int) -> tuple[Floats, ...]:
+            parts = [self._pass(ask, prepared[first : first + at_once]) for first in range(0, len(prepared), at_once)]
+            return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+        return in_passes(answer, self.views_at_once)
 
     def _pass(self, ask: Ask, prepared: Bytes) -> tuple[Floats, ...]:
-        """One pass; where a GPU has too little memory, two of half the size."""
-        try:
-            images = torch.from_numpy(prepared).to(self.place.device).float().div(255)[:, None]
-            with self.place.autocast():
-                return ask(images.contiguous(memory_format=self.layout))
-        except torch.cuda.OutOfMemoryError:
-            if len(prepared) == 1:
-                raise
-        torch.cuda.empty_cache()
-        middle = len(prepared) // 2
-        return _joined([self._pass(ask, half) for half in (prepared[:middle], prepared[middle:])])
+        images = torch.from_numpy(prepared).to(self.place.device).float().div(255)[:, None]
+        with self.place.autocast():
+            return ask(images.contiguous(memory_format=self.layout))
 
 
-def _joined(parts: list[tuple[Floats, ...]]) -> tuple[Floats, ...]:
-    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+def probability(log_odds: Floats) -> Floats:
+    """The abnormality probability of log-odds."""
+    result: Floats = torch.sigmoid(torch.from_numpy(log_odds)).numpy()
+    return result

@@ -1,31 +1,38 @@
-"""Read studies with the roster's members and draw where they look."""
+"""Draw where the roster's members look in studies: class activation maps over every view."""
 
-from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from murace.config import Machine
-from murace.data.studies.find import Found, find_studies
+from murace.data.images.header import ImageError
+from murace.data.studies.find import find_studies
+from murace.data.studies.open import OpenedStudy, RequestedStudy, open_studies
 from murace.errors import DataError, MuraceError, UsageError
 from murace.explain.cam import MapMethod
 from murace.explain.overlays import (
     INDEX,
     RECORD,
+    WAITING,
+    WEIGHT,
+    StudyToDraw,
     draw_all,
     drawn_before,
     drawn_folders,
+    folder_of,
     is_index_of,
     refuse_foreign,
     refuse_foreign_index,
     write_index,
 )
-from murace.explain.overlays.folders import placed
-from murace.inference.ensemble import Ensemble, WorkspaceEnsemble
-from murace.inference.studies import Assigned, Wanted, assign_groups, require_group, wanted
+from murace.inference.ensemble import Ensemble
+from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
+from murace.inference.studies import GroupedStudy, assign_groups, requested, require_group
 from murace.system import device
-from murace.system.progress import Reporter
+from murace.system.progress import Bar, Reporter
 from murace.workspace import writing
 from murace.workspace.paths import Workspace
 
@@ -34,7 +41,7 @@ SHOWN = 20  # studies in a message
 
 @dataclass(frozen=True)
 class StudyOverlays:
-    """One study's answer; `content` is what `study.json` holds."""
+    """A study that is drawn; `content` is what `study.json` holds."""
 
     folder: Path
     skipped: bool
@@ -45,7 +52,7 @@ class StudyOverlays:
 class Drawn:
     """The studies that are drawn, the page that shows them all, and what is wrong with the others, study by study."""
 
-    readings: list[StudyOverlays]
+    studies: list[StudyOverlays]
     index: Path | None
     total: int
     unread: list[str] = field(default_factory=list)
@@ -79,74 +86,143 @@ def run(
     """Draw every view of every study in `paths` (folders, searched to their depths, or image files).
 
     Raises:
-        UsageError: an unknown group; the nets have no map; or a file that is not `cam`'s would be overwritten. Nothing
-            is drawn then.
-        WorkspaceError: a member is missing, stale or damaged; or another process draws into `out`.
+        UsageError: an unknown group; the nets have no map; or a file that is not `cam`'s would be overwritten. Where a
+            study's group is named nothing is drawn then; where it is recognised, nothing more.
+        WorkspaceError: a member is missing, stale or damaged; or another process draws into `out`. Likewise.
         DataError: a path does not exist or holds no view.
         Interrupted: a signal asked to stop; studies that are finished stay.
     """
     chosen, remark = device.choose(machine)
     ensemble = WorkspaceEnsemble(workspace, chosen)
     require_group(group, ensemble.groups)
-    asked = wanted(find_studies(paths, known=ensemble.groups, skip=out, reporter=reporter), ensemble.groups, group)
-    _require_maps(ensemble, map_method, {one.group for one in asked if one.group})
+    requests = requested(
+        find_studies(paths, known=ensemble.groups, skip=out, reporter=reporter), ensemble.groups, group
+    )
+    drawing = _Drawing(out, ensemble, map_method, force)
+    for one in requests:
+        if one.group:
+            drawing.place(one, one.group, one.source)
+    refuse_foreign_index(out)
     threads = device.set_threads(machine)
     if remark:
         reporter.say(remark)
-    groups = assign_groups(
-        asked,
-        ensemble,
-        is_new=lambda one: force or _is_new(one, out, ensemble, map_method),
-        threads=threads,
-        reporter=reporter,
-    )
-    studies = placed([_placed(one, groups[one.number]) for one in asked if groups[one.number].group], out)
-    members = {group: ensemble.member(group) for group in sorted({study.group for study in studies})}
-    _require_maps(ensemble, map_method, set(members))
-    for study in studies:
+    recogniser = ensemble.recogniser()
+    trained = recogniser.trained if recogniser else ensemble.member(ensemble.groups[0])  # all take pictures of one size
+    with ExitStack() as stack:
+        lock = cache(lambda: stack.enter_context(writing(out)))
+        with reporter.bar("studies", len(requests)) as drawing.bar:
+            for number, study in drawing.placed.items():
+                lock()
+                reporter.check()
+                drawing.note_drawn_before(number, study)
+            with open_studies(
+                [one for one in requests if one.number not in drawing.found],
+                size=trained.size,
+                fit=trained.fit,
+                scales=map_method.scales[1:],
+                keep_originals=True,
+                limit=WEIGHT,
+                threads=threads,
+                reporter=reporter,
+            ) as opened:
+                drawn = draw_all(
+                    drawing.to_draw(assign_groups(opened, ensemble.groups, recogniser, limit=WAITING), lock),
+                    ensemble.member,
+                    map_method=map_method,
+                    at_once=trained.views_at_once,
+                    threads=threads,
+                    reporter=reporter,
+                )
+                with closing(drawn):
+                    for number, outcome in drawn:
+                        drawing.note(number, outcome)
+        found = [drawing.found[number] for number in sorted(drawing.found)]
+        studies = [one for one in found if isinstance(one, StudyOverlays)]
+        index = _index(out, studies, ensemble.caveats, threads=threads, reporter=reporter)
+    unread, groupless = ([str(one) for one in found if isinstance(one, kind)] for kind in (ImageError, UsageError))
+    return Drawn(studies, index, len(requests), unread, groupless)
+
+
+@dataclass
+class _Drawing:
+    """What is asked for, which studies have a place, and what has become of each; both by number.
+
+    An `ImageError` is about a file or an answer that is no good, a `UsageError` about a study that no member is for.
+    """
+
+    out: Path
+    ensemble: Ensemble
+    map_method: MapMethod
+    force: bool
+    bar: Bar = field(default_factory=Bar)
+    placed: dict[int, StudyToDraw] = field(default_factory=dict)
+    taken: set[Path] = field(default_factory=set)
+    found: dict[int, StudyOverlays | ImageError | UsageError] = field(default_factory=dict)
+
+    def place(self, request: RequestedStudy, group: str, source: str) -> None:
+        """Give a study its folder, once it is known that it can be drawn there.
+
+        Raises:
+            UsageError: two studies would share the folder, a file that is not `cam`'s is there, or the group's member
+                has no such maps.
+        """
+        self.map_method.require(self.ensemble.member(group).head, who=f"the member for {group}")
+        study = StudyToDraw(request.files.views, group, source, self.out / folder_of(request.files, group))
+        if study.folder in self.taken:
+            where = f"two studies would both be drawn into {study.folder}"
+            raise UsageError(f"{where}: draw them into different --out folders")
         refuse_foreign(study)
-    refuse_foreign_index(out)
-    with writing(out) if studies else nullcontext():
-        drawn = draw_all(studies, members, map_method=map_method, force=force, threads=threads, reporter=reporter)
-        readings = [
-            StudyOverlays(study.folder, skipped=number in drawn.before, content=drawn.records[number])
-            for number, study in enumerate(studies)
-            if number in drawn.records
-        ]
-        index = _index(out, readings, ensemble.caveats, threads=threads, reporter=reporter)
-    lost = [(one.found.name, groups[one.number]) for one in asked if not groups[one.number].group]
-    unread = [str(drawn.bad[number]) for number in sorted(drawn.bad)]
-    unread += ["; ".join(its.faults) for _, its in lost if its.faults]
-    groupless = [f"{name}: {its.problem}" for name, its in lost if not its.faults]
-    return Drawn(readings, index, len(asked), unread, groupless)
+        self.taken.add(study.folder)
+        self.placed[request.number] = study
+
+    def note(self, number: int, outcome: dict[str, Any] | ImageError | UsageError, *, skipped: bool = False) -> None:
+        """Keep what has become of a study; a record is of one that is drawn, now or, `skipped`, before."""
+        study = self.placed.get(number)
+        if isinstance(outcome, dict):
+            assert study is not None
+            self.found[number] = StudyOverlays(study.folder, skipped, outcome)
+        else:
+            self.found[number] = outcome
+        self.bar.advance(note=study.group if study else "")
+
+    def note_drawn_before(self, number: int, study: StudyToDraw, digests: Sequence[str] | None = None) -> None:
+        """Keep the record of a study that need not be drawn again."""
+        if not self.force:
+            member = self.ensemble.member(study.group)
+            record = drawn_before(study, member, self.map_method, digests=digests)
+            if record is not None:
+                self.note(number, record, skipped=True)
+
+    def to_draw(
+        self, grouped: Iterable[GroupedStudy], lock: Callable[[], object]
+    ) -> Iterator[tuple[StudyToDraw, OpenedStudy]]:
+        """Those that are to be drawn; `lock` is called before the first whose group is recognised."""
+        for one in grouped:
+            request, views = one.opened.request, one.opened.views
+            faults = [f"{path}: {why}" for path, why in zip(request.files.views, views.faults, strict=True) if why]
+            if one.group is None and len(views.prepared):
+                self.note(request.number, UsageError(f"{request.files.name}: {one.problem}"))
+            elif one.group is None and request.files.fault:
+                self.note(request.number, ImageError(f"{request.files.name}: {request.files.fault}"))
+            elif one.group is None or faults:
+                self.note(request.number, ImageError("; ".join(faults)))
+            else:
+                if request.number not in self.placed:
+                    self.place(request, one.group, one.source)
+                    lock()
+                    self.note_drawn_before(request.number, self.placed[request.number], views.sha256)
+                if request.number not in self.found:
+                    yield replace(self.placed[request.number], warning=one.warning), one.opened
 
 
 def _index(
-    out: Path, readings: Sequence[StudyOverlays], caveats: Sequence[str], *, threads: int, reporter: Reporter
+    out: Path, studies: Sequence[StudyOverlays], caveats: Sequence[str], *, threads: int, reporter: Reporter
 ) -> Path | None:
     """The page over everything that stands in `out`, made anew where something has been drawn since."""
-    if not readings:
+    if not studies:
         return None
     page, folders = out / INDEX, drawn_folders(out)
     newest = max(((folder / RECORD).stat().st_mtime_ns for folder in folders), default=0)
     if is_index_of(page, folders) and page.stat().st_mtime_ns > newest:
         return page
     return write_index(out, folders, notes=caveats, reporter=reporter, threads=threads)
-
-
-def _require_maps(ensemble: Ensemble, map_method: MapMethod, groups: set[str]) -> None:
-    for group in sorted(groups):
-        map_method.require(ensemble.member(group).head, who=f"the member for {group}")
-
-
-def _is_new(one: Wanted, out: Path, ensemble: Ensemble, map_method: MapMethod) -> bool:
-    """Whether a study of a known group is going to be drawn."""
-    if one.group is None:
-        return False
-    (study,) = placed([(one.found, one.group, one.source, "")], out)
-    return drawn_before(study, ensemble.member(one.group), map_method) is None
-
-
-def _placed(one: Wanted, its: Assigned) -> tuple[Found, str, str, str]:
-    assert its.group is not None
-    return one.found, its.group, its.source, its.warning

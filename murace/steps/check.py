@@ -1,4 +1,4 @@
-"""Measure on the test images with boxes whether the members' maps point at the findings."""
+"""Measure on the test images with boxes whether the members' maps point at what is abnormal."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +10,8 @@ from murace.data.store import read_index
 from murace.data.tables.boxes import Matched, match, read_boxes
 from murace.errors import DataError
 from murace.explain.cam import MapMethod
-from murace.explain.pointing import check, findings_of
-from murace.inference.ensemble import WorkspaceEnsemble
+from murace.explain.pointing import boxed_images, check
+from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
 from murace.system import device
 from murace.system.progress import Reporter
 from murace.workspace.paths import Workspace
@@ -60,8 +60,8 @@ def run(
         reporter.say(remark)
     threads = device.set_threads(machine)
     members = {group: ensemble.member(group) for group in sorted(set(matched.boxes["group"]))}
-    findings = findings_of(matched.boxes, boxes.parent)
-    found = check(findings, members, map_method=map_method, bootstrap=bootstrap, threads=threads, reporter=reporter)
+    images = boxed_images(matched.boxes, boxes.parent)
+    found = check(images, members, map_method=map_method, bootstrap=bootstrap, threads=threads, reporter=reporter)
     flawed = (f"{count} maps are {fault}: {MEANING[fault]}" for fault, count in found.flawed.items())
     return Pointed(
         found.table,

@@ -1,4 +1,4 @@
-"""Read new studies with the specialised ensemble: a row for each, and for each of their views."""
+"""Predict new studies with the specialised ensemble: a row for each, and for each of their views."""
 
 import math
 import shutil
@@ -10,19 +10,21 @@ import pandas as pd
 
 from murace.config import Machine, PredictConfig, params
 from murace.data.store import read_frame, write_frame
-from murace.data.studies.find import Found, find_studies
+from murace.data.studies.find import StudyFiles, find_studies
+from murace.data.studies.open import RequestedStudy
 from murace.errors import UsageError
-from murace.inference.ensemble import Ensemble, FileEnsemble, WorkspaceEnsemble
+from murace.inference.ensemble import Ensemble
+from murace.inference.ensemble.from_file import FileEnsemble
+from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
 from murace.inference.studies import (
     TEXTS,
-    Wanted,
     journal,
     kept,
     predict_studies,
+    requested,
     require_group,
     rows_of,
     tables,
-    wanted,
 )
 from murace.system import device
 from murace.system.files import digest_of, sweep_beside
@@ -92,12 +94,12 @@ def run(
     threshold = _threshold(ensemble, config.operating_point)
     require_group(config.group, ensemble.groups)
     model = ensemble.identity
-    asked = wanted(find_studies(paths, known=ensemble.groups, reporter=reporter), ensemble.groups, config.group)
+    requests = requested(find_studies(paths, known=ensemble.groups, reporter=reporter), ensemble.groups, config.group)
     if not processes.leads:
         if processes.receive()["reads"]:
-            _read(asked, ensemble, config, threshold, places, machine, reporter)
+            _read(requests, ensemble, config, threshold, places, machine, reporter)
         return _found(places, ensemble, skipped=not processes.receive()["written"])
-    consumed = {"model": model, "input": _digest([one.found for one in asked])}
+    consumed = {"model": model, "input": _digest([one.files for one in requests])}
     with writing(places.record):
         for path in (places.studies, places.views):
             sweep_beside(path)
@@ -114,8 +116,8 @@ def run(
             plan.begin(reporter)
             if remark:
                 reporter.say(remark)
-            _read(asked, ensemble, config, threshold, places, machine, reporter)
-            _write(asked, config, places)
+            _read(requests, ensemble, config, threshold, places, machine, reporter)
+            _write(requests, config, places)
             commit(places.record, [f"../{places.studies.name}", f"../{places.views.name}"], device=str(chosen))
             shutil.rmtree(places.partial, ignore_errors=True)
     processes.broadcast({"written": not plan.skips})
@@ -138,7 +140,7 @@ def _threshold(ensemble: Ensemble, point: str) -> float:
     return threshold
 
 
-def _digest(found: Sequence[Found]) -> str:
+def _digest(found: Sequence[StudyFiles]) -> str:
     """Of what is to be read, by name, size and time."""
     return digest_of(
         [(study.name, study.fault, [(path.name, *_state(path)) for path in study.views]) for study in found]
@@ -155,7 +157,7 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 def _read(
-    asked: Sequence[Wanted],
+    requests: Sequence[RequestedStudy],
     ensemble: Ensemble,
     config: PredictConfig,
     threshold: float,
@@ -164,31 +166,31 @@ def _read(
     reporter: Reporter,
 ) -> None:
     """Read this process's share of what is not read yet, into its journal; leaves when all have done theirs."""
-    processes, done = process_group(), kept(places.partial, [one.found.name for one in asked])
+    processes, done = process_group(), kept(places.partial, [one.files.name for one in requests])
     processes.check(reporter)  # all have looked before one writes
-    rest = [one for one in asked if one.number not in done]
+    rest = [one for one in requests if one.number not in done]
     moments = len(rest) // processes.size // TOGETHER if processes.size > 1 else 0
     listener = (
         reporter if processes.size == 1 else Reporter()
     )  # of several processes all stop at the same study, or none
     threads = device.set_threads(machine)
     with (
-        reporter.bar("studies", len(asked), start=len(done)) as bar,
-        journal(places.partial, processes.rank) as book,
+        reporter.bar("studies", len(requests), start=len(done)) as bar,
+        journal(places.partial, processes.rank) as kept_rows,
     ):
         for count, prediction in enumerate(
             predict_studies(rest[processes.rank :: processes.size], ensemble, threads=threads, reporter=listener),
             start=1,
         ):
-            book.add(rows_of(prediction, threshold=threshold, show_ids=config.show_ids))
-            bar.advance(processes.size, note=prediction.routed.group or "")
+            kept_rows.add(rows_of(prediction, threshold=threshold, show_ids=config.show_ids))
+            bar.advance(processes.size, note=prediction.study.group or "")
             if count % TOGETHER == 0 and count // TOGETHER <= moments:
                 processes.check(reporter)
     processes.check(reporter)
 
 
-def _write(asked: Sequence[Wanted], config: PredictConfig, places: _Places) -> None:
-    studies, views = tables(kept(places.partial, [one.found.name for one in asked]), show_ids=config.show_ids)
+def _write(requests: Sequence[RequestedStudy], config: PredictConfig, places: _Places) -> None:
+    studies, views = tables(kept(places.partial, [one.files.name for one in requests]), show_ids=config.show_ids)
     write_frame(places.studies, studies, private=True)
     write_frame(places.views, views, private=True)
 

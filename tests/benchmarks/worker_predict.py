@@ -15,10 +15,10 @@ from torch import Tensor
 import murace.cli.app  # noqa: F401 - as any command does, before torch
 from murace.config import Machine
 from murace.data.images.views import read_views
-from murace.data.studies.find import Found, find_studies
+from murace.data.studies.find import StudyFiles, find_studies
 from murace.inference.readout import Readout
 from murace.inference.recogniser import Recognition
-from murace.inference.studies import read_studies, wanted
+from murace.inference.studies import predict_studies, requested
 from murace.nets import Learner, create
 from murace.nets.trained import Bytes, Floats, TrainedNet
 from murace.system import device
@@ -54,7 +54,7 @@ class FreshEnsemble:
 
     identity = ""
 
-    def __init__(self, found: list[Found], *, size: int, width: float) -> None:
+    def __init__(self, found: list[StudyFiles], *, size: int, width: float) -> None:
         cpu = torch.device("cpu")
         self.place = Place(cpu, device.resolve_precision("auto", cpu))
         self.groups = tuple(sorted({study.stated.name for study in found if study.stated}))
@@ -80,12 +80,12 @@ class FreshEnsemble:
 class FreshRecogniser:
     """The pass that a recogniser costs; its answer is never certain."""
 
-    def __init__(self, member: TrainedNet, groups: tuple[str, ...]) -> None:
-        self.member, self.groups = member, groups
+    def __init__(self, trained: TrainedNet, groups: tuple[str, ...]) -> None:
+        self.trained, self.groups = trained, groups
 
     def features(self, net: Learner, prepared: Bytes) -> Floats:
         """As the real one."""
-        return self.member.ask(partial(_pooled, net), prepared)[0]
+        return self.trained.ask(partial(_pooled, net), prepared)[0]
 
     def recognise(self, features: Floats) -> Recognition:
         """Nothing is known."""
@@ -105,12 +105,12 @@ def _forward(net: Learner, images: Tensor) -> tuple[Floats]:
     return ((logits[:, 1] - logits[:, 0]).numpy(),)
 
 
-def _predict(found: list[Found], ensemble: FreshEnsemble, threads: int) -> int:
-    asked = wanted(found, ensemble.groups, None)
-    return sum(1 for _ in read_studies(asked, ensemble, threads=threads, reporter=Reporter()))  # type: ignore[arg-type]
+def _predict(found: list[StudyFiles], ensemble: FreshEnsemble, threads: int) -> int:
+    asked = requested(found, ensemble.groups, None)
+    return sum(1 for _ in predict_studies(asked, ensemble, threads=threads, reporter=Reporter()))  # type: ignore[arg-type]
 
 
-def _known(found: list[Found], ensemble: FreshEnsemble) -> tuple[dict[str, Bytes], Bytes]:
+def _known(found: list[StudyFiles], ensemble: FreshEnsemble) -> tuple[dict[str, Bytes], Bytes]:
     """The pictures in memory: each group's, and the recogniser's."""
     member = next(iter(ensemble.members.values()))
     groups: dict[str, list[Bytes]] = {group: [] for group in ensemble.groups}
@@ -126,7 +126,7 @@ def _known(found: list[Found], ensemble: FreshEnsemble) -> tuple[dict[str, Bytes
 def _passes(known: tuple[dict[str, Bytes], Bytes], ensemble: FreshEnsemble) -> Iterator[Floats]:
     groups, first = known
     recogniser = ensemble.recogniser()
-    answers = [recogniser.features(recogniser.member.net(), first)]
+    answers = [recogniser.features(recogniser.trained.net(), first)]
     for group, pictures in groups.items():
         member = ensemble.member(group)
         answers += member.ask(partial(_forward, member.net()), pictures)

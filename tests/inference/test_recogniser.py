@@ -261,7 +261,7 @@ def recogniser() -> Recogniser:
 
 def test_pictures_are_recognised_and_strangers_refused(recogniser: Recogniser) -> None:
     pixels, index = pictures(seed=7)
-    net = recogniser.member.net()
+    net = recogniser.trained.net()
     features = recogniser.features(net, pixels)
     found = [recogniser.recognise(row[None]).group for row in features]
     assert np.mean([name == group for name, group in zip(found, index["group"], strict=True)]) > 0.9
@@ -275,7 +275,7 @@ def test_pictures_are_recognised_and_strangers_refused(recogniser: Recogniser) -
 def test_order_and_batch_size_do_not_matter() -> None:
     recogniser = recogniser_of(member_of())
     pixels, _ = pictures(seed=7)
-    net = recogniser.member.net()
+    net = recogniser.trained.net()
     together = recogniser.features(net, pixels[:40])
     order = np.random.default_rng(1).permutation(40)
     alone = np.concatenate([recogniser.features(net, pixels[row : row + 1]) for row in range(40)])
@@ -319,10 +319,10 @@ def test_every_size_of_map_is_pooled_and_the_net_left_as_it_was(learner: str, he
 
 def test_a_recogniser_of_other_weights_is_refused(recogniser: Recogniser) -> None:
     with pytest.raises(WorkspaceError, match=r"other weights of resnet. Run: murace calibrate --fresh"):
-        Recogniser(replace(recogniser.model, weights_sha256="b" * 64), recogniser.member)
+        Recogniser(replace(recogniser.model, weights_sha256="b" * 64), recogniser.trained)
     narrow = replace(recogniser.model, means=recogniser.model.means[:, :5], whitening=np.eye(5))
     with pytest.raises(WorkspaceError, match="does not fit the features of resnet"):
-        Recogniser(narrow, recogniser.member).features(recogniser.member.net(), pictures()[0][:1])
+        Recogniser(narrow, recogniser.trained).features(recogniser.trained.net(), pictures()[0][:1])
 
 
 def test_the_file_gives_back_the_very_model_and_always_the_same_bytes(tmp_path: Path, model: GroupModel) -> None:

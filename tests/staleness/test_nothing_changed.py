@@ -12,7 +12,7 @@ import torch
 
 from murace.config import CalibrateConfig, EvaluateConfig, Machine, PrepareConfig
 from murace.errors import WorkspaceError
-from murace.inference.ensemble import WorkspaceEnsemble
+from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
 from murace.steps import calibrate, finetune, prepare, train
 from murace.steps.evaluate import step as evaluate
 from murace.system.files import read_json, sha256

@@ -11,7 +11,7 @@ import torch
 from murace.config import Bootstrap, CalibrateConfig, Machine
 from murace.data.store import open_pixels, read_index
 from murace.errors import Interrupted, MachineError, WorkspaceError
-from murace.inference.ensemble import WorkspaceEnsemble
+from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
 from murace.inference.recogniser import load_group_model
 from murace.metrics.resampling import resamples
 from murace.metrics.selection import choose
@@ -112,7 +112,7 @@ def test_the_recogniser_knows_the_groups_of_pictures_it_has_not_seen(finished: W
     recogniser = WorkspaceEnsemble(finished, torch.device("cpu")).recogniser()
     assert recogniser is not None
     index, pixels = read_index(finished.prepare.index), open_pixels(finished.prepare.pixels)
-    net, test = recogniser.member.net(), index[index["split"] == "test"]
+    net, test = recogniser.trained.net(), index[index["split"] == "test"]
     found = recogniser.features(net, pixels[test["row"].to_numpy()])
     likeliest = [recogniser.recognise(row[None]).likeliest for row in found]
     assert np.mean([name == group for name, group in zip(likeliest, test["group"], strict=True)]) > 0.7  # chance is 0.5

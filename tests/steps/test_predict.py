@@ -17,7 +17,7 @@ import pytest
 from murace.config import PredictConfig
 from murace.data.store import open_pixels
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
-from murace.inference.ensemble import WorkspaceEnsemble
+from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
 from murace.nets.trained import TrainedNet
 from murace.steps import predict
 from murace.system.files import digest_of, sha256

@@ -95,7 +95,7 @@ def _draw(
     done = step.run(
         space, paths, map_method=map_method, group=group, out=out, machine=machine, force=force, reporter=console
     )
-    for item in done.readings:
+    for item in done.studies:
         content = item.content
         views = len(content["views"])
         if content["warning"]:
@@ -108,7 +108,7 @@ def _draw(
         )
     if done.index is not None:
         console.show(f"gallery: {done.index}")
-    studies = [{"folder": str(item.folder), "skipped": item.skipped, **item.content} for item in done.readings]
+    studies = [{"folder": str(item.folder), "skipped": item.skipped, **item.content} for item in done.studies]
     values = {"command": "cam", "studies": studies, "index": done.index and str(done.index)}
     end(console, values, done.error)
 

@@ -18,7 +18,7 @@ Key = tuple[str, ...]  # what views of one study have in common
 
 
 @dataclass(frozen=True)
-class Found:
+class StudyFiles:
     """What is read together.
 
     `name` is how it was typed or found, for people; `place` is where it lies, for good. `stated` is the group that a
@@ -39,7 +39,7 @@ class Found:
 
 def find_studies(
     paths: Sequence[Path], *, known: Collection[str] = (), skip: Path | None = None, reporter: Reporter
-) -> list[Found]:
+) -> list[StudyFiles]:
     """Turn what was typed into studies, folders searched to their depths, in a fixed order.
 
     DICOM files with one StudyInstanceUID and one region are a study, wherever they lie. Of the others, those in one
@@ -61,7 +61,7 @@ def find_studies(
     for path in paths:
         for item in search(path, skip=skip.resolve() if skip else None, reporter=reporter):
             if isinstance(item, Fault):
-                faults.append(Found(shown(item.place), item.place.absolute(), (), None, fault=item.reason))
+                faults.append(StudyFiles(shown(item.place), item.place.absolute(), (), None, fault=item.reason))
             else:
                 together[_key(item, known)].append(item)
     if not together:
@@ -82,11 +82,11 @@ def _key(view: View, known: Collection[str]) -> Key:
     return ("place", os.path.realpath(view.place), region)
 
 
-def _study(views: list[View], key: Key, known: Collection[str]) -> Found:
+def _study(views: list[View], key: Key, known: Collection[str]) -> StudyFiles:
     first = views[0]
     place = first.place if len({view.place for view in views}) == 1 else _common(views)
     stated = stated_region(first.tags, known) if first.tags else None
-    return Found(
+    return StudyFiles(
         name=shown(place),
         place=Path(os.path.realpath(place)),
         mark=tuple(filter(None, key[2:])),
@@ -124,7 +124,7 @@ def harmless(text: str, *, guard: str = "'") -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogateescape").decode() for c in text)
 
 
-def _distinct(found: list[Found]) -> list[Found]:
+def _distinct(found: list[StudyFiles]) -> list[StudyFiles]:
     """Studies that lie in one place are numbered: what put them together might tell who they are."""
     shared, seen = Counter(study.name for study in found), Counter[str]()
     named = []

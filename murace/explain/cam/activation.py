@@ -35,9 +35,3 @@ def activation_maps(net: Learner, images: Tensor) -> tuple[Maps, Floats]:
     maps = torch.einsum("c,bchw->bhw", weight[1] - weight[0], features)
     log_odds = maps.mean(dim=(1, 2)) + (bias[1] - bias[0])
     return maps.cpu().numpy(), log_odds.cpu().numpy()
-
-
-def probability(log_odds: Floats) -> Floats:
-    """The abnormality probability of log-odds."""
-    result: Floats = torch.sigmoid(torch.from_numpy(log_odds)).numpy()
-    return result

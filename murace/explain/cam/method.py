@@ -6,9 +6,9 @@ from murace.errors import UsageError
 from murace.explain.cam.activation import NO_MAP, activation_maps
 from murace.explain.cam.gradient import grad_cam, grad_cam_plus
 from murace.explain.cam.maps import Method
-from murace.vocabulary import closest
+from murace.vocabulary import METHODS, closest
 
-METHODS: dict[str, Method] = {"cam": activation_maps, "gradcam": grad_cam, "gradcam++": grad_cam_plus}
+MAP_FUNCTIONS: dict[str, Method] = dict(zip(METHODS, (activation_maps, grad_cam, grad_cam_plus), strict=True))
 SIGNED = ("cam", "gradcam")  # in logits, towards abnormal or normal; the other has no unit and no sign
 MOST = 4  # times the input size: sixteen times the work
 
@@ -36,7 +36,7 @@ class MapMethod:
         """From the command line's words, such as `gradcam` and `1,2`.
 
         Raises:
-            UsageError: they name no way.
+            UsageError: they name no method, or no scales.
         """
         numbers = scales.split(",")
         if not all(number.isascii() and number.isdecimal() and len(number) < 3 for number in numbers):

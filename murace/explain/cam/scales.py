@@ -6,27 +6,37 @@ from functools import partial
 
 import numpy as np
 
-from murace.data.images.resize import resize
+from murace.data.images.views import Views
+from murace.data.studies.batches import by_study
 from murace.explain.cam.maps import Bytes, Floats, Maps
-from murace.explain.cam.method import METHODS, MapMethod
+from murace.explain.cam.method import MAP_FUNCTIONS, MapMethod
 from murace.nets import Learner
 from murace.nets.trained import TrainedNet
 from murace.system.opencv import cv2
 
 
-def larger(originals: Sequence[Bytes], *, size: int, fit: str, map_method: MapMethod) -> dict[int, Bytes]:
-    """The originals once more, at the other multiples of `size` that `way` asks for: multiple -> [V, side, side].
+def look_at_studies(
+    net: Learner, trained: TrainedNet, studies: Sequence[Views], *, map_method: MapMethod
+) -> list[tuple[Maps, Floats]]:
+    """The maps and log-odds of each of several studies that go through the net together, as `look` makes them.
 
-    From the originals, not from the prepared pictures: enlarging those adds no detail, and measured points worse.
+    The larger pictures come from the originals, not from the prepared ones: those, enlarged, were measured to point
+    worse.
+
+    Args:
+        net: `trained.net()`, or another of its form.
+        trained: see `look`.
+        studies: with at least one view that could be read, and `map_method.scales[1:]` as further scales.
+        map_method: method and scales.
     """
-    return {
-        scale: np.stack([resize(original, size=scale * size, fit=fit) for original in originals])
-        for scale in map_method.scales[1:]
-    }
+    prepared, counts = np.concatenate([one.prepared for one in studies]), [len(one.prepared) for one in studies]
+    larger = {scale: np.concatenate([one.larger[scale] for one in studies]) for scale in map_method.scales[1:]}
+    maps, log_odds = look(net, trained, prepared, larger=larger, map_method=map_method)
+    return list(zip(by_study(maps, counts), by_study(log_odds, counts), strict=True))
 
 
 def look(
-    net: Learner, member: TrainedNet, prepared: Bytes, *, larger: Mapping[int, Bytes], map_method: MapMethod
+    net: Learner, trained: TrainedNet, prepared: Bytes, *, larger: Mapping[int, Bytes], map_method: MapMethod
 ) -> tuple[Maps, Floats]:
     """The maps and log-odds of V prepared pictures.
 
@@ -35,10 +45,10 @@ def look(
     size, so that mean(map) + bias is still the log-odds; maps without unit are divided by their maximum.
 
     Args:
-        net: the member's, in its place.
-        member: bounds how many pictures, fewer of the larger ones, go through the net at once.
+        net: `trained.net()`, or another of its form, in its place.
+        trained: bounds how many pictures, fewer of the larger ones, go through the net at once.
         prepared: uint8 [V, size, size].
-        larger: what the function of that name returns.
+        larger: for each further scale, the same pictures at that multiple: uint8 [V, scale * size, scale * size].
         map_method: method and scales.
 
     Returns:
@@ -47,13 +57,13 @@ def look(
     Raises:
         UsageError: the head has no such maps.
     """
-    method = partial(METHODS[map_method.method], net)
-    own, log_odds = member.ask(method, prepared)
+    method = partial(MAP_FUNCTIONS[map_method.method], net)
+    own, log_odds = trained.ask(method, prepared)
     if len(map_method.scales) == 1:
         return own, log_odds
     maps = [own]
     for scale in map_method.scales[1:]:
-        maps.append(replace(member, size=scale * member.size).ask(method, larger[scale])[0])
+        maps.append(replace(trained, size=scale * trained.size).ask(method, larger[scale])[0])
     mean: Maps = np.mean([_enlarged(at, maps[-1].shape[1:]) for at in maps], axis=0)
     return _levelled(mean, own, map_method), log_odds
 

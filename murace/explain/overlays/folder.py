@@ -4,17 +4,18 @@ A folder is `cam`'s own where its record or, after a kill, its note of what was 
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from murace.data.images.views import Bytes, Views
 from murace.errors import UsageError, WorkspaceError
-from murace.explain.cam import DEFAULT_MAP_METHOD, Floats, MapMethod, Maps, flaw, over_original, probability
-from murace.explain.overlays.folders import Study, view_names
+from murace.explain.cam import DEFAULT_MAP_METHOD, Floats, MapMethod, Maps, flaw, over_original
+from murace.explain.overlays.folders import StudyToDraw, view_names
 from murace.explain.overlays.triptych import LIMIT, triptych, without_map
 from murace.metrics.scores import THRESHOLD
-from murace.nets.trained import TrainedNet
+from murace.nets.trained import TrainedNet, probability
 from murace.system.files import sha256, sweep, write_bytes, write_json
 from murace.system.opencv import cv2
 from murace.system.sealed import read_sealed, write_sealed
@@ -30,15 +31,15 @@ NO_MAP_DRAWN = {
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A member's answer about a study: maps [V, h, w] as `way` makes them, and log-odds [V], finite."""
+class StudyMaps:
+    """What a member makes of a study: maps [V, h, w] by `map_method`, and log-odds [V], finite."""
 
     maps: Maps
     log_odds: Floats
     map_method: MapMethod = DEFAULT_MAP_METHOD
 
 
-def refuse_foreign(study: Study) -> None:
+def refuse_foreign(study: StudyToDraw) -> None:
     """Never overwrite what `cam` has not written.
 
     Raises:
@@ -50,10 +51,22 @@ def refuse_foreign(study: Study) -> None:
             raise UsageError(f"{study.folder / name} was not written by murace cam: choose another --out")
 
 
-def drawn_before(study: Study, member: TrainedNet, map_method: MapMethod = DEFAULT_MAP_METHOD) -> dict[str, Any] | None:
+def drawn_before(
+    study: StudyToDraw,
+    member: TrainedNet,
+    map_method: MapMethod = DEFAULT_MAP_METHOD,
+    *,
+    digests: Sequence[str] | None = None,
+) -> dict[str, Any] | None:
     """The study's record, where it says that this very model has drawn these very files in this way.
 
     None where it does not, where drawing has begun and not ended, or where the record or a picture is damaged.
+
+    Args:
+        study: its views, and the folder with the record.
+        member: the group's net.
+        map_method: how maps are made now.
+        digests: the SHA-256 of each view where they have been read already.
     """
     old = sealed_record(study.folder / RECORD) or {}
     names = view_names(study.views)
@@ -65,10 +78,11 @@ def drawn_before(study: Study, member: TrainedNet, map_method: MapMethod = DEFAU
         return None
     if [view.get(PICTURE) for view in old["views"]] != [_digest(study.folder / name) for name in names]:
         return None
-    return old if old.get(VIEWS) == [_digest(view) for view in study.views] else None
+    now = [_digest(view) for view in study.views] if digests is None else list(digests)
+    return old if old.get(VIEWS) == now else None
 
 
-def draw(study: Study, views: Views, answer: Answer, member: TrainedNet) -> dict[str, Any]:
+def draw(study: StudyToDraw, views: Views, made: StudyMaps, member: TrainedNet) -> dict[str, Any]:
     """Write one overlay per view and the record, last; returns the record.
 
     Raises:
@@ -77,27 +91,27 @@ def draw(study: Study, views: Views, answer: Answer, member: TrainedNet) -> dict
     names = view_names(study.views)
     sweep(study.folder)
     write_json(study.folder / BEGUN, {"files": names})
-    chances = probability(answer.log_odds)
-    content = _content(study, answer, member, names)
-    told = f"study {content['probability']:.2f} {content['decision']}   {study.group}   {member.learner}"
-    told += f"   {answer.map_method.name}"
-    for view, original, heat, chance in zip(content["views"], views.originals, answer.maps, chances, strict=True):
-        drawn = _picture(original, heat, answer.map_method, fit=member.fit, chance=float(chance), told=told)
+    chances = probability(made.log_odds)
+    content = _content(study, made, member, names)
+    summary = f"study {content['probability']:.2f} {content['decision']}   {study.group}   {member.learner}"
+    summary += f"   {made.map_method.name}"
+    for view, original, heat, chance in zip(content["views"], views.originals, made.maps, chances, strict=True):
+        drawn = _picture(original, heat, made.map_method, fit=member.fit, chance=float(chance), summary=summary)
         view[PICTURE] = _write_png(study.folder / view["file"], drawn)
-    content |= {METHOD: answer.map_method.method, SCALES: list(answer.map_method.scales)}
+    content |= {METHOD: made.map_method.method, SCALES: list(made.map_method.scales)}
     content |= {MODEL: member.sha256, VIEWS: list(views.sha256)}
     write_sealed(study.folder / RECORD, content)
     (study.folder / BEGUN).unlink()
     return content
 
 
-def _picture(original: Bytes, heat: Maps, map_method: MapMethod, *, fit: str, chance: float, told: str) -> Bytes:
+def _picture(original: Bytes, heat: Maps, map_method: MapMethod, *, fit: str, chance: float, summary: str) -> Bytes:
     """The map beside and over the original, or a sentence where it means nothing.
 
     A map without unit is drawn on a scale from 0 to 1, as shares of its maximum times the probability: what hardly
     speaks for abnormal stays grey, as with logits.
     """
-    caption, limit, unit = f"p = {chance:.2f}   {told}", LIMIT, "log-odds"
+    caption, limit, unit = f"p = {chance:.2f}   {summary}", LIMIT, "log-odds"
     if not map_method.is_signed:
         limit, unit = 1.0, "share x p"
     if (fault := flaw(heat)) is not None:
@@ -107,8 +121,8 @@ def _picture(original: Bytes, heat: Maps, map_method: MapMethod, *, fit: str, ch
     return triptych(original, laid, caption=caption, limit=limit, unit=unit)
 
 
-def _content(study: Study, answer: Answer, member: TrainedNet, names: list[str]) -> dict[str, Any]:
-    chances = probability(answer.log_odds)
+def _content(study: StudyToDraw, made: StudyMaps, member: TrainedNet, names: list[str]) -> dict[str, Any]:
+    chances = probability(made.log_odds)
     mean = float(chances.mean())
     return {
         "group": study.group,
@@ -119,14 +133,14 @@ def _content(study: Study, answer: Answer, member: TrainedNet, names: list[str])
         "decision": "abnormal" if mean >= THRESHOLD else "normal",
         "threshold": THRESHOLD,
         "views": [
-            {"file": name, "probability": float(chance), "log_odds": float(odds), **_map_said(heat)}
-            for name, chance, odds, heat in zip(names, chances, answer.log_odds, answer.maps, strict=True)
+            {"file": name, "probability": float(chance), "log_odds": float(odds), **_map_state(heat)}
+            for name, chance, odds, heat in zip(names, chances, made.log_odds, made.maps, strict=True)
         ],
         "notice": DISCLAIMER,
     }
 
 
-def _map_said(heat: Maps) -> dict[str, str]:
+def _map_state(heat: Maps) -> dict[str, str]:
     """What the record says of a view's map: `drawn`, or what is wrong with it and a remark for the reader."""
     fault = flaw(heat)
     return {MAP: "drawn"} if fault is None else {MAP: fault, "remark": NO_MAP_DRAWN[fault]}

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from murace.data.studies.find import Found, harmless
+from murace.data.studies.find import StudyFiles, harmless
 from murace.data.studies.search import MURA_PLACE
-from murace.errors import UsageError
 
 LONGEST = 150  # bytes of a file's name; the temporary one beside it is longer, and 255 is what disks take
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyToDraw:
     """A study to be drawn: its views, its group and how that is known, the folder of its overlays, and any warning."""
 
     views: tuple[Path, ...]
@@ -24,23 +23,7 @@ class Study:
     warning: str = ""
 
 
-def placed(found: Sequence[tuple[Found, str, str, str]], out: Path) -> list[Study]:
-    """The studies, each with its group, how that is known and any warning, and a folder in `out`.
-
-    Raises:
-        UsageError: two studies would share a folder.
-    """
-    studies = [
-        Study(study.views, group, source, out / folder_of(study, group), warning)
-        for study, group, source, warning in found
-    ]
-    for folder, count in Counter(study.folder for study in studies).items():
-        if count > 1:
-            raise UsageError(f"two studies would both be drawn into {folder}: draw them into different --out folders")
-    return studies
-
-
-def folder_of(study: Found, group: str) -> str:
+def folder_of(study: StudyFiles, group: str) -> str:
     """The folder's name: `<group>-<patient>-<study>`, or a hash of the path where it is not of MURA's form."""
     match = MURA_PLACE.search(study.place.as_posix())
     if match and match[1] == f"XR_{group.upper()}":

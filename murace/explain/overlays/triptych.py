@@ -64,7 +64,7 @@ def triptych(original: Bytes, heat: Heat, *, caption: str, limit: float = LIMIT,
     factor = _factor(*original.shape)
     grey = np.repeat(np.repeat(original, factor, axis=0), factor, axis=1) if factor > 1 else original
     panels = [np.repeat(grey[..., None], 3, axis=-1), *_painted(grey, heat, limit)]
-    return _sheet([_frame(ensemble) for ensemble in panels], caption=caption, limit=limit, unit=unit)
+    return _sheet([_frame(panel) for panel in panels], caption=caption, limit=limit, unit=unit)
 
 
 def without_map(original: Bytes, sentence: str, *, caption: str, limit: float = LIMIT, unit: str = "log-odds") -> Bytes:
@@ -87,7 +87,7 @@ def without_map(original: Bytes, sentence: str, *, caption: str, limit: float = 
     factor = _factor(*original.shape)
     grey = np.repeat(np.repeat(original, factor, axis=0), factor, axis=1)
     first = _frame(np.repeat(grey[..., None], 3, axis=-1))
-    blank = written(first.shape[0], first.shape[1], sentence)
+    blank = text_panel(first.shape[0], first.shape[1], sentence)
     return _sheet([first, blank, blank], caption=caption, limit=limit, unit=unit)
 
 
@@ -176,14 +176,14 @@ def _factor(height: int, width: int) -> int:
     return max(1, min(math.ceil(LEAST_SIDE / width), MOST_HEIGHT // height))
 
 
-def _frame(ensemble: Bytes) -> Bytes:
+def _frame(panel: Bytes) -> Bytes:
     """Centre a narrow or a flat panel on the background."""
-    height, width = (max(LEAST_SIDE, side) for side in ensemble.shape[:2])
-    if (height, width) == ensemble.shape[:2]:
-        return ensemble
+    height, width = (max(LEAST_SIDE, side) for side in panel.shape[:2])
+    if (height, width) == panel.shape[:2]:
+        return panel
     framed = np.full((height, width, 3), BACKGROUND, dtype=np.uint8)
-    top, left = (height - ensemble.shape[0]) // 2, (width - ensemble.shape[1]) // 2
-    framed[top : top + ensemble.shape[0], left : left + ensemble.shape[1]] = ensemble
+    top, left = (height - panel.shape[0]) // 2, (width - panel.shape[1]) // 2
+    framed[top : top + panel.shape[0], left : left + panel.shape[1]] = panel
     return framed
 
 
@@ -192,10 +192,10 @@ def _scale(height: int, limit: float) -> Bytes:
     return colours(np.linspace(limit, -limit, height, dtype=np.float32)[:, None], limit=limit)
 
 
-def written(height: int, width: int, sentence: str) -> npt.NDArray[np.uint8]:
+def text_panel(height: int, width: int, sentence: str) -> npt.NDArray[np.uint8]:
     """Write a sentence in the middle of a panel, uint8 [height, width, 3], RGB; in small letters where it is long."""
-    ensemble = Image.new("RGB", (width, height), BACKGROUND)
-    pen = ImageDraw.Draw(ensemble)
+    panel = Image.new("RGB", (width, height), BACKGROUND)
+    pen = ImageDraw.Draw(panel)
     text = "\n".join(textwrap.wrap(sentence, LETTERS))
     size = min(LARGEST, width // 12)
     while True:
@@ -205,4 +205,4 @@ def written(height: int, width: int, sentence: str) -> npt.NDArray[np.uint8]:
             break
         size -= 1
     pen.multiline_text((width / 2, height / 2), text, font=font, fill=INK, anchor="mm", align="center")
-    return np.asarray(ensemble)
+    return np.asarray(panel)

@@ -8,18 +8,26 @@ import numpy as np
 import pandas as pd
 
 from murace.config import Bootstrap
-from murace.explain.cam import DEFAULT_MAP_METHOD, MapMethod, Maps, flaw, grid_over_original, look
-from murace.explain.pointing.finding import Finding, Floats, Opened, open_finding
+from murace.data.images.header import ImageError
+from murace.data.studies.batches import in_batches
+from murace.data.studies.open import LIMIT, OpenedStudy, RequestedStudy, open_studies
+from murace.explain.cam import DEFAULT_MAP_METHOD, MapMethod, Maps, flaw, grid_over_original, look_at_studies
+from murace.explain.pointing.boxed import BoxedImage, Floats, boxes_over, request_image
 from murace.explain.pointing.randomised import randomised
 from murace.explain.pointing.table import CENTRE, CHANCE, ENERGY, EXACT, IOU, POINTING, RANDOM, Measured, tabulate
 from murace.metrics.localisation import THRESHOLDS, centre_prior, chance, energy, overlaps, pointing
 from murace.nets import Learner
 from murace.nets.trained import TrainedNet
 from murace.system.progress import Reporter
-from murace.system.threads import ReadAhead
 
-WEIGHT = 128 * 2**20  # bytes of prepared pictures read ahead
-MOST_THREADS = 8
+
+@dataclass(frozen=True)
+class _BoxedView:
+    """An image that was read, with its boxes [K, 4] in shares of its width and height."""
+
+    image: BoxedImage
+    opened: OpenedStudy
+    boxes: Floats
 
 
 @dataclass(frozen=True)
@@ -38,17 +46,17 @@ class Checked:
 
 @dataclass
 class _Run:
-    """What is asked for, and what has come of it."""
+    """How maps are made, and what has been measured so far."""
 
     map_method: MapMethod
     seed: int
     measured: Measured = field(default_factory=Measured)
-    bad: list[tuple[str, str]] = field(default_factory=list)
+    faults: dict[int, str] = field(default_factory=dict)  # by the number of the image
     flawed: dict[str, int] = field(default_factory=dict)
 
 
 def check(
-    findings: Sequence[Finding],
+    images: Sequence[BoxedImage],
     members: Mapping[str, TrainedNet],
     *,
     map_method: MapMethod = DEFAULT_MAP_METHOD,
@@ -56,13 +64,13 @@ def check(
     threads: int,
     reporter: Reporter,
 ) -> Checked:
-    """Measure whether the maps of the groups' members point at the findings.
+    """Measure whether the maps of the groups' members point into the boxes.
 
     Each against a Gaussian in the picture's centre, against the same nets with weights drawn anew, and, for the
     pointing game, against the chance of hitting blindly.
 
     Args:
-        findings: images with boxes; those of a group without a member are among the bad.
+        images: with boxes; those of a group without a member are among the bad.
         members: by group.
         map_method: how the maps are made; `bootstrap.seed` draws the random weights, too.
         bootstrap: of the patients.
@@ -74,85 +82,97 @@ def check(
         Interrupted: a signal asked to stop.
     """
     run = _Run(map_method, bootstrap.seed)
-    run.bad += [(one.path, f"no member for group '{one.group}'") for one in findings if one.group not in members]
-    ordered = sorted((one for one in findings if one.group in members), key=lambda one: (one.group, one.path))
-    for group in sorted({finding.group for finding in ordered}):
+    strangers = [(one.path, f"no member for group '{one.group}'") for one in images if one.group not in members]
+    ordered = sorted((one for one in images if one.group in members), key=lambda one: (one.group, one.path))
+    if not ordered:
+        return Checked(*tabulate(run.measured, bootstrap), strangers, run.flawed)
+    for group in sorted({one.group for one in ordered}):
         map_method.require(members[group].head, who=f"the member for {group}")
-
-    def read(finding: Finding) -> Opened:
-        return open_finding(finding, members[finding.group], map_method)
-
+    trained = members[ordered[0].group]  # all take pictures of one size
     with (
         reporter.bar("findings", len(ordered)) as bar,
-        ReadAhead(
-            read, ordered, weigh=lambda one: one.weight, limit=WEIGHT, threads=max(1, min(threads, MOST_THREADS))
-        ) as ahead,
+        open_studies(
+            list(_requests(ordered, run.faults)),
+            size=trained.size,
+            fit=trained.fit,
+            scales=map_method.scales[1:],
+            threads=threads,
+            reporter=reporter,
+        ) as opened,
     ):
-        for group, opened in groupby(ahead.results(reporter), key=lambda one: one.finding.group):
-            for count in _measure_group(run, members[group], opened):
+        for group, views in groupby(_boxed_views(ordered, opened, run.faults), key=lambda one: one.image.group):
+            for count in _measure_group(run, members[group], views):
                 bar.advance(count, note=group)
-    table, thresholds = tabulate(run.measured, bootstrap)
-    return Checked(table, thresholds, run.bad, run.flawed)
+        bar.advance(len(run.faults))
+    bad = [(ordered[number].path, run.faults[number]) for number in sorted(run.faults)]
+    return Checked(*tabulate(run.measured, bootstrap), [*strangers, *bad], run.flawed)
 
 
-def _measure_group(run: _Run, member: TrainedNet, opened: Iterable[Opened]) -> Iterator[int]:
+def _requests(images: Sequence[BoxedImage], faults: dict[int, str]) -> Iterator[RequestedStudy]:
+    for number, image in enumerate(images):
+        try:
+            yield request_image(image, number)
+        except ImageError as error:
+            faults[number] = str(error)
+
+
+def _boxed_views(
+    images: Sequence[BoxedImage], opened: Iterable[OpenedStudy], faults: dict[int, str]
+) -> Iterator[_BoxedView]:
+    """The images that can be used; the faults of the others are noted."""
+    for one in opened:
+        number = one.request.number
+        try:
+            yield _BoxedView(images[number], one, boxes_over(images[number], one))
+        except ImageError as error:
+            faults[number] = str(error).removeprefix(f"{one.request.files.place}: ")
+
+
+def _measure_group(run: _Run, member: TrainedNet, views: Iterable[_BoxedView]) -> Iterator[int]:
     net = member.net()
-    nets = {run.map_method.name: net, RANDOM: _placed(randomised(net, run.seed), member)}
-    for batch in _batches(opened, member.views_at_once):
-        good = [one for one in batch if one.fault is None]
-        run.bad += [(one.finding.path, one.fault) for one in batch if one.fault is not None]
-        if good:
-            _measure(run, member, nets, good)
+    fresh = randomised(net, run.seed).to(memory_format=member.layout)
+    batches = in_batches(
+        views,
+        lambda one: one.image.group,
+        views=lambda _: 1,
+        weight=lambda one: one.opened.views.weight,
+        at_once=member.views_at_once,
+        limit=LIMIT,
+    )
+    for _, batch in batches:
+        _measure(run, member, {run.map_method.name: net, RANDOM: fresh}, batch)
         yield len(batch)
 
 
-def _placed(net: Learner, member: TrainedNet) -> Learner:
-    return net.to(memory_format=member.layout)
-
-
-def _batches(opened: Iterable[Opened], at_once: int) -> Iterator[list[Opened]]:
-    batch: list[Opened] = []
-    for one in opened:
-        batch.append(one)
-        if len(batch) == at_once:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _measure(run: _Run, member: TrainedNet, nets: Mapping[str, Learner], batch: Sequence[Opened]) -> None:
-    prepared = np.concatenate([one.prepared for one in batch if one.prepared is not None])
-    bigger = {
-        scale: np.concatenate([one.larger[scale] for one in batch if one.larger]) for scale in run.map_method.scales[1:]
-    }
+def _measure(run: _Run, member: TrainedNet, nets: Mapping[str, Learner], batch: Sequence[_BoxedView]) -> None:
+    opened = [one.opened.views for one in batch]
     maps = {
-        source: look(net, member, prepared, larger=bigger, map_method=run.map_method)[0] for source, net in nets.items()
+        source: [drawn[0] for drawn, _ in look_at_studies(net, member, opened, map_method=run.map_method)]
+        for source, net in nets.items()
     }
     for number, one in enumerate(batch):
-        run.measured.groups.append(one.finding.group)
-        run.measured.patients.append(one.finding.patient)
-        boxes = one.boxes
-        assert boxes is not None
+        run.measured.groups.append(one.image.group)
+        run.measured.patients.append(one.image.patient)
         for source, drawn in maps.items():
             fault = flaw(drawn[number])
             if fault and source != RANDOM:
                 run.flawed[fault] = run.flawed.get(fault, 0) + 1
-            run.measured.add(source, _scores(drawn[number], one, boxes, fit=member.fit))
-        run.measured.add(CENTRE, _prior(boxes, one))
-        run.measured.add(CHANCE, {POINTING: [chance(boxes)], EXACT: [chance(boxes, margin=0)]})
+            run.measured.add(source, _scores(drawn[number], one, fit=member.fit))
+        run.measured.add(CENTRE, _prior(one.boxes))
+        run.measured.add(CHANCE, {POINTING: [chance(one.boxes)], EXACT: [chance(one.boxes, margin=0)]})
 
 
-def _scores(heat: Maps, one: Opened, boxes: Floats, *, fit: str) -> dict[str, Sequence[float]]:
+def _scores(heat: Maps, one: _BoxedView, *, fit: str) -> dict[str, Sequence[float]]:
     """What a map scores; nothing at all where it is not finite."""
     if not np.isfinite(heat).all():
         return {POINTING: [0.0], EXACT: [0.0], ENERGY: [0.0], IOU: [0.0] * len(THRESHOLDS)}
     heat = np.zeros_like(heat) if flaw(heat) else heat  # where it is flat nothing is the peak
-    grid, inner = grid_over_original(heat, width=one.width, height=one.height, fit=fit)
-    return _all(grid, boxes, inner)
+    height, width = one.opened.views.shapes[0]
+    grid, inner = grid_over_original(heat, width=width, height=height, fit=fit)
+    return _all(grid, one.boxes, inner)
 
 
-def _prior(boxes: Floats, one: Opened) -> dict[str, Sequence[float]]:
+def _prior(boxes: Floats) -> dict[str, Sequence[float]]:
     side = 255  # odd, so that one cell is the centre
     return _all(centre_prior((side, side)), boxes, None)
 

@@ -21,8 +21,8 @@ from murace.inference.bundle.manifest import (
     weights_of,
     weights_of_learner,
 )
-from murace.inference.bundle.reading import Bundle, is_bundle, open_bundle
-from murace.inference.bundle.writing import write_bundle
+from murace.inference.bundle.open import Bundle, is_bundle, open_bundle
+from murace.inference.bundle.write import write_bundle
 
 __all__ = [
     "CARD",

@@ -1,4 +1,4 @@
-"""The panel of one file that was handed over: everything in it is checked when it is opened, loaded when asked for."""
+"""The ensemble of one file that was handed over: checked as a whole when it is opened, loaded when asked for."""
 
 from collections.abc import Callable
 from functools import partial
@@ -61,7 +61,7 @@ class FileEnsemble:
 
     def member(self, group: str) -> TrainedNet:
         """The group's specialised net; its weights are read, and checked again, when it is loaded."""
-        return self._reader(weights_of(group), self.manifest.groups[group])
+        return self._trained(weights_of(group), self.manifest.groups[group])
 
     def readout(self) -> Readout:
         """The temperatures and operating points that came with these very weights."""
@@ -76,11 +76,11 @@ class FileEnsemble:
         net = self.manifest.recogniser
         if net is None:
             return None
-        model, member = self._part(RECOGNISER, group_model_from), self._reader(weights_of_learner(net.learner), net)
-        wanted = (net.learner, member.sha256, self.groups)
-        if (model.learner, model.weights_sha256, model.groups) != wanted:
+        model, trained = self._part(RECOGNISER, group_model_from), self._trained(weights_of_learner(net.learner), net)
+        expected = (net.learner, trained.sha256, self.groups)
+        if (model.learner, model.weights_sha256, model.groups) != expected:
             raise WorkspaceError(f"{self.bundle.path} is refused: {RECOGNISER} in it is about other groups or weights")
-        return Recogniser(model, member)
+        return Recogniser(model, trained)
 
     def _part(self, name: str, understand: Callable[[bytes], Part]) -> Part:
         """A small part of the file, understood."""
@@ -99,7 +99,7 @@ class FileEnsemble:
         if learners != {group: net.learner for group, net in self.manifest.groups.items()}:
             raise ValueError("names other learners than the manifest")
 
-    def _reader(self, name: str, net: Net) -> TrainedNet:
+    def _trained(self, name: str, net: Net) -> TrainedNet:
         return TrainedNet(
             learner=net.learner,
             load=partial(_load, self.bundle, name, net.facts),

@@ -1,4 +1,4 @@
-"""The panel of a workspace: the roster's members, as `finetune` left them."""
+"""The ensemble of a workspace: the roster's members, as `finetune` left them."""
 
 from dataclasses import asdict
 from functools import cached_property, partial
@@ -21,8 +21,6 @@ from murace.workspace.commands import command
 from murace.workspace.paths import FitFolder, Workspace
 from murace.workspace.roster import read_roster
 
-RECOGNISER = "recogniser.safetensors"
-
 
 class WorkspaceEnsemble:
     """Each step's record is required to be complete, current and undamaged when its part is asked for."""
@@ -43,10 +41,11 @@ class WorkspaceEnsemble:
     def identity(self) -> str:
         """A digest of everything that shapes the answers."""
         recogniser = self.recogniser()
-        parts = [self.member(group) for group in self.groups] + ([recogniser.member] if recogniser else [])
+        parts = [self.member(group) for group in self.groups] + ([recogniser.trained] if recogniser else [])
         readout = asdict(self.readout())
         nets = [(part.sha256, part.size, part.fit, part.place.precision) for part in parts]
-        return digest_of([self.groups, nets, readout, self.choice.digests("").get(f"/{RECOGNISER}")])
+        group_model = self.choice.digests("").get(f"/{self.workspace.calibrate.recogniser.name}")
+        return digest_of([self.groups, nets, readout, group_model])
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -56,7 +55,7 @@ class WorkspaceEnsemble:
 
     def member(self, group: str) -> TrainedNet:
         """The group's specialised net."""
-        return self._reader(self.workspace.finetune(group), self._record(group))
+        return self._trained(self.workspace.finetune(group), self._record(group))
 
     def readout(self) -> Readout:
         """What `evaluate` has fitted on validation for these very members."""
@@ -71,14 +70,15 @@ class WorkspaceEnsemble:
         """What `calibrate` has fitted, and the learner whose features it looks at."""
         if len(self.groups) == 1:
             return None
-        if RECOGNISER not in self.choice.produced:
+        file = self.workspace.calibrate.recogniser
+        if file.name not in self.choice.produced:
             again = command(self.workspace, "calibrate")
             lacks = f"calibrate in {self.workspace.root} has made no recogniser of groups yet"
             raise WorkspaceError(f"{lacks}. Run: {again}")
-        require_step(self.workspace, "calibrate", (RECOGNISER,))
-        model = load_group_model(self.workspace.calibrate.recogniser)
+        require_step(self.workspace, "calibrate", (file.name,))
+        model = load_group_model(file)
         record = require_step(self.workspace, f"train/{model.learner}", ("model.safetensors",))
-        return Recogniser(model, self._reader(self.workspace.train(model.learner), record))
+        return Recogniser(model, self._trained(self.workspace.train(model.learner), record))
 
     def _record(self, group: str) -> Record:
         """A member's record, checked when it is first asked for."""
@@ -86,7 +86,7 @@ class WorkspaceEnsemble:
             self.records[group] = require_step(self.workspace, f"finetune/{group}", ("model.safetensors",))
         return self.records[group]
 
-    def _reader(self, folder: FitFolder, record: Record) -> TrainedNet:
+    def _trained(self, folder: FitFolder, record: Record) -> TrainedNet:
         return TrainedNet(
             learner=str(record.params["learner"]),
             load=partial(load_model, folder.model),

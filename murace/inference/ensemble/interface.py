@@ -1,4 +1,4 @@
-"""What a panel is asked for."""
+"""What an ensemble offers, wherever it comes from."""
 
 from typing import Protocol
 
@@ -14,7 +14,7 @@ NO_PATIENTS = (
 
 
 def caveats(*, synthetic: bool, patient_level: bool) -> tuple[str, ...]:
-    """What whoever reads an answer must know of the data behind it."""
+    """What a reader of a prediction must know of the data behind the ensemble."""
     return (*((SYNTHETIC,) if synthetic else ()), *(() if patient_level else (NO_PATIENTS,)))
 
 
@@ -38,7 +38,7 @@ class Ensemble(Protocol):
         """What whoever reads its answers must know of the data behind them."""
 
     def member(self, group: str) -> TrainedNet:
-        """Who answers for that group.
+        """The net that is specialised for that group.
 
         Raises:
             WorkspaceError: its weights are missing, stale or damaged.
@@ -52,7 +52,7 @@ class Ensemble(Protocol):
         """
 
     def recogniser(self) -> Recogniser | None:
-        """Who tells the groups apart; None where there is one group.
+        """What tells the groups apart; None where there is one group.
 
         Raises:
             WorkspaceError: it is missing, stale or damaged.

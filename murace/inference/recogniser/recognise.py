@@ -22,21 +22,21 @@ class Recogniser:
     """
 
     model: GroupModel
-    member: TrainedNet
+    trained: TrainedNet
 
     def __post_init__(self) -> None:
-        if self.model.weights_sha256 != self.member.sha256:
+        if self.model.weights_sha256 != self.trained.sha256:
             raise WorkspaceError(f"the group recogniser was fitted to other weights of {self.model.learner}. {MEND}")
 
     def features(self, net: Learner, prepared: Bytes) -> Floats:
         """The features [V, C] of pictures uint8 [V, H, H], V at least 1, of one study or of many.
 
-        `net` is `member.net()`, which the caller holds.
+        `net` is `trained.net()`, which the caller holds.
 
         Raises:
             WorkspaceError: the net has other features than the model.
         """
-        features = features_of(self.member, net, prepared)
+        features = features_of(self.trained, net, prepared)
         if features.shape[1] != self.model.means.shape[1]:
             raise WorkspaceError(f"the group recogniser does not fit the features of {self.model.learner}. {MEND}")
         return features
@@ -46,14 +46,14 @@ class Recogniser:
         return judge(self.model, self.model.distances(features))
 
 
-def features_of(member: TrainedNet, net: Learner, prepared: Bytes) -> Floats:
-    """The pooled features float64 [V, C] of pictures uint8 [V, H, H]; `net` is `member.net()`."""
+def features_of(trained: TrainedNet, net: Learner, prepared: Bytes) -> Floats:
+    """The pooled features float64 [V, C] of pictures uint8 [V, H, H]; `net` is `trained.net()`."""
 
     def ask(images: Tensor) -> tuple[Floats, ...]:
         with torch.inference_mode():
             return (rooted(pooled(net, images)),)
 
-    (features,) = member.ask(ask, prepared)
+    (features,) = trained.ask(ask, prepared)
     return features
 
 

@@ -1,62 +1,136 @@
-"""The group of each study before anything is answered: what `cam` needs to know where a study's pictures go."""
+"""The group of a study, and so whose member answers: as its file says, as the command says, or as it looks; or none."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-from murace.inference.ensemble import Ensemble
-from murace.inference.studies.opened import Wanted, open_all
-from murace.inference.studies.route import Routed, route
-from murace.system.progress import Reporter
+import numpy as np
+
+from murace.data.images.views import Bytes
+from murace.data.studies.batches import by_study, in_batches
+from murace.data.studies.find import StudyFiles
+from murace.data.studies.open import LIMIT, OpenedStudy, RequestedStudy
+from murace.errors import UsageError
+from murace.inference.recogniser import Recogniser, Recognition, contradicts
+from murace.nets import Learner
+from murace.vocabulary import closest
+
+OPTION, RECOGNISED, ONLY = "--group", "recogniser", "only group"
+UNGROUPED = "all"  # the one group of data without groups: whatever a picture shows belongs to it
+UNREADABLE = "no view could be read"
 
 
 @dataclass(frozen=True)
-class Assigned:
-    """A study's group and how it is known, or the problem; `faults` where that is in its files."""
+class GroupedStudy:
+    """An opened study with its group, or with the reason why it has none; `warning` where it looks like another.
 
+    `confidence` is the recogniser's, in that group; None where it was not asked. `seconds` is the time it took.
+    """
+
+    opened: OpenedStudy
     group: str | None
     source: str
+    confidence: float | None = None
     warning: str = ""
     problem: str = ""
-    faults: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+def require_group(option: str | None, known: Sequence[str]) -> None:
+    """Make sure that the group of the command line, if there is one, is one of this ensemble.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if option is not None and option not in known:
+        raise UsageError(f"--group: unknown group '{option}'{closest(option, known)}")
+
+
+def requested(found: Sequence[StudyFiles], known: Sequence[str], option: str | None) -> list[RequestedStudy]:
+    """The studies with the group that a tag, the path, or else `option`, the command line's, names."""
+    return [RequestedStudy(number, study, *_named(study, known, option)) for number, study in enumerate(found)]
+
+
+def _named(study: StudyFiles, known: Sequence[str], option: str | None) -> tuple[str | None, str]:
+    if study.fault:
+        return None, ""
+    if study.stated is not None and study.stated.name in known:
+        return study.stated.name, study.stated.source
+    if option is not None:
+        return option, OPTION
+    if tuple(known) == (UNGROUPED,) or (len(known) == 1 and study.stated is None):
+        return known[0], ONLY
+    return None, study.stated.source if study.stated else RECOGNISED
 
 
 def assign_groups(
-    asked: Sequence[Wanted], ensemble: Ensemble, *, is_new: Callable[[Wanted], bool], threads: int, reporter: Reporter
-) -> dict[int, Assigned]:
-    """Ask the recogniser about studies without a group, and about those with one that are new; by number.
+    opened: Iterable[OpenedStudy], known: Sequence[str], recogniser: Recogniser | None, *, limit: int = LIMIT
+) -> Iterator[GroupedStudy]:
+    """Give each study its group. The recogniser, asked in batches, is shown all views where nothing names the group.
 
-    Of the latter it is shown one view: that is enough to notice that they are of another group than they are said to.
+    Of a study whose group is named it is shown one view: that is enough to notice that it looks like another. Studies
+    that cannot be read, or that are said to be of a group that no member is for, come out too, with the problem.
 
-    Raises:
-        WorkspaceError: there ought to be a recogniser, and it is missing, stale or damaged.
-        Interrupted: a signal asked to stop.
+    Args:
+        opened: the studies.
+        known: the groups of the ensemble.
+        recogniser: None where there is one group.
+        limit: bytes of studies that wait for it.
     """
-    assigned = {one.number: Assigned(one.group, one.source) for one in asked}
-    recogniser = ensemble.recogniser()
-    shown = [_first_view(one) for one in asked if one.group is None or (recogniser and is_new(one))]
-    if not shown:
-        return assigned
-    member = recogniser.member if recogniser else ensemble.member(ensemble.groups[0])
-    with (
-        reporter.bar("recognising", len(shown)) as bar,
-        open_all(shown, size=member.size, fit=member.fit, threads=threads, reporter=reporter) as opened,
-    ):
-        for routed in route(opened, ensemble.groups, recogniser):
-            assigned[routed.opened.wanted.number] = _assigned(routed)
-            bar.advance(note=routed.group or "")
-    return assigned
+    net: Learner | None = None
+    batches = in_batches(
+        opened,
+        lambda one: None if recogniser is None or _needs_no_look(one) else "",
+        views=lambda one: len(_shown(one)),
+        weight=lambda one: one.views.weight,
+        at_once=recogniser.trained.views_at_once if recogniser else 1,
+        limit=limit,
+        may_overfill=True,
+    )
+    for group, batch in batches:
+        if recogniser is None or group is None:
+            yield from (_unasked(one, known) for one in batch)
+            continue
+        net = net or recogniser.trained.net()
+        began, shown = time.monotonic(), [_shown(one) for one in batch]
+        features = recogniser.features(net, np.concatenate(shown))
+        each = (time.monotonic() - began) / len(features)
+        for one, part in zip(batch, by_study(features, [len(views) for views in shown]), strict=True):
+            yield _recognised(one, recogniser.recognise(part), each * len(part), known)
 
 
-def _first_view(one: Wanted) -> Wanted:
-    return one if one.group is None else replace(one, found=replace(one.found, views=one.found.views[:1]))
+def _needs_no_look(one: OpenedStudy) -> bool:
+    """Whether there is nothing to ask: no picture, or a tag or path that names a group that no member is for."""
+    return not len(one.views.prepared) or (one.request.group is None and one.request.files.stated is not None)
 
 
-def _assigned(routed: Routed) -> Assigned:
-    """What is unreadable in a study with a group is said when it is drawn."""
-    if routed.group is None and not len(routed.opened.prepared):
-        found = routed.opened.wanted.found
-        views = tuple(f"{path}: {fault}" for path, fault in zip(found.views, routed.opened.faults, strict=True))
-        faults = (f"{found.name}: {found.fault}",) if found.fault else views
-        return Assigned(None, routed.source, problem=routed.problem, faults=faults)
-    problem = "" if routed.group else routed.problem
-    return Assigned(routed.group, routed.source, routed.warning, problem)
+def _unasked(one: OpenedStudy, known: Sequence[str]) -> GroupedStudy:
+    group, source, stated = one.request.group, one.request.source, one.request.files.stated
+    if not len(one.views.prepared):
+        return GroupedStudy(one, group, source if group else "", problem=one.request.files.fault or UNREADABLE)
+    if group is None:
+        named = f"its {source} says {stated.name}" if stated else "nothing names its group"
+        return GroupedStudy(one, None, source, problem=f"{named}: this ensemble knows {', '.join(known)}")
+    return GroupedStudy(one, group, source)
+
+
+def _shown(one: OpenedStudy) -> Bytes:
+    """The pictures that the recogniser is shown."""
+    return one.views.prepared if one.request.group is None else one.views.prepared[:1]
+
+
+def _doubt(seen: Recognition, group: str) -> str:
+    """What speaks against the group that a study is said to be of; empty where nothing does."""
+    if contradicts(seen, group):
+        return f"looks like {seen.likeliest} ({seen.confidence:.2f}), not {group}"
+    return "" if seen.is_typical else f"does not look like {group}, nor like any other group of this ensemble"
+
+
+def _recognised(one: OpenedStudy, seen: Recognition, seconds: float, known: Sequence[str]) -> GroupedStudy:
+    group = one.request.group
+    if group is not None:
+        return GroupedStudy(one, group, one.request.source, seen.shares[group], _doubt(seen, group), seconds=seconds)
+    if seen.group is None:
+        problem = f"looks like none of the groups this ensemble knows ({', '.join(known)}); name it with --group"
+        return GroupedStudy(one, None, RECOGNISED, seen.confidence, problem=problem, seconds=seconds)
+    return GroupedStudy(one, seen.group, RECOGNISED, seen.confidence, seconds=seconds)

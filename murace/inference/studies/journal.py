@@ -1,4 +1,4 @@
-"""What an unfinished run has read: a line for each study, so that a run that was killed goes on after the last one."""
+"""The journal of an unfinished prediction: a line for each study, so that a killed run goes on after the last one."""
 
 import json
 import os

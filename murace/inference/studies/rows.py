@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from murace.data.studies.find import harmless, shown
-from murace.inference.studies.answer import StudyPrediction
+from murace.inference.studies.predict import StudyPrediction
 
 STUDY_COLUMNS = (
     "study",
@@ -32,7 +32,7 @@ VIEW_COLUMNS = ("study", "view", "probability", "sha256", "problem")
 
 @dataclass(frozen=True)
 class Rows:
-    """What is kept of a reading: the study's number in the list, its row, and its views' rows."""
+    """A study's rows of the two tables, and its number in the list: what the journal keeps."""
 
     number: int
     study: dict[str, Any]
@@ -50,44 +50,44 @@ class Rows:
 
 
 def rows_of(prediction: StudyPrediction, *, threshold: float, show_ids: bool) -> Rows:
-    """Spell a reading out; `threshold` is of the raw probability, and abnormal is at or above it.
+    """The rows of a prediction; `threshold` is of the raw probability, and abnormal is at or above it.
 
     The identifiers of a DICOM file stand in the row only with `show_ids`.
     """
-    routed, opened = prediction.routed, prediction.routed.opened
-    found, chance = opened.wanted.found, prediction.probability
+    grouped, opened = prediction.study, prediction.study.opened
+    files, chance = opened.request.files, prediction.probability
     ids = (
-        {"patient_id": harmless(found.patient or ""), "study_uid": harmless(found.study_uid or "")} if show_ids else {}
+        {"patient_id": harmless(files.patient or ""), "study_uid": harmless(files.study_uid or "")} if show_ids else {}
     )
     study = {
-        "study": found.name,
+        "study": files.name,
         **(ids if show_ids else {}),
-        "group": routed.group or "",
-        "group_source": routed.source,
-        "group_confidence": routed.confidence,
+        "group": grouped.group or "",
+        "group_source": grouped.source,
+        "group_confidence": grouped.confidence,
         "learner": prediction.learner or "",
         "probability": chance,
         "probability_calibrated": prediction.calibrated,
         "decision": "" if chance is None else "abnormal" if chance >= threshold else "normal",
         "threshold": threshold,
-        "views": len(opened.prepared),
-        "unreadable": sum(map(bool, opened.faults)),
+        "views": len(opened.views.prepared),
+        "unreadable": sum(map(bool, opened.views.faults)),
         "seconds": round(prediction.seconds, 4),
-        "warning": routed.warning,
+        "warning": grouped.warning,
         "problem": prediction.problem,
     }
     chances = iter(prediction.views)
     views = [
         {
-            "study": found.name,
+            "study": files.name,
             "view": shown(path),
             "probability": None if fault else next(chances, None),
             "sha256": digest,
             "problem": fault,
         }
-        for path, digest, fault in zip(found.views, opened.sha256, opened.faults, strict=True)
+        for path, digest, fault in zip(files.views, opened.views.sha256, opened.views.faults, strict=True)
     ]
-    return Rows(opened.wanted.number, study, views)
+    return Rows(opened.request.number, study, views)
 
 
 def tables(rows: Mapping[int, Rows], *, show_ids: bool) -> tuple[pd.DataFrame, pd.DataFrame]:

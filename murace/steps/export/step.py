@@ -28,7 +28,7 @@ from murace.inference.bundle import (
     weights_of,
     weights_of_learner,
 )
-from murace.inference.ensemble import WorkspaceEnsemble
+from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
 from murace.nets.trained import Bytes
 from murace.steps.export.onnx_folder import Converted, OnnxEnsemble, convert_all, refuse_foreign
 from murace.steps.export.onnx_graph import require_packages
@@ -98,7 +98,7 @@ def _check_names(file: Path | None, onnx: Path | None) -> None:
 
 
 def _whole_chain(workspace: Workspace) -> WorkspaceEnsemble:
-    """The panel, once every step is complete and current; the first in the chain that is not is named."""
+    """The ensemble, once every step is complete and current; the first in the chain that is not is named."""
     ensemble = WorkspaceEnsemble(workspace, torch.device("cpu"))
     for group in ensemble.groups:
         ensemble.member(group)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from murace.data.studies import find
-from murace.data.studies.find import Found
+from murace.data.studies.find import StudyFiles
 from murace.errors import DataError, Interrupted
 from murace.explain.overlays.folders import view_names
 from murace.system.progress import Reporter
@@ -18,7 +18,7 @@ from tests.data import files
 FIRST, SECOND = "1.2.3.4", "1.2.3.5"
 
 
-def find_studies(paths: list[Path], skip: Path | None = None) -> list[Found]:
+def find_studies(paths: list[Path], skip: Path | None = None) -> list[StudyFiles]:
     return find.find_studies(paths, skip=skip, reporter=Reporter())
 
 
@@ -34,7 +34,7 @@ def dicom(path: Path, **tags: str) -> Path:
     return path
 
 
-def views(found: list[Found], root: Path) -> list[list[str]]:
+def views(found: list[StudyFiles], root: Path) -> list[list[str]]:
     return [[view.relative_to(root).as_posix() for view in study.views] for study in found]
 
 

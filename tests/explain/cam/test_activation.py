@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from murace.errors import UsageError
-from murace.explain.cam import activation_maps, probability
+from murace.explain.cam import activation_maps
 from murace.nets import create
+from murace.nets.trained import probability
 from murace.vocabulary import LEARNERS
 
 pytestmark = pytest.mark.kernels

@@ -4,7 +4,7 @@ import torch
 
 from murace.data.images.resize import resize
 from murace.errors import UsageError
-from murace.explain.cam import METHODS, MapMethod, activation_maps, flaw, larger, look
+from murace.explain.cam import MAP_FUNCTIONS, MapMethod, activation_maps, flaw, look
 from murace.nets import Learner, create
 from murace.nets.trained import TrainedNet
 from murace.system.device import Place
@@ -30,7 +30,10 @@ def asked(
     net = create(name, width=0.2, size=SIZE).eval()
     originals = pictures(count)
     prepared = np.stack([resize(one, size=SIZE, fit="squash") for one in originals])
-    bigger = larger(originals, size=SIZE, fit="squash", map_method=map_method)
+    bigger = {
+        scale: np.stack([resize(one, size=scale * SIZE, fit="squash") for one in originals])
+        for scale in map_method.scales[1:]
+    }
     return *look(net, member(net), prepared, larger=bigger, map_method=map_method), net, prepared
 
 
@@ -68,8 +71,8 @@ def test_fewer_of_the_larger_pictures_go_through_at_once(monkeypatch: pytest.Mon
         seen.append((len(images), images.shape[-1]))
         return activation_maps(net, images)
 
-    monkeypatch.setitem(METHODS, "cam", counted)
-    monkeypatch.setattr("murace.nets.trained.REFERENCE", SIZE * SIZE)
+    monkeypatch.setitem(MAP_FUNCTIONS, "cam", counted)
+    monkeypatch.setattr("murace.nets.forward.REFERENCE", SIZE * SIZE)
     asked(MapMethod("cam", (1, 2)), count=9)
     assert seen == [(9, SIZE), (8, 2 * SIZE), (1, 2 * SIZE)]
 

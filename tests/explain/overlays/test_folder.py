@@ -2,15 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from murace.explain.cam import MapMethod
-from murace.explain.overlays import Drawn, draw_all
-from murace.explain.overlays.folders import Study
+from murace.data.images.header import ImageError
+from murace.data.studies.find import StudyFiles
+from murace.data.studies.open import RequestedStudy, open_studies
+from murace.explain.cam import MAP_FUNCTIONS, MapMethod
+from murace.explain.overlays import StudyToDraw, draw_all, drawn_before
 from murace.nets import Learner
 from murace.nets.trained import TrainedNet
 from murace.system.device import Place
@@ -34,27 +37,41 @@ class Tiny(Learner):
         return self.trunk(x)
 
 
-def study(root: Path, name: str = "one") -> Study:
+def study(root: Path, name: str = "one") -> StudyToDraw:
     views = []
     for number in range(2):
         path = root / name / f"image{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), np.random.default_rng(number).integers(0, 255, (300, 280), dtype=np.uint8))
         views.append(path)
-    return Study(tuple(views), "hand", "stated", root / "out" / name)
+    return StudyToDraw(tuple(views), "hand", "stated", root / "out" / name)
 
 
-def draw(given: list[Study], net: Learner, map_method: MapMethod = MapMethod("cam", (1,))) -> Drawn:  # noqa: B008 - frozen
+def member(net: Learner) -> TrainedNet:
     place = Place(torch.device("cpu"), "fp32")
-    member = TrainedNet(learner="x", load=lambda: net, sha256="0" * 64, place=place, size=64, fit="squash")
-    return draw_all(given, {"hand": member}, map_method=map_method, force=False, threads=1, reporter=Reporter())
+    return TrainedNet(learner="x", load=lambda: net, sha256="0" * 64, place=place, size=64, fit="squash")
 
 
-def record(one: Study) -> dict:
+def draw(
+    given: list[StudyToDraw],
+    net: Learner,
+    map_method: MapMethod = MapMethod("cam", (1,)),  # noqa: B008 - frozen
+) -> list[dict[str, Any] | ImageError]:
+    """What became of each."""
+    files = [StudyFiles(study.folder.name, study.folder, study.views, None) for study in given]
+    requests = [RequestedStudy(number, one, "hand", "stated") for number, one in enumerate(files)]
+    scales, how = map_method.scales[1:], {"threads": 1, "reporter": Reporter()}
+    with open_studies(requests, size=64, fit="squash", scales=scales, keep_originals=True, **how) as opened:
+        pairs = zip(given, opened, strict=True)
+        drawn = list(draw_all(pairs, lambda _: member(net), map_method=map_method, at_once=32, **how))
+    return [outcome for _, outcome in sorted(drawn, key=lambda one: one[0])]
+
+
+def record(one: StudyToDraw) -> dict:
     return json.loads((one.folder / "study.json").read_text())
 
 
-def picture(one: Study, view: int = 0) -> np.ndarray:
+def picture(one: StudyToDraw, view: int = 0) -> np.ndarray:
     return cv2.imread(str(one.folder / f"image{view}.png"))[..., ::-1].astype(int)
 
 
@@ -76,8 +93,8 @@ def test_the_record_says_how_the_map_was_made_and_that_it_was_drawn(tmp_path: Pa
 def test_a_flat_map_is_said_to_be_flat_and_not_drawn(tmp_path: Path) -> None:
     one = study(tmp_path)
     drawn = draw([one], Tiny(gain=0.0, bias=6.0))  # sure of itself, for no reason in the picture
-    assert drawn.bad == {}
     said = record(one)
+    assert [one["views"] for one in drawn if not isinstance(one, ImageError)] == [said["views"]]
     assert [view["map"] for view in said["views"]] == ["flat", "flat"]
     assert "points nowhere" in said["views"][0]["remark"]
     assert said["probability"] == pytest.approx(1 / (1 + np.exp(-6.0)))
@@ -99,7 +116,7 @@ def test_a_map_that_is_not_finite_is_said_to_be_so(tmp_path: Path, monkeypatch: 
         maps[1, 3, 3] = 5.0
         return maps, np.zeros(len(images))
 
-    monkeypatch.setitem(__import__("murace.explain.cam", fromlist=["METHODS"]).METHODS, "cam", broken)
+    monkeypatch.setitem(MAP_FUNCTIONS, "cam", broken)
     one = study(tmp_path)
     draw([one], Tiny())
     assert [view["map"] for view in record(one)["views"]] == ["not finite", "drawn"]
@@ -110,20 +127,25 @@ def test_a_map_that_is_not_finite_is_said_to_be_so(tmp_path: Path, monkeypatch: 
 def test_an_answer_that_is_no_number_is_the_models_fault_and_the_study_is_named(tmp_path: Path) -> None:
     given = [study(tmp_path, "one"), study(tmp_path, "two")]
     drawn = draw(given, Tiny(bias=float("nan")))
-    assert drawn.records == {}
-    assert sorted(drawn.bad) == [0, 1]
-    assert str(given[1].views[0].parent) in str(drawn.bad[1])
-    assert "not a finite number: its weights are damaged" in str(drawn.bad[1])
+    assert [type(one) for one in drawn] == [ImageError, ImageError]
+    assert str(given[1].views[0].parent) in str(drawn[1])
+    assert "not a finite number: its weights are damaged" in str(drawn[1])
     assert not (tmp_path / "out").exists()
 
 
 def test_another_way_is_drawn_anew_and_the_same_is_not(tmp_path: Path) -> None:
     one = study(tmp_path)
-    assert draw([one], Tiny(), MapMethod("cam", (1, 2))).before == set()
-    assert draw([one], Tiny(), MapMethod("cam", (1, 2))).before == {0}
-    assert draw([one], Tiny(), MapMethod("cam", (1,))).before == set()
-    assert draw([one], Tiny(), MapMethod("gradcam++", (1,))).before == set()
-    assert record(one)["method"] == "gradcam++"
+    ways = [MapMethod("cam", (1, 2)), MapMethod("cam", (1,)), MapMethod("gradcam++", (1,))]
+    for map_method in ways:
+        assert drawn_before(one, member(Tiny()), map_method) is None
+        draw([one], Tiny(), map_method)
+        assert [drawn_before(one, member(Tiny()), other) is not None for other in ways] == [
+            other == map_method for other in ways
+        ]
+    said = record(one)
+    assert said["method"] == "gradcam++"
+    for digests, known in ((said["views_sha256"], True), (["0" * 64] * 2, False)):
+        assert (drawn_before(one, member(Tiny()), map_method, digests=digests) is not None) is known
 
 
 def test_a_map_without_unit_is_as_bright_as_the_probability(tmp_path: Path) -> None:

@@ -1,13 +1,13 @@
 import numpy as np
 
-from murace.explain.overlays.triptych import BACKGROUND, triptych, without_map, written
+from murace.explain.overlays.triptych import BACKGROUND, text_panel, triptych, without_map
 
 
 def test_a_sentence_stands_inside_its_panel_however_small_or_long() -> None:
     for height, width, words in ((256, 256, 9), (256, 2048, 9), (3000, 300, 9), (256, 256, 20)):
-        ensemble = written(height, width, " ".join(["meaningless"] * words))
-        assert ensemble.shape == (height, width, 3)
-        inked = np.argwhere((ensemble != BACKGROUND).any(axis=-1))
+        panel = text_panel(height, width, " ".join(["meaningless"] * words))
+        assert panel.shape == (height, width, 3)
+        inked = np.argwhere((panel != BACKGROUND).any(axis=-1))
         assert len(inked) > 100
         assert (inked.min(axis=0) > 1).all()
         assert (inked.max(axis=0) < (height - 2, width - 2)).all()

@@ -15,7 +15,7 @@ from murace.config import Bootstrap
 from murace.data.tables.boxes import NUMBERS, match, read_boxes
 from murace.errors import Interrupted, UsageError
 from murace.explain.cam import MapMethod
-from murace.explain.pointing import CENTRE, CHANCE, COLUMNS, RANDOM, Checked, Finding, check, findings_of
+from murace.explain.pointing import CENTRE, CHANCE, COLUMNS, RANDOM, BoxedImage, Checked, boxed_images, check
 from murace.nets import Learner
 from murace.nets.trained import TrainedNet
 from murace.system.device import Place
@@ -63,7 +63,7 @@ def drawn(folder: Path, *, count: int = 12, shape: tuple[int, int] = (128, 96)) 
     return folder / "boxes.csv"
 
 
-def found(csv: Path) -> list[Finding]:
+def found(csv: Path) -> list[BoxedImage]:
     boxes = read_boxes(csv)
     names = sorted(set(boxes["path"]))
     index = pd.DataFrame(
@@ -75,7 +75,7 @@ def found(csv: Path) -> list[Finding]:
             "sha256": [sha256(csv.parent / name) for name in names],
         }
     )
-    return findings_of(match(boxes, index).boxes, csv.parent)
+    return boxed_images(match(boxes, index).boxes, csv.parent)
 
 
 def run(
@@ -159,7 +159,7 @@ def test_images_that_are_no_good_are_named_and_the_others_measured(tmp_path: Pat
     (tmp_path / "00.png").unlink()
     (tmp_path / "03.png").write_bytes(b"GIF89a")
     cv2.imwrite(str(tmp_path / "04.png"), np.zeros((128, 96), np.uint8))
-    findings[5] = Finding(tmp_path, "05.png", "elbow", "p2", np.array([[90.0, 0, 24, 24]]))
+    findings[5] = BoxedImage(tmp_path, "05.png", "elbow", "p2", np.array([[90.0, 0, 24, 24]]))
     done = check(findings, dict.fromkeys(("elbow", "wrist"), member()), bootstrap=FEW, threads=2, reporter=Reporter())
     assert [path for path, _ in sorted(done.bad)] == ["00.png", "03.png", "04.png", "05.png"]
     reasons = [reason for _, reason in sorted(done.bad)]

@@ -13,7 +13,8 @@ import pytest
 
 from murace.errors import WorkspaceError
 from murace.inference import bundle
-from murace.inference.bundle import layout, open_bundle, reading
+from murace.inference.bundle import layout, open_bundle
+from murace.inference.bundle import open as opening
 from tests.inference.bundle.made_up import manifest, pack, sources, write
 
 GROUPS = ("elbow", "wrist")
@@ -274,7 +275,7 @@ def test_a_manifest_that_is_none_is_refused(made: Path, text: bytes) -> None:
 
 
 def test_a_manifest_without_end_is_not_read(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "parse", lambda text: pytest.fail("it was parsed"))
+    monkeypatch.setattr(opening, "parse", lambda text: pytest.fail("it was parsed"))
     text = b" " * (layout.MAX_MANIFEST + 1)
     assert "does not begin with its manifest" in refused(made, pack(text, sources(GROUPS)))
 
@@ -283,7 +284,7 @@ def test_nothing_is_read_through_before_the_length_is_right(made: Path, monkeypa
     """A file that claims a gigabyte costs nothing."""
     values = json.loads(manifest(GROUPS).dump())
     values["files"][-1]["size"] = layout.MAX_FILE
-    monkeypatch.setattr(reading, "_entry", lambda *rest: pytest.fail("it was read"))
+    monkeypatch.setattr(opening, "_entry", lambda *rest: pytest.fail("it was read"))
     text = (json.dumps(values, indent=1, sort_keys=True) + "\n").encode()
     assert "something is missing or was added" in refused(made, pack(text, sources(GROUPS)))
 

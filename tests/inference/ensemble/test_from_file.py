@@ -13,7 +13,8 @@ from safetensors.torch import load, save
 
 from murace.errors import WorkspaceError
 from murace.inference.bundle import File, Manifest, open_bundle
-from murace.inference.ensemble import FileEnsemble, WorkspaceEnsemble
+from murace.inference.ensemble.from_file import FileEnsemble
+from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
 from murace.nets import create, weights
 from murace.steps.export import step
 from murace.system.progress import Reporter
@@ -81,7 +82,7 @@ def test_a_file_answers_as_its_workspace(exported: Path, finished: Workspace) ->
     assert mine.model.groups == other.model.groups
     assert (mine.model.means == other.model.means).all()
     with torch.no_grad():
-        assert torch.equal(mine.member.net()(images), other.member.net()(images))
+        assert torch.equal(mine.trained.net()(images), other.trained.net()(images))
 
 
 def test_no_net_is_built_and_no_part_understood_of_a_damaged_file(

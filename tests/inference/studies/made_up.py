@@ -36,7 +36,7 @@ def member(seed: int, bias: float = 0.0) -> TrainedNet:
 class ByBrightness:
     """Dark pictures are elbows, bright ones wrists, grey ones none; it counts the views that it is shown."""
 
-    member: TrainedNet = field(default_factory=lambda: member(9))
+    trained: TrainedNet = field(default_factory=lambda: member(9))
     shown: list[int] = field(default_factory=list)
 
     def features(self, net: object, prepared: Bytes) -> Floats:

@@ -8,7 +8,7 @@ import torch
 
 from murace.data.studies.find import find_studies
 from murace.errors import UsageError
-from murace.inference.studies import StudyPrediction, predict_studies, require_group, wanted
+from murace.inference.studies import StudyPrediction, predict_studies, requested, require_group
 from murace.nets.trained import TrainedNet
 from murace.system.progress import Reporter
 from tests.data.files import decode
@@ -18,9 +18,9 @@ pytestmark = pytest.mark.kernels
 
 
 def read(ensemble: MadeUpEnsemble, *paths: Path, option: str | None = None) -> list[StudyPrediction]:
-    asked = wanted(find_studies(paths, reporter=Reporter()), ensemble.groups, option)
+    asked = requested(find_studies(paths, reporter=Reporter()), ensemble.groups, option)
     answers = predict_studies(asked, ensemble, threads=2, reporter=Reporter())
-    return sorted(answers, key=lambda one: one.routed.opened.wanted.number)
+    return sorted(answers, key=lambda one: one.study.opened.request.number)
 
 
 def by_hand(group: str, *paths: Path) -> list[float]:
@@ -48,7 +48,7 @@ def test_a_study_is_the_mean_of_its_views_by_its_groups_member(
     for number, (answer, views) in enumerate(zip(answers, paths.values(), strict=True)):
         group = "elbow" if number % 2 else "wrist"
         chances = by_hand(group, *views)
-        assert (answer.routed.group, answer.routed.source, answer.problem) == (group, "path", "")
+        assert (answer.study.group, answer.study.source, answer.problem) == (group, "path", "")
         assert answer.views == pytest.approx(chances, abs=1e-6)
         assert answer.probability == pytest.approx(np.mean(chances), abs=1e-6)
         odds = np.log(np.mean(chances) / (1 - np.mean(chances)))
@@ -64,9 +64,9 @@ def test_without_a_name_the_recogniser_decides_from_all_views_or_refuses(tmp_pat
             picture(tmp_path / name / f"{view}.png", level)
     ensemble = MadeUpEnsemble()
     answers = read(ensemble, *(tmp_path / name for name in ("dark", "bright", "grey")))
-    assert [answer.routed.group for answer in answers] == ["elbow", "wrist", None]
-    assert [answer.routed.source for answer in answers] == ["recogniser"] * 3
-    assert answers[0].routed.confidence == pytest.approx(1, abs=1e-4)
+    assert [answer.study.group for answer in answers] == ["elbow", "wrist", None]
+    assert [answer.study.source for answer in answers] == ["recogniser"] * 3
+    assert answers[0].study.confidence == pytest.approx(1, abs=1e-4)
     assert "looks like none of the groups this ensemble knows (elbow, wrist)" in answers[2].problem
     assert answers[2].probability is None
     assert ensemble.recognises is not None
@@ -80,12 +80,12 @@ def test_a_group_that_the_picture_contradicts_is_kept_with_a_warning(tmp_path: P
     picture(tmp_path / "XR_ELBOW" / "right" / "0.png", 20)
     ensemble = MadeUpEnsemble()
     wrong, strange, right = read(ensemble, *(tmp_path / "XR_ELBOW" / name for name in ("wrong", "strange", "right")))
-    assert wrong.routed.group == "elbow"
+    assert wrong.study.group == "elbow"
     assert wrong.probability is not None
-    assert wrong.routed.warning.startswith("looks like wrist (1.00), not elbow")
-    assert strange.routed.group == "elbow"
-    assert strange.routed.warning == "does not look like elbow, nor like any other group of this ensemble"
-    assert right.routed.warning == ""
+    assert wrong.study.warning.startswith("looks like wrist (1.00), not elbow")
+    assert strange.study.group == "elbow"
+    assert strange.study.warning == "does not look like elbow, nor like any other group of this ensemble"
+    assert right.study.warning == ""
     assert ensemble.recognises is not None
     assert ensemble.recognises.shown == [3]  # one view of each is enough for that
 
@@ -95,13 +95,13 @@ def test_the_option_is_for_what_nothing_else_names(tmp_path: Path) -> None:
     nameless = picture(tmp_path / "b" / "1.png", 200)
     unknown = picture(tmp_path / "XR_SKULL" / "c" / "1.png", 200)
     answers = read(MadeUpEnsemble(), named, nameless, unknown, option="elbow")
-    assert [(one.routed.group, one.routed.source) for one in answers] == [
+    assert [(one.study.group, one.study.source) for one in answers] == [
         ("wrist", "path"),
         ("elbow", "--group"),
         ("elbow", "--group"),
     ]
     (refused,) = read(MadeUpEnsemble(), unknown)
-    assert (refused.routed.group, refused.problem) == (None, "its path says skull: this ensemble knows elbow, wrist")
+    assert (refused.study.group, refused.problem) == (None, "its path says skull: this ensemble knows elbow, wrist")
     with pytest.raises(UsageError, match="unknown group 'wirst'; did you mean 'wrist'"):
         require_group("wirst", GROUPS)
 
@@ -111,7 +111,7 @@ def test_an_ensemble_of_one_group_reads_everything_with_it(tmp_path: Path) -> No
     stated = picture(tmp_path / "XR_SKULL" / "c" / "1.png", 200)
     elbow = MadeUpEnsemble(recognises=None, groups=("elbow",))
     first, second = read(elbow, nameless, stated)
-    assert (first.routed.group, first.routed.source, first.routed.confidence) == ("elbow", "only group", None)
+    assert (first.study.group, first.study.source, first.study.confidence) == ("elbow", "only group", None)
     assert second.problem == "its path says skull: this ensemble knows elbow"
 
 
@@ -124,9 +124,9 @@ def test_bad_files_cost_no_more_than_themselves(tmp_path: Path) -> None:
     (lost / "1.png").write_bytes(b"")
     half, none = read(MadeUpEnsemble(), place, lost)
     assert half.probability == pytest.approx(np.mean(by_hand("wrist", *good)), abs=1e-6)
-    assert [bool(fault) for fault in half.routed.opened.faults] == [False, True, False]
-    assert [bool(digest) for digest in half.routed.opened.sha256] == [True, False, True]
-    assert (none.probability, none.problem, none.routed.opened.faults) == (
+    assert [bool(fault) for fault in half.study.opened.views.faults] == [False, True, False]
+    assert [bool(digest) for digest in half.study.opened.views.sha256] == [True, False, True]
+    assert (none.probability, none.problem, none.study.opened.views.faults) == (
         None,
         "no view could be read",
         ("empty file",),

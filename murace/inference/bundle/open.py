@@ -23,7 +23,7 @@ from murace.inference.bundle.layout import (
     recorded_size,
 )
 from murace.inference.bundle.manifest import File, Manifest, parse
-from murace.inference.bundle.writing import CHUNK
+from murace.inference.bundle.write import CHUNK
 
 NOT_OURS = "it is no file of murace export, or its end is missing or changed"
 
