@@ -90,6 +90,11 @@ class FitFolder:
         return self.folder / "predictions.csv"
 
     @property
+    def files(self) -> list[str]:
+        """The names of what a training produces."""
+        return [self.model.name, self.history.name, self.predictions.name]
+
+    @property
     def checkpoint(self) -> Path:
         """What a resume needs."""
         return self.folder / "checkpoint"

@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from murace.errors import MuraceError
-from murace.training import run
-from murace.training.checkpoint import SavedState
+from murace.training.checkpoint import SavedState, StateRecord
 from tests.crash.small import RECIPE, STEPS, STILL, Outcome, trained
 from tests.processes import Failure, together
 
@@ -121,7 +120,7 @@ COUNTED = ("least training loss", "epochs without a fall")
 @pytest.mark.parametrize("what", FORGOTTEN)
 def test_nothing_of_a_state_may_be_forgotten(tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: without any one item the test above would be red, at one of its steps at least."""
-    recipe, latest = STILL if what in COUNTED else RECIPE, run.latest_state
+    recipe, load = STILL if what in COUNTED else RECIPE, StateRecord.load
     whole = trained(tmp_path / "whole", recipe=recipe)
     assert whole is not None
     seen: list[list[str]] = []
@@ -130,7 +129,7 @@ def test_nothing_of_a_state_may_be_forgotten(tmp_path: Path, what: str, monkeypa
         assert trained(folder, stop_after=step, recipe=recipe) is None
         shutil.copytree(folder, tmp_path / f"{step}-whole")
         with monkeypatch.context() as patched:
-            patched.setattr(run, "latest_state", lambda *a, **b: FORGOTTEN[what](latest(*a, **b)))
+            patched.setattr(StateRecord, "load", lambda record: FORGOTTEN[what](load(record)))
             try:
                 outcome = trained(folder, recipe=recipe)
                 assert outcome is not None

@@ -14,7 +14,7 @@ from murace.config import Recipe, TrainConfig
 from murace.data.store import open_pixels, read_index
 from murace.errors import Interrupted, MachineError, UsageError, WorkspaceError
 from murace.nets.weights import load_model
-from murace.steps import train
+from murace.steps.train import step as train
 from murace.system.progress import Bar, Reporter
 from murace.workspace import Rerun, State, examine, read
 from murace.workspace.paths import Workspace
