@@ -26,18 +26,9 @@ KEPT = 2
 
 @dataclass(frozen=True)
 class SavedState:
-    """A state read back: its tensors, the facts of its run, and the file with the best weights so far."""
+    """A saved state as its record says: the facts of its run, and name and SHA-256 of its files.
 
-    tensors: dict[str, Tensor]
-    facts: dict[str, Any]
-    best: Path | None
-
-
-@dataclass(frozen=True)
-class StateRecord:
-    """The record of a saved state: the facts of its run, and name and SHA-256 of its files.
-
-    `remedy` is what to do where one of these is damaged.
+    `file` holds its tensors, `best` the best weights so far; `remedy` is what to do where one is damaged.
     """
 
     folder: Path
@@ -46,35 +37,41 @@ class StateRecord:
     best: Mapping[str, str] | None
     remedy: str
 
-    def load(self) -> SavedState:
-        """The state itself, checked against its digests.
+    def load(self) -> dict[str, Tensor]:
+        """The state's tensors, checked against its digests, as the best weights are.
 
         Raises:
-            WorkspaceError: it is damaged; the message says how to go on.
+            WorkspaceError: a file is damaged; the message says how to go on.
         """
         data = self._read(self.file)
         if self.best:
             self._read(self.best)
         try:
-            tensors = tensors_from(data)
+            return tensors_from(data)
         except ValueError as error:
-            path = self.folder / self.file["name"]
-            raise WorkspaceError(f"{path} holds no tensors ({error}); {self.remedy}") from error
-        return SavedState(tensors, self.facts, self.folder / self.best["name"] if self.best else None)
+            raise WorkspaceError(f"{self._path(self.file)} holds no tensors ({error}); {self.remedy}") from error
+
+    @property
+    def best_weights(self) -> Path | None:
+        """The file with the best weights, where there is an epoch to compare."""
+        return self._path(self.best) if self.best else None
+
+    def _path(self, entry: Mapping[str, str]) -> Path:
+        return self.folder / Path(entry["name"]).name  # nowhere else, whatever a record says
 
     def _read(self, entry: Mapping[str, str]) -> bytes:
-        path = self.folder / Path(entry["name"]).name  # nowhere else, whatever a record says
+        path = self._path(entry)
         data = path.read_bytes() if path.is_file() else None
         if data is None or hashlib.sha256(data).hexdigest() != entry["sha256"]:
             raise WorkspaceError(f"{path} is missing or damaged (SHA-256 differs); {self.remedy}")
         return data
 
 
-def newest_state(folder: Path) -> StateRecord | None:
-    """The record of the newest state in a folder of checkpoints; None where there is none.
+def newest_state(folder: Path) -> SavedState | None:
+    """The newest state in a folder of checkpoints; None where there is none.
 
     Raises:
-        WorkspaceError: it is damaged; the message says how to go on.
+        WorkspaceError: its record is damaged; the message says how to go on.
     """
     records = sorted(folder.glob("*.json"))  # by epoch and step
     if not records:
@@ -87,7 +84,7 @@ def newest_state(folder: Path) -> StateRecord | None:
         raise WorkspaceError(f"{error}; {remedy}") from error
     if record.get("file", {}).get("name") != newest.with_suffix(".safetensors").name:
         raise WorkspaceError(f"{newest} is the record of another state; {remedy}")
-    return StateRecord(folder, record["facts"], record["file"], record.get("best"), remedy)
+    return SavedState(folder, record["facts"], record["file"], record.get("best"), remedy)
 
 
 def save_state(

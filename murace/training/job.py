@@ -25,7 +25,7 @@ from murace.system import device
 from murace.system.files import changed_files, digest_of
 from murace.system.processes import process_group
 from murace.system.progress import Reporter
-from murace.training.checkpoint import FACTS, StateRecord, newest_state
+from murace.training.checkpoint import FACTS, SavedState, newest_state
 from murace.training.epoch import CLOCK
 from murace.training.loss import group_weights
 from murace.training.resources import require_memory, require_room
@@ -70,8 +70,8 @@ class Job:
         return images[images["split"] == Split.TRAIN], images[images["split"] == Split.VALIDATION]
 
     @cached_property
-    def saved(self) -> StateRecord | None:
-        """The newest checkpoint's record, where the training resumes and has saved any."""
+    def saved(self) -> SavedState | None:
+        """The newest checkpoint, where the training resumes and has saved any."""
         return newest_state(self.checkpoints) if self.resumes else None
 
     @property

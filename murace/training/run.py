@@ -15,7 +15,6 @@ from murace.system.device import set_threads
 from murace.system.failures import is_out_of_memory
 from murace.system.processes import process_group
 from murace.system.progress import Bar, Reporter
-from murace.training.checkpoint import SavedState
 from murace.training.job import Job, Result, set_up
 from murace.training.loop import fit
 from murace.training.resources import largest_batch
@@ -61,10 +60,9 @@ def run(job: Job, setup: TrainingSetup) -> Result:
         MachineError: out of memory; the message says what would fit. Or another process of the run has ended.
         WorkspaceError: the checkpoint is damaged, of another net, or was made with another precision.
     """
-    net = job.net()
+    net, saved = job.net(), job.saved
     setup.reporter.say(_headline(job, net, setup))
-    saved = job.saved.load() if job.saved else None
-    facts = _facts_of_run(job, setup, saved)
+    facts = _facts_of_run(job, setup)
     training = start(net, setup)
     if saved is not None:
         restore(training, saved, setup)
@@ -75,7 +73,7 @@ def run(job: Job, setup: TrainingSetup) -> Result:
         job.checkpoints,
         form=job.form,
         facts=facts,
-        best=saved.best if saved else None,
+        best=saved.best_weights if saved else None,
         in_background=setup.place.device.type != "cpu",
     )
     try:
@@ -124,9 +122,9 @@ def _headline(job: Job, net: Learner, setup: TrainingSetup) -> str:
     )
 
 
-def _facts_of_run(job: Job, setup: TrainingSetup, saved: SavedState | None) -> dict[str, Any]:
-    """Set the threads; what a checkpoint says of this run, with a warning where it computes otherwise than `saved`."""
-    before = saved.facts if saved else {}
+def _facts_of_run(job: Job, setup: TrainingSetup) -> dict[str, Any]:
+    """Set the threads; what a checkpoint says of this run, with a warning where it computes otherwise than before."""
+    before = job.saved.facts if job.saved else {}
     on_cpu = setup.place.device.type == "cpu"
     facts = {
         "threads": set_threads(setup.machine, before.get("threads") if on_cpu else None),
@@ -138,7 +136,7 @@ def _facts_of_run(job: Job, setup: TrainingSetup, saved: SavedState | None) -> d
     }
     names = ("threads", "processes", "compiled") if on_cpu else ("processes", "compiled")
     for name in names:
-        if saved and before[name] != facts[name]:
+        if before and before[name] != facts[name]:
             change = f"{name} {before[name]} -> {facts[name]}"
             setup.reporter.warn(f"{change}: the result will differ in its last bits")
     return facts

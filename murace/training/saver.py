@@ -93,9 +93,9 @@ def restore(training: Training, saved: SavedState, setup: TrainingSetup) -> None
     """Resume: put a training where a saved state says it stood.
 
     Raises:
-        WorkspaceError: the state is of another form or precision.
+        WorkspaceError: the state is damaged, or of another form or precision.
     """
-    facts, tensors = saved.facts, saved.tensors
+    facts, tensors = saved.facts, saved.load()
     if facts["precision"] != setup.place.precision:
         raise WorkspaceError(
             f"the unfinished run was in {facts['precision']}, this one would be in {setup.place.precision}: "

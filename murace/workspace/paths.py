@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from murace.vocabulary import LEARNERS
-
 RECORD = "step.json"
 BEGUN = "begun.json"
 
@@ -211,11 +209,3 @@ class Workspace:
     def evaluate(self) -> EvaluateFolder:
         """Test results."""
         return EvaluateFolder(self.root / "evaluate")
-
-    def learners(self) -> list[str]:
-        """Learners that have a folder, in the paper's order."""
-        return [name for name in LEARNERS if self.train(name).folder.is_dir()]
-
-    def name_of(self, path: Path) -> str:
-        """`path` relative to the workspace, as records and messages spell it."""
-        return path.relative_to(self.root).as_posix()

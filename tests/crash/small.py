@@ -99,10 +99,10 @@ def trained(
         result = run(job, _setup(precision, stop_after, recipe))
     except Interrupted:
         return None
-    saved = newest_state(folder).load() if process_group().leads else None
+    state = newest_state(folder).load() if process_group().leads else {}
     progress = {key: value for key, value in vars(result.progress).items() if key not in (*CLOCK, "history")}
     progress["history"] = [{k: v for k, v in row.items() if k not in CLOCK} for row in result.progress.history]
-    return Outcome(result.net.state_dict(), saved.tensors if saved else {}, progress, result.validation)
+    return Outcome(result.net.state_dict(), state, progress, result.validation)
 
 
 def _setup(precision: str, stop_after: int, recipe: Recipe) -> TrainingSetup:

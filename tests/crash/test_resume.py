@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from murace.errors import MuraceError
-from murace.training.checkpoint import SavedState, StateRecord
+from murace.training import job
+from murace.training.checkpoint import SavedState
 from tests.crash.small import RECIPE, STEPS, STILL, Outcome, trained
 from tests.processes import Failure, together
 
@@ -70,27 +71,30 @@ def test_two_processes_that_stop_at_any_step_end_with_the_same_bits(tmp_path: Pa
     assert answers == [[[]] * len(steps)] * 2
 
 
+Tensors = dict[str, torch.Tensor]
+
+
 def without(**values: object) -> Callable[[SavedState], SavedState]:
     """A state whose progress has forgotten something."""
     return lambda saved: replace(saved, facts={**saved.facts, "progress": {**saved.facts["progress"], **values}})
 
 
-def zeroed(*parts: str) -> Callable[[SavedState], SavedState]:
+def zeroed(*parts: str) -> Callable[[Tensors], Tensors]:
     """A state in which the tensors of these names are as at the very beginning."""
 
-    def forget(saved: SavedState) -> SavedState:
-        hit = [name for name in saved.tensors if any(part in name for part in parts)]
+    def forget(tensors: Tensors) -> Tensors:
+        hit = [name for name in tensors if any(part in name for part in parts)]
         assert hit, parts
-        return replace(saved, tensors=saved.tensors | {name: torch.zeros_like(saved.tensors[name]) for name in hit})
+        return tensors | {name: torch.zeros_like(tensors[name]) for name in hit}
 
     return forget
 
 
-def lacking(part: str) -> Callable[[SavedState], SavedState]:
-    return lambda saved: replace(saved, tensors={name: t for name, t in saved.tensors.items() if part not in name})
+def lacking(part: str) -> Callable[[Tensors], Tensors]:
+    return lambda tensors: {name: tensor for name, tensor in tensors.items() if part not in name}
 
 
-FORGOTTEN = {
+FORGOTTEN_TENSORS = {
     "weights": zeroed("net.body.0.weight"),
     "running mean": zeroed("running_mean"),
     "running variance": zeroed("running_var"),
@@ -101,8 +105,10 @@ FORGOTTEN = {
     "Adam": lacking("adam."),
     "losses of the running epoch": zeroed("losses"),
     "probabilities of the best epoch": zeroed("best"),
-    "random state": lambda saved: replace(saved, tensors={**saved.tensors, "rng": torch.Generator().get_state()}),
+    "random state": lambda tensors: {**tensors, "rng": torch.Generator().get_state()},
     "no random state": lacking("rng"),
+}
+FORGOTTEN_FACTS = {
     "epoch": without(epoch=0),
     "step": without(step=0),
     "best epoch": without(best_epoch=-1),
@@ -117,10 +123,11 @@ FORGOTTEN = {
 COUNTED = ("least training loss", "epochs without a fall")
 
 
-@pytest.mark.parametrize("what", FORGOTTEN)
+@pytest.mark.parametrize("what", [*FORGOTTEN_TENSORS, *FORGOTTEN_FACTS])
 def test_nothing_of_a_state_may_be_forgotten(tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: without any one item the test above would be red, at one of its steps at least."""
-    recipe, load = STILL if what in COUNTED else RECIPE, StateRecord.load
+    recipe, load, newest = STILL if what in COUNTED else RECIPE, SavedState.load, job.newest_state
+    of_tensors, of_facts = FORGOTTEN_TENSORS.get(what, dict), FORGOTTEN_FACTS.get(what, replace)
     whole = trained(tmp_path / "whole", recipe=recipe)
     assert whole is not None
     seen: list[list[str]] = []
@@ -129,7 +136,8 @@ def test_nothing_of_a_state_may_be_forgotten(tmp_path: Path, what: str, monkeypa
         assert trained(folder, stop_after=step, recipe=recipe) is None
         shutil.copytree(folder, tmp_path / f"{step}-whole")
         with monkeypatch.context() as patched:
-            patched.setattr(StateRecord, "load", lambda record: FORGOTTEN[what](load(record)))
+            patched.setattr(SavedState, "load", lambda saved: of_tensors(load(saved)))
+            patched.setattr(job, "newest_state", lambda folder: of_facts(newest(folder)))
             try:
                 outcome = trained(folder, recipe=recipe)
                 assert outcome is not None

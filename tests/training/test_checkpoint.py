@@ -40,10 +40,10 @@ def put(folder: Path, epoch: int, best: Path | None = None) -> None:
     save_state(folder, {"x": torch.full((3,), epoch)}, {"epoch": epoch}, position=(epoch, 0), best=best)
 
 
-def loaded(folder: Path) -> SavedState:
-    record = newest_state(folder)
-    assert record is not None
-    return record.load()
+def newest(folder: Path) -> SavedState:
+    saved = newest_state(folder)
+    assert saved is not None
+    return saved
 
 
 def test_two_states_are_kept_and_the_best_they_name(tmp_path: Path) -> None:
@@ -54,17 +54,17 @@ def test_two_states_are_kept_and_the_best_they_name(tmp_path: Path) -> None:
     names = {path.name for path in tmp_path.iterdir()}
     kept = {"000002-000000", "000003-000000"}
     assert names == {f"{name}{end}" for name in kept for end in (".json", ".safetensors")} | {"best-1.safetensors"}
-    saved = loaded(tmp_path)
+    saved = newest(tmp_path)
     assert saved.facts == {"epoch": 3}
-    assert saved.tensors["x"].tolist() == [3, 3, 3]
-    assert saved.best == tmp_path / "best-1.safetensors"
+    assert saved.load()["x"].tolist() == [3, 3, 3]
+    assert saved.best_weights == tmp_path / "best-1.safetensors"
 
 
 def test_a_state_without_its_record_does_not_exist(tmp_path: Path) -> None:
     put(tmp_path, 1)
     (tmp_path / "000002-000000.safetensors").write_bytes(b"killed before the record")
     (tmp_path / ".000002-000000.json.tmp.1.ab").write_text("{")
-    assert loaded(tmp_path).facts == {"epoch": 1}
+    assert newest(tmp_path).facts == {"epoch": 1}
     assert newest_state(tmp_path / "nowhere") is None
 
 
@@ -74,7 +74,7 @@ def test_damaged_best_weights_are_refused_too(tmp_path: Path) -> None:
     put(tmp_path, 1, best)
     best.write_bytes(b"weighty")
     with pytest.raises(WorkspaceError, match=r"best-1.safetensors is missing or damaged.*--fresh"):
-        loaded(tmp_path)
+        newest(tmp_path).load()
 
 
 def test_adams_moments_keep_the_strides_of_their_weights() -> None:
