@@ -26,6 +26,9 @@ MAX_SEED = 2**63 - 1
 MAX_RESAMPLES = 100_000
 RECOGNISER_IMAGES = 500  # of a group, from training, and half as many from validation: enough, and minutes on a CPU
 
+DERIVED = ("learner", "groups")  # settings in a record that no option sets
+OPTIONS = {"metrics": "val-metrics"}  # settings whose option has another name
+
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
@@ -229,15 +232,28 @@ def params(config: Config) -> dict[str, Any]:
     return flat
 
 
+def option_of(setting: str) -> str:
+    """The option that sets this key of `params`; the key itself where there is none."""
+    return setting if setting in DERIVED else f"--{OPTIONS.get(setting, setting).replace('_', '-')}"
+
+
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """In words, which settings (keys and values of `params`) differ: `--lr 0.001 -> 0.01`."""
+    return [
+        f"{option_of(key)} {_spelled(before.get(key))} -> {_spelled(now.get(key))}"
+        for key in sorted({*before, *now})
+        if before.get(key) != now.get(key)
+    ]
+
+
+def _spelled(value: Any) -> str:
+    """A setting as it is typed."""
+    return ",".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+
+
 def recipe_from(values: Mapping[str, Any]) -> Recipe:
     """The recipe inside a record's parameters."""
     return Recipe(**{item.name: values[item.name] for item in fields(Recipe)})
-
-
-def train_from(values: Mapping[str, Any]) -> TrainConfig:
-    """The inverse of `params` for a training record."""
-    own = {item.name: values[item.name] for item in fields(TrainConfig) if item.name != "recipe"}
-    return TrainConfig(**own, recipe=recipe_from(values))
 
 
 def _at_least(flag: str, value: int, least: int) -> None:

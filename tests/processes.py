@@ -14,7 +14,7 @@ from murace.system.launch import VARIABLES
 from murace.system.processes import joined
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["murace.steps.train", "murace.steps.finetune", "murace.steps.evaluate.step"])
+CONTEXT.set_forkserver_preload([f"murace.steps.{name}.step" for name in ("train", "finetune", "evaluate")])
 PATIENCE = 60  # seconds
 
 

@@ -16,7 +16,7 @@ from murace.errors import Interrupted, MachineError
 from murace.explain.cam import activation_maps
 from murace.nets import create
 from murace.nets.forward import logits_of
-from murace.steps import train
+from murace.steps.train import step as train
 from murace.system.device import Place, choose, resolve_precision
 from murace.system.progress import Reporter
 from murace.training.step import Stepper

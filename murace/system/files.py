@@ -6,7 +6,7 @@ Own code: atomicwrites, which is no longer maintained, neither hashes nor reads 
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
@@ -189,6 +189,19 @@ def sweep_beside(path: Path) -> None:
     """Remove what a killed process left half written of `path` itself, and nothing else in its folder."""
     for left in path.parent.glob(f".{escape(path.name)}{TEMPORARY}*"):
         left.unlink(missing_ok=True)
+
+
+def changed_files(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """In words, how two tables of files (name -> SHA-256) differ."""
+    found = []
+    for name in sorted({*before, *now}):
+        if name not in before:
+            found.append(f"{name} is new")
+        elif name not in now:
+            found.append(f"{name} is gone")
+        elif before[name] != now[name]:
+            found.append(f"{name} has changed")
+    return found
 
 
 def discard(folder: Path) -> None:

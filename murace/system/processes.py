@@ -1,4 +1,4 @@
-"""Several processes that train one net: who this one is, and the few things they tell each other.
+"""Distributed training: the processes that train one net together, and what they exchange.
 
 `torchrun` starts them; this is a thin view of torch.distributed, whose one process group belongs to the whole process.
 Without it a process is alone, and every function here does nothing. Process 0 leads: it alone writes, and decides.
@@ -30,7 +30,7 @@ LOST = (
 
 @dataclass(frozen=True)
 class ProcessGroup(Launch):
-    """This process among all that have joined."""
+    """The rank of this process and the number of all that have joined, with the collective operations among them."""
 
     @property
     def leads(self) -> bool:
@@ -52,26 +52,26 @@ class ProcessGroup(Launch):
         """A signal that any process has received: all stop at the same step."""
         if self.size == 1:
             return signum
-        heard = torch.tensor([signum or 0])
+        highest = torch.tensor([signum or 0])
         with _exchange():
-            dist.all_reduce(heard, op=dist.ReduceOp.MAX)
-        return int(heard) or None
+            dist.all_reduce(highest, op=dist.ReduceOp.MAX)
+        return int(highest) or None
 
     def check(self, reporter: Reporter) -> None:
         """Raise `Interrupted` if a signal has come to this or, at the same point, to any other process.
 
-        A signal that comes while they tell each other is heard the next time, by all.
+        A signal that comes during the exchange counts at the next check, in all processes.
         """
         if self.size == 1:
             reporter.check()
             return
-        heard = self.first_signal(reporter.signum)
-        if heard is not None:
-            reporter.signum = heard
-            raise Interrupted(heard)
+        signum = self.first_signal(reporter.signum)
+        if signum is not None:
+            reporter.signum = signum
+            raise Interrupted(signum)
 
     def collect(self, share: Tensor, count: int) -> Tensor:
-        """Put together what each process has of `count` rows on the CPU: process r had rows r, r + size, ..."""
+        """Gather `count` rows on the CPU, of which process r has rows r, r + size, ... in `share`."""
         if self.size == 1:
             return share
         whole = share.new_zeros((count, *share.shape[1:]))
@@ -80,20 +80,20 @@ class ProcessGroup(Launch):
             dist.all_reduce(whole)
         return whole
 
-    def broadcast(self, word: Any) -> None:
-        """Give the other processes a JSON value; process 0 only."""
+    def broadcast(self, message: Any) -> None:
+        """Send a JSON value to the other processes; process 0 only."""
         if self.size > 1:
-            text = torch.frombuffer(bytearray(json.dumps(word).encode()), dtype=torch.uint8)
+            text = torch.frombuffer(bytearray(json.dumps(message).encode()), dtype=torch.uint8)
             with _exchange():
                 dist.broadcast(torch.tensor([len(text)]), src=0)
                 dist.broadcast(text, src=0)
 
     def receive(self) -> Any:
-        """Wait for what process 0 tells.
+        """Wait for a message that process 0 broadcasts.
 
         Raises:
-            DismissedError: it has ended instead, and has said why.
-            PeerLostError: it has vanished.
+            DismissedError: it has ended of its own accord instead, and has said why.
+            PeerLostError: it has died.
         """
         length = torch.zeros(1, dtype=torch.int64)
         with _exchange():
@@ -104,7 +104,7 @@ class ProcessGroup(Launch):
 
 
 def process_group() -> ProcessGroup:
-    """This process's place in the group that `joined` has made."""
+    """The group that `joined` has made; a process alone where there is none."""
     if not dist.is_initialized():
         return ProcessGroup()
     return ProcessGroup(dist.get_rank(), dist.get_world_size(), launch().local_rank, launch().local_size)
@@ -114,28 +114,28 @@ def process_group() -> ProcessGroup:
 def joined(reporter: Reporter | None = None) -> Iterator[None]:
     """Be one of the processes that torchrun has started, if it has; nothing otherwise.
 
-    Until all have joined a signal ends the process as if nobody listened: it could not be told to the others.
+    Until all have joined a signal ends the process at once, as by default: there is no way yet to tell the others.
 
     Raises:
         MachineError: the others cannot be reached.
-        Interrupted: the watch has heard a signal before.
-        PeerLostError: another process has vanished, though torchrun's signal to this one came first.
+        Interrupted: the reporter has received a signal before.
+        PeerLostError: another process has died, though torchrun's signal to this one came first.
     """
     if launch().size == 1:
         yield
         return
     _join(reporter)
-    is_whole = False
+    has_ended_well = False
     try:
         yield
-        is_whole = True
-    except Interrupted as stopped:
-        if stopped.signum == signal.SIGTERM and _someone_vanished():
-            raise PeerLostError(LOST) from stopped
+        has_ended_well = True
+    except Interrupted as interruption:
+        if interruption.signum == signal.SIGTERM and _any_process_died():
+            raise PeerLostError(LOST) from interruption
         raise
     finally:
-        _say_goodbye()
-        if is_whole or not torch.cuda.is_available():  # else it would wait for kernels that may never end
+        _note_end()
+        if has_ended_well or not torch.cuda.is_available():  # else it would wait for kernels that may never end
             dist.destroy_process_group()
 
 
@@ -144,9 +144,9 @@ def _join(reporter: Reporter | None) -> None:
     try:
         if reporter is not None:
             reporter.check()
-        # gloo carries words and signals, and everything where there is no GPU
+        # gloo carries messages and signals, and everything where there is no GPU
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-        _board().set(_pid_of(dist.get_rank()), str(os.getpid()))
+        _store().set(_pid_key(dist.get_rank()), str(os.getpid()))
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise MachineError(f"the processes of this run cannot reach each other ({reason})") from error
@@ -157,56 +157,57 @@ def _join(reporter: Reporter | None) -> None:
 
 @contextmanager
 def _exchange() -> Iterator[None]:
+    """Tell the failure of another process from one of this process's own."""
     try:
         yield
     except RuntimeError as error:
         if is_out_of_memory(error) or is_gpu_failure(error):  # of this process's own; a GPU tells it at the next call
             raise
-        if dist.get_rank() and _said_goodbye(0):
+        if dist.get_rank() and _has_noted_end(0):
             raise DismissedError("process 0 has ended") from error
         raise PeerLostError(LOST) from error
 
 
-def _board() -> Any:
-    """Where the processes leave word for each other; under torchrun it outlives each of them."""
+def _store() -> Any:
+    """The key-value store of torch.distributed, which all processes read; under torchrun it outlives each of them."""
     return dist.distributed_c10d._get_default_store()
 
 
-def _pid_of(rank: int) -> str:
+def _pid_key(rank: int) -> str:
     return f"pid/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{rank}"
 
 
-def _goodbye_of(rank: int) -> str:
-    return f"goodbye/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{rank}"
+def _end_key(rank: int) -> str:
+    return f"end/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{rank}"
 
 
-def _say_goodbye() -> None:
-    """Tell the others, before they notice, that this process ends of its own accord and says itself why."""
+def _note_end() -> None:
+    """Note in the store, before the others notice, that this process ends of its own accord and says itself why."""
     try:
-        _board().set(_goodbye_of(dist.get_rank()), "1")
+        _store().set(_end_key(dist.get_rank()), "1")
     except RuntimeError:
-        return  # without torchrun the board is in process 0, which has gone
+        return  # without torchrun the store is in process 0, which has gone
 
 
-def _said_goodbye(rank: int) -> bool:
+def _has_noted_end(rank: int) -> bool:
     try:
-        return bool(_board().check([_goodbye_of(rank)]))
+        return bool(_store().check([_end_key(rank)]))
     except RuntimeError:
         return False
 
 
-def _someone_vanished() -> bool:
-    """Whether a process of this machine has ended without a goodbye; those of others cannot be looked at."""
+def _any_process_died() -> bool:
+    """Whether a process has ended without noting it; unknown, and so no, where some run on other machines."""
     processes = process_group()
     if processes.size != processes.local_size:
         return False
-    return any(not _said_goodbye(rank) and not _is_running(rank) for rank in range(processes.size))
+    return any(not _has_noted_end(rank) and not _is_running(rank) for rank in range(processes.size))
 
 
 def _is_running(rank: int) -> bool:
     try:
-        if _board().check([_pid_of(rank)]):  # `get` would wait for it
-            os.kill(int(_board().get(_pid_of(rank))), 0)
+        if _store().check([_pid_key(rank)]):  # `get` would wait for it
+            os.kill(int(_store().get(_pid_key(rank))), 0)
     except (ProcessLookupError, RuntimeError):
         return False
     return True

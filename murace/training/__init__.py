@@ -1,25 +1,23 @@
-"""One training loop, a generator: it yields whenever there is something worth saving, and its caller saves.
+"""Train one net: a `Job` (job.py) becomes a `Result` (run.py) through one resumable loop (loop.py).
 
-`train` and `finetune` share it. Nothing here knows a file.
+It knows arrays, frames and paths, and no workspace: the steps `train` and `finetune` make its jobs.
 """
 
-from murace.system.failures import is_out_of_memory
 from murace.training.epoch import study_scores
+from murace.training.job import Job, Result
 from murace.training.loop import fit
-from murace.training.resources import largest_batch, require_memory
-from murace.training.state import Part, Progress, Setting, Training, TrainingEvent, part_of, start
+from murace.training.state import Progress, SplitArrays, Training, TrainingEvent, TrainingSetup, split_arrays, start
 
 __all__ = [
-    "Part",
+    "Job",
     "Progress",
-    "Setting",
+    "Result",
+    "SplitArrays",
     "Training",
     "TrainingEvent",
+    "TrainingSetup",
     "fit",
-    "is_out_of_memory",
-    "largest_batch",
-    "part_of",
-    "require_memory",
+    "split_arrays",
     "start",
     "study_scores",
 ]

@@ -1,4 +1,4 @@
-"""Batch norm over the images of all processes, so that their number changes nothing but the last bits."""
+"""Synchronised batch norm: statistics over the images of all processes, whose number then changes only last bits."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from torch.autograd.function import FunctionCtx
 from murace.system.processes import ProcessGroup, process_group
 
 
-def unite(net: nn.Module, processes: ProcessGroup, device: torch.device) -> None:
+def synchronise(net: nn.Module, processes: ProcessGroup, device: torch.device) -> None:
     """Let every batch norm of `net` use the global batch's statistics: torch's own on a GPU, ours on a CPU.
 
     Parameters, buffers and their names stay; the net is changed in place.
@@ -19,18 +19,18 @@ def unite(net: nn.Module, processes: ProcessGroup, device: torch.device) -> None
     for parent in list(net.modules()):
         for name, child in list(parent.named_children()):
             if type(child) is nn.BatchNorm2d:
-                setattr(parent, name, _united(child, device))
+                setattr(parent, name, _synchronised(child, device))
 
 
-def _united(norm: nn.BatchNorm2d, device: torch.device) -> nn.Module:
+def _synchronised(norm: nn.BatchNorm2d, device: torch.device) -> nn.Module:
     if device.type == "cuda":
         converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(norm)  # type: ignore[no-untyped-call]
         return converted
-    united = GlobalBatchNorm(norm.num_features, eps=norm.eps, momentum=norm.momentum)
-    united.weight, united.bias = norm.weight, norm.bias
+    ours = GlobalBatchNorm(norm.num_features, eps=norm.eps, momentum=norm.momentum)
+    ours.weight, ours.bias = norm.weight, norm.bias
     for name, buffer in norm.named_buffers():
-        setattr(united, name, buffer)
-    return united
+        setattr(ours, name, buffer)
+    return ours
 
 
 class GlobalBatchNorm(nn.BatchNorm2d):
@@ -64,15 +64,15 @@ class _Normalise(torch.autograd.Function):
         count, total = values.new_tensor([x.numel() / x.shape[1]]), _per_channel(values)
         processes.add([count, total])
         mean = total / count
-        centred = values - _spread(mean)
+        centred = values - _view(mean)
         squares = _per_channel(centred**2)
         processes.add([squares])
         variance = squares / count
         scale = torch.rsqrt(variance + eps)
-        normal = centred * _spread(scale)
+        normal = centred * _view(scale)
         ctx.save_for_backward(normal.to(x.dtype), weight, scale, count)
         ctx.mark_non_differentiable(mean, variance, count)
-        return (normal * _spread(weight) + _spread(bias)).to(x.dtype), mean, variance, count
+        return (normal * _view(weight) + _view(bias)).to(x.dtype), mean, variance, count
 
     @staticmethod
     def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -81,8 +81,8 @@ class _Normalise(torch.autograd.Function):
         of_bias, of_weight = _per_channel(upstream), _per_channel(upstream * normal)
         means = [of_bias.clone(), of_weight.clone()]
         process_group().add(means)
-        level, slope = (_spread(mean / count) for mean in means)
-        of_input = (upstream - level - normal * slope) * _spread(scale * weight)
+        level, slope = (_view(mean / count) for mean in means)
+        of_input = (upstream - level - normal * slope) * _view(scale * weight)
         return of_input.to(gradients[0].dtype), of_weight, of_bias, None
 
 
@@ -90,5 +90,5 @@ def _per_channel(x: Tensor) -> Tensor:
     return x.sum(dim=(0, 2, 3))
 
 
-def _spread(x: Tensor) -> Tensor:
+def _view(x: Tensor) -> Tensor:
     return x[None, :, None, None]

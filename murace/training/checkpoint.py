@@ -1,4 +1,4 @@
-"""A training's states on disk, each whole or not there.
+"""Checkpoints: the states of a training on disk from which it is resumed, each whole or not there.
 
 A state is two files, `<epoch>-<step>.safetensors` and, written last, `<epoch>-<step>.json`, which is sealed and holds
 the SHA-256 of the first: without its record a state does not exist. Two are kept, and the best weights they refer to.
@@ -17,21 +17,76 @@ from torch import Tensor
 
 from murace.errors import WorkspaceError
 from murace.nets.weights import dump, tensors_from
-from murace.system.files import sha256, sweep, write_bytes
+from murace.system.files import sha256, write_bytes
 from murace.system.sealed import read_sealed, write_sealed
 
-NAME = "adam"
-
+# What a state's record says of its run: how it computed, its settings, its data's digests, and where it stood.
+FACTS = ("threads", "precision", "processes", "compiled", "about", "consumed", "progress")
+ADAM = "adam"  # what the names of the optimizer's tensors begin with
 KEPT = 2
 
 
 @dataclass(frozen=True)
 class SavedState:
-    """A state read back: its tensors, its facts, and the file with the best weights so far."""
+    """A saved state as its record says: the facts of its run, and name and SHA-256 of its files.
 
-    tensors: dict[str, Tensor]
+    `file` holds its tensors, `best` the best weights so far; `remedy` is what to do where one is damaged.
+    """
+
+    folder: Path
     facts: dict[str, Any]
-    best: Path | None
+    file: Mapping[str, str]
+    best: Mapping[str, str] | None
+    remedy: str
+
+    def load(self) -> dict[str, Tensor]:
+        """The state's tensors, checked against its digests, as the best weights are.
+
+        Raises:
+            WorkspaceError: a file is damaged; the message says how to go on.
+        """
+        data = self._read(self.file)
+        if self.best:
+            self._read(self.best)
+        try:
+            return tensors_from(data)
+        except ValueError as error:
+            raise WorkspaceError(f"{self._path(self.file)} holds no tensors ({error}); {self.remedy}") from error
+
+    @property
+    def best_weights(self) -> Path | None:
+        """The file with the best weights, where there is an epoch to compare."""
+        return self._path(self.best) if self.best else None
+
+    def _path(self, entry: Mapping[str, str]) -> Path:
+        return self.folder / Path(entry["name"]).name  # nowhere else, whatever a record says
+
+    def _read(self, entry: Mapping[str, str]) -> bytes:
+        path = self._path(entry)
+        data = path.read_bytes() if path.is_file() else None
+        if data is None or hashlib.sha256(data).hexdigest() != entry["sha256"]:
+            raise WorkspaceError(f"{path} is missing or damaged (SHA-256 differs); {self.remedy}")
+        return data
+
+
+def newest_state(folder: Path) -> SavedState | None:
+    """The newest state in a folder of checkpoints; None where there is none.
+
+    Raises:
+        WorkspaceError: its record is damaged; the message says how to go on.
+    """
+    records = sorted(folder.glob("*.json"))  # by epoch and step
+    if not records:
+        return None
+    newest = records[-1]
+    remedy = f"delete {newest} to go on from the state before it" if len(records) > 1 else "start over with --fresh"
+    try:
+        record = read_sealed(newest)
+    except WorkspaceError as error:
+        raise WorkspaceError(f"{error}; {remedy}") from error
+    if record.get("file", {}).get("name") != newest.with_suffix(".safetensors").name:
+        raise WorkspaceError(f"{newest} is the record of another state; {remedy}")
+    return SavedState(folder, record["facts"], record["file"], record.get("best"), remedy)
 
 
 def save_state(
@@ -53,58 +108,6 @@ def save_state(
     _rotate(folder)
 
 
-def recorded_facts(folder: Path) -> dict[str, Any]:
-    """What the newest state says of its run; nothing where there is none."""
-    records = sorted(folder.glob("*.json"))
-    return dict(_read_record(records)["facts"]) if records else {}
-
-
-def latest_state(folder: Path, *, sweeps: bool = True) -> SavedState | None:
-    """The newest committed state, checked against its digests; None where there is none.
-
-    Raises:
-        WorkspaceError: it is damaged; the message says how to go on.
-    """
-    if sweeps:
-        sweep(folder)
-    records = sorted(folder.glob("*.json"))
-    if not records:
-        return None
-    record, way_out = _read_record(records), _way_out(records)
-    data = _checked(folder, record["file"], way_out)
-    if record["best"]:
-        _checked(folder, record["best"], way_out)
-    try:
-        tensors = tensors_from(data)
-    except ValueError as error:
-        raise WorkspaceError(f"{folder / record['file']['name']} holds no tensors ({error}); {way_out}") from error
-    return SavedState(tensors, record["facts"], folder / record["best"]["name"] if record["best"] else None)
-
-
-def _checked(folder: Path, entry: Mapping[str, str], way_out: str) -> bytes:
-    """The bytes of a file that a record names; what is read is what is checked."""
-    path = folder / Path(entry["name"]).name  # nowhere else, whatever a record says
-    data = path.read_bytes() if path.is_file() else None
-    if data is None or hashlib.sha256(data).hexdigest() != entry["sha256"]:
-        raise WorkspaceError(f"{path} is missing or damaged (SHA-256 differs); {way_out}")
-    return data
-
-
-def _read_record(records: list[Path]) -> dict[str, Any]:
-    newest = records[-1]
-    try:
-        record = read_sealed(newest)
-    except WorkspaceError as error:
-        raise WorkspaceError(f"{error}; {_way_out(records)}") from error
-    if record.get("file", {}).get("name") != newest.with_suffix(".safetensors").name:
-        raise WorkspaceError(f"{newest} is the record of another state; {_way_out(records)}")
-    return record
-
-
-def _way_out(records: list[Path]) -> str:
-    return f"delete {records[-1]} to go on from the state before it" if len(records) > 1 else "start over with --fresh"
-
-
 def _rotate(folder: Path) -> None:
     """Drop all but the newest records, then every weights file that no record names. Newest by name: by position."""
     records = sorted(folder.glob("*.json"))
@@ -122,7 +125,7 @@ def _rotate(folder: Path) -> None:
 def flatten_adam(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Adam's state as named tensors."""
     state = optimizer.state_dict()["state"]
-    return {f"{NAME}.{index}.{key}": value for index, entry in state.items() for key, value in entry.items()}
+    return {f"{ADAM}.{index}.{key}": value for index, entry in state.items() for key, value in entry.items()}
 
 
 def restore_adam(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
@@ -133,10 +136,10 @@ def restore_adam(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]
     """
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
-        if name.startswith(f"{NAME}."):
+        if name.startswith(f"{ADAM}."):
             _, index, key = name.split(".")
             state.setdefault(int(index), {})[key] = value
-    _require_all(optimizer, state)
+    _require_every_moment(optimizer, state)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     for parameter, entry in optimizer.state.items():
         for key, value in entry.items():
@@ -146,8 +149,8 @@ def restore_adam(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]
                 entry[key] = torch.empty_like(parameter).copy_(value)
 
 
-def _require_all(optimizer: torch.optim.Optimizer, state: Mapping[int, Mapping[str, Tensor]]) -> None:
-    """What torch would pass over in silence, and begin anew."""
+def _require_every_moment(optimizer: torch.optim.Optimizer, state: Mapping[int, Mapping[str, Tensor]]) -> None:
+    """Refuse what torch would accept silently, beginning anew where a moment is missing."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     if state and set(state) != set(range(len(parameters))):
         raise ValueError("the moments of some weights are missing")

@@ -1,166 +1,132 @@
-"""One training to be done, in the same words for the process that leads and for those that follow it.
+"""One training as a job: its recipe, net, data and checkpoints, whether it can be carried out, and its result.
 
-A learner is trained on all groups from scratch; a member is its learner trained on, on one group.
+`train` makes a job of a learner with fresh weights and the images of all groups, `finetune` one of that learner's
+weights and the images of one group.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from murace.config import Machine, Recipe, params, recipe_from
+from murace.config import Machine, Recipe, changed_settings, params, recipe_from
 from murace.data.loading.batches import Images
 from murace.data.store import IDS, open_pixels, read_index, write_frame
 from murace.errors import UsageError, WorkspaceError
-from murace.nets import Learner, count_parameters, create, outline
+from murace.nets import Learner, create, outline
+from murace.nets.forward import Probabilities
 from murace.nets.weights import load_model, save_model
 from murace.system import device
-from murace.system.files import digest_of
+from murace.system.files import changed_files, digest_of
 from murace.system.processes import process_group
 from murace.system.progress import Reporter
-from murace.training import run
-from murace.training.checkpoint import recorded_facts
+from murace.training.checkpoint import FACTS, SavedState, newest_state
+from murace.training.epoch import CLOCK
 from murace.training.loss import group_weights
 from murace.training.resources import require_memory, require_room
-from murace.training.state import Progress, Setting, part_of
+from murace.training.state import Progress, TrainingSetup, split_arrays
 from murace.vocabulary import CALIBRATED, Split
-from murace.workspace import OPERATIONAL
-from murace.workspace.paths import FitFolder, Workspace
 
-FILES = ["model.safetensors", "history.csv", "predictions.csv"]
-EPOCHS = "history.csv:epochs"  # the history without its clock, as a part that a child may consume
+PATHS = ("index", "pixels", "checkpoints", "initial")  # of a job, relative to a root in a message
 
 
-@dataclass(frozen=True)
-class Circumstances:
-    """Where trainings run, and who watches."""
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One training. What stands in its files is read once, when it is first asked for.
 
-    machine: Machine
-    device: torch.device
-    reporter: Reporter
-
-
-@dataclass(frozen=True)
-class Task:
-    """A training: its recipe, the form of its net, what it consumes, and the group of a member.
-
-    `form` has learner, width, head and size; `consumed` maps a file in the workspace to its SHA-256.
+    Attributes:
+        recipe: the hyperparameters.
+        form: what rebuilds the net: learner, width, head and size.
+        index: the table of images; those of `group`, or all, are trained and validated on.
+        pixels: their array.
+        consumed: the digests of the data, file -> SHA-256; a checkpoint is resumed for the same data only.
+        checkpoints: the folder of the saved states.
+        initial: the weights to start from, which count as epoch 0; None: fresh ones from the recipe's seed.
+        group: the group of a member.
+        resumes: whether to go on from the newest checkpoint.
     """
 
     recipe: Recipe
     form: Mapping[str, Any]
+    index: Path
+    pixels: Path
     consumed: Mapping[str, str]
+    checkpoints: Path
+    initial: Path | None = None
     group: str | None = None
     resumes: bool = False
 
-    def folder(self, workspace: Workspace) -> FitFolder:
-        """Where it leaves its files."""
-        return workspace.train(self.form["learner"]) if self.group is None else workspace.finetune(self.group)
-
-    def about(self, groups: list[str]) -> dict[str, Any]:
-        """What a state must be about to be resumed; more epochs continue it, and its precision stands beside."""
-        recipe = {key: value for key, value in params(self.recipe).items() if key not in ("epochs", "precision")}
-        return {**recipe, **self.form, "groups": ", ".join(groups)}
-
-    def net(self, workspace: Workspace) -> Learner:
-        """The net at its beginning: a function of the seed on any device, or the learner's weights."""
+    @cached_property
+    def splits(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The rows of the index for training and for validation."""
+        images = read_index(self.index)
         if self.group is not None:
-            return load_model(workspace.train(self.form["learner"]).model)
+            images = images[images["group"] == self.group]
+        return images[images["split"] == Split.TRAIN], images[images["split"] == Split.VALIDATION]
+
+    @cached_property
+    def saved(self) -> SavedState | None:
+        """The newest checkpoint, where the training resumes and has saved any."""
+        return newest_state(self.checkpoints) if self.resumes else None
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """The settings that a checkpoint must share: more epochs continue it, and its precision stands beside."""
+        recipe = {key: value for key, value in params(self.recipe).items() if key not in ("epochs", "precision")}
+        return {**recipe, **self.form, "groups": ", ".join(sorted(set(self.splits[0]["group"])))}
+
+    def net(self) -> Learner:
+        """The net with its initial weights; fresh ones are a function of the seed, the same on any device."""
+        if self.initial is not None:
+            return load_model(self.initial)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.recipe.seed)
             return build(self.form)
 
+    def message(self, root: Path, *, precision: str) -> dict[str, Any]:
+        """The job as JSON for the other processes, which take the precision from here, whatever their processors have.
+
+        Its paths are relative to `root`, which may lie elsewhere for a process on another machine.
+        """
+        paths = {name: path.relative_to(root).as_posix() for name in PATHS if (path := getattr(self, name)) is not None}
+        own = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in PATHS}
+        return {**own, **paths, "recipe": params(replace(self.recipe, precision=precision))}
+
+    @classmethod
+    def from_message(cls, message: Mapping[str, Any], root: Path) -> "Job":
+        """The inverse of `message`."""
+        paths = {name: root / message[name] for name in PATHS if name in message}
+        return cls(**{**message, **paths, "recipe": recipe_from(message["recipe"])})
+
 
 @dataclass(frozen=True)
-class Done:
-    """A training that has ended; `facts` are what a record says of how it went."""
+class Result:
+    """What a training ended with: the best epoch's weights in `net`, the progress with its history, and more.
+
+    Attributes:
+        validation: the best epoch's probabilities of the validation images, float64 [N].
+        facts: what a record says of how the training went.
+    """
 
     net: Learner
-    fitted: run.Fitted
-    setting: Setting
+    progress: Progress
+    validation: Probabilities
     facts: dict[str, Any]
 
     @property
-    def parts(self) -> dict[str, str]:
-        """What a child may consume of the files: the history has other seconds each time, the epochs are the same."""
-        history = self.fitted.progress.history
-        return {EPOCHS: digest_of([{k: v for k, v in row.items() if k not in OPERATIONAL} for row in history])}
+    def history_digest(self) -> str:
+        """The SHA-256 of the history without its clock: two equal trainings have the same."""
+        return digest_of([{k: v for k, v in row.items() if k not in CLOCK} for row in self.progress.history])
 
 
 def build(form: Mapping[str, Any]) -> Learner:
-    """A net of that form with fresh weights."""
+    """A net of that form (learner, width, head, size) with fresh weights."""
     return create(form["learner"], width=form["width"], head=form["head"], size=form["size"])
-
-
-def require_same_run(task: Task, workspace: Workspace) -> None:
-    """Make sure that the saved states that a task would go on from are its own; asked before anything is noted.
-
-    Raises:
-        WorkspaceError: they are of another run; the message tells the differences.
-    """
-    states = task.folder(workspace).checkpoint
-    if task.resumes and (facts := recorded_facts(states)):
-        run.require_same(facts, states, task.about(_groups(task, workspace)), task.consumed)
-        done, asked = facts["progress"]["epoch"], task.recipe.epochs
-        if done > asked:
-            raise WorkspaceError(
-                f"the checkpoint in {states} has gone through {done} epochs, more than --epochs {asked}. "
-                f"Run with --epochs {done} or more, or start over with --fresh"
-            )
-
-
-def require_possible(task: Task, workspace: Workspace, circumstances: Circumstances) -> None:
-    """Make sure that a task can be carried out; asked before anything notes that it has begun.
-
-    Raises:
-        UsageError: more processes than images in a batch, or a net compiled for several processes.
-        MachineError: its checkpoints will not fit on the disk, or a batch into memory.
-    """
-    train, _ = _images_of(task, workspace)
-    place = _place(task, workspace, circumstances, images=len(train) * task.recipe.epochs)
-    size = min(task.recipe.batch_size, len(train))
-    if process_group().size > size:
-        raise UsageError(f"{process_group().size} processes for batches of {size} images: start at most {size}")
-    shadow = outline(task.form["learner"], **{key: task.form[key] for key in ("width", "head", "size")})
-    require_room(shadow, task.folder(workspace).checkpoint)
-    if place.device.type != "cpu":
-        return  # what fits into a GPU is found by trying
-    setting, _ = _setting(task, workspace, circumstances)
-    require_memory(shadow, setting, device.free_memory())
-
-
-def lead(task: Task, workspace: Workspace, circumstances: Circumstances) -> Done:
-    """Carry out a task, with all processes of this run, and leave its files; the record is the caller's.
-
-    Raises:
-        MachineError, WorkspaceError, Interrupted: see their classes.
-    """
-    setting, validation = _setting(task, workspace, circumstances)
-    if validation.empty and task.group is not None:
-        circumstances.reporter.warn(f"{task.group} has no validation images: its unspecialised weights are kept")
-    # The others take the precision from here, whatever their own processors have.
-    told = replace(task, recipe=replace(task.recipe, precision=setting.place.precision))
-    process_group().broadcast({"task": asdict(told)})
-    done = _carry_out(task, setting, workspace, circumstances)
-    folder = task.folder(workspace)
-    save_model(folder.model, done.net.state_dict(), task.form)
-    write_frame(folder.history, pd.DataFrame(done.fitted.progress.history))
-    column = CALIBRATED if task.group else task.form["learner"]
-    write_frame(folder.predictions, validation[IDS].assign(**{column: done.fitted.validation}), private=True)
-    return done
-
-
-def follow(workspace: Workspace, circumstances: Circumstances) -> Any:
-    """Carry out with the leading process every task that it tells; returns its last word, `{"done": ...}`."""
-    while "task" in (word := process_group().receive()):
-        told = word["task"]
-        task = Task(**{**told, "recipe": recipe_from(told["recipe"])})
-        setting, _ = _setting(task, workspace, circumstances)
-        _carry_out(task, setting, workspace, circumstances)
-    return word["done"]
 
 
 def require_equal_shares(recipe: Recipe) -> None:
@@ -176,81 +142,66 @@ def require_equal_shares(recipe: Recipe) -> None:
         raise UsageError(f"--batch-size {size} cannot be shared equally by {processes} processes: choose {choice}")
 
 
-def _setting(task: Task, workspace: Workspace, circumstances: Circumstances) -> tuple[Setting, pd.DataFrame]:
-    """The images of the task, weighted for it; and the index of the validation images."""
-    train, validation = _images_of(task, workspace)
+def require_own_checkpoint(job: Job) -> None:
+    """Make sure that the checkpoint to resume from is of this very training, not copied from another one.
+
+    Raises:
+        WorkspaceError: it is not, and the message tells the differences; or it is damaged.
+    """
+    if job.saved is None:
+        return
+    facts, start_over = job.saved.facts, "Start over with --fresh"
+    about, consumed = facts.get("about"), facts.get("consumed")
+    if not set(FACTS) <= set(facts) or not isinstance(about, dict) or not isinstance(consumed, dict):
+        raise WorkspaceError(f"the checkpoint in {job.checkpoints} is of an older murace. {start_over}")
+    changes = [*changed_settings(about, job.about), *changed_files(consumed, job.consumed)]
+    if changes:
+        raise WorkspaceError(
+            f"the checkpoint in {job.checkpoints} is of another run: {'; '.join(changes)}. {start_over}"
+        )
+    done, asked = facts["progress"]["epoch"], job.recipe.epochs
+    if done > asked:
+        raise WorkspaceError(
+            f"the checkpoint in {job.checkpoints} has gone through {done} epochs, more than --epochs {asked}. "
+            f"Run with --epochs {done} or more, or start over with --fresh"
+        )
+
+
+def set_up(job: Job, machine: Machine, chosen: torch.device, reporter: Reporter) -> TrainingSetup:
+    """Weigh the images of a job, open its pixels, and settle precision and compilation: as asked, as recorded, or auto.
+
+    The leading process also makes sure that the training can be carried out.
+
+    Raises:
+        UsageError: more processes than images in a batch, or a net compiled for several processes.
+        MachineError: its checkpoints will not fit on the disk, or a batch into a CPU's memory; what fits into a GPU is
+            found by trying.
+        DataError: the training images of a group are of one class.
+    """
+    (train, validation), recorded = job.splits, job.saved.facts if job.saved else {}
+    precision = device.resolve_precision(job.recipe.precision, chosen, recorded.get("precision"))
+    seen = len(train) * job.recipe.epochs
+    compiled = device.resolve_compile(machine.compile, chosen, seen, recorded.get("compiled"))
+    place = device.Place(chosen, precision, compiled=compiled)
+    processes, size = process_group(), min(job.recipe.batch_size, len(train))
+    shadow = outline(job.form["learner"], **{key: job.form[key] for key in ("width", "head", "size")})
+    if processes.leads:
+        if processes.size > size:
+            raise UsageError(f"{processes.size} processes for batches of {size} images: start at most {size}")
+        require_room(shadow, job.checkpoints)
     weights = group_weights(train["group"], train["label"])
     rows = np.array(pd.concat([train, validation])["row"], dtype=np.int64)
-    place = _place(task, workspace, circumstances, images=len(train) * task.recipe.epochs)
-    images = Images(open_pixels(workspace.prepare.pixels), rows, place.device)
-    parts = part_of(train, weights), part_of(validation, weights)
-    return Setting(*parts, images, task.recipe, place, circumstances.reporter), validation
+    images = Images(open_pixels(job.pixels), rows, chosen)
+    arrays = split_arrays(train, weights), split_arrays(validation, weights)
+    setup = TrainingSetup(*arrays, images, job.recipe, place, reporter, machine)
+    if processes.leads and chosen.type == "cpu":
+        require_memory(shadow, setup, device.free_memory())
+    return setup
 
 
-def _groups(task: Task, workspace: Workspace) -> list[str]:
-    """Those of the training images."""
-    return sorted(set(_images_of(task, workspace)[0]["group"]))
-
-
-def _images_of(task: Task, workspace: Workspace) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The index of the images for training and for validation."""
-    index = read_index(workspace.prepare.index)
-    if task.group is not None:
-        index = index[index["group"] == task.group]
-    return index[index["split"] == Split.TRAIN], index[index["split"] == Split.VALIDATION]
-
-
-def _place(task: Task, workspace: Workspace, circumstances: Circumstances, *, images: int) -> device.Place:
-    """Where and how it computes: as asked, else as its unfinished run did, else as suits the machine."""
-    recorded = recorded_facts(task.folder(workspace).checkpoint) if task.resumes else {}
-    chosen = circumstances.device
-    precision = device.resolve_precision(task.recipe.precision, chosen, recorded.get("precision"))
-    asked = circumstances.machine.compile
-    compiled = device.resolve_compile(asked, chosen, images, recorded.get("compiled"))
-    return device.Place(chosen, precision, compiled=compiled)
-
-
-def _carry_out(task: Task, setting: Setting, workspace: Workspace, circumstances: Circumstances) -> Done:
-    net = task.net(workspace)
-    _announce(task, net, setting)
-    groups = _groups(task, workspace)
-    job = run.Job(
-        net,
-        task.form,
-        task.about(groups),
-        task.consumed,
-        task.folder(workspace).checkpoint,
-        circumstances.machine,
-        resumes=task.resumes,
-        score_start=task.group is not None,
-    )
-    fitted = run.run(job, setting)
-    return Done(net, fitted, setting, _facts(fitted.progress, setting))
-
-
-def _announce(task: Task, net: Learner, setting: Setting) -> None:
-    total, trainable = count_parameters(net)
-    train, validation, processes = len(setting.train.rows), len(setting.validation.rows), process_group()
-    where = f"{setting.place.precision} on {setting.place.name}" + ", compiled" * setting.place.compiled
-    setting.reporter.say(
-        (f"{task.group}: " if task.group else "")
-        + f"{task.form['learner']}: {total:,} parameters ({trainable:,} trainable), {train:,} training and "
-        f"{validation:,} validation images, batch {setting.batch_size}, {where}"
-        + (f" in {processes.size} processes" if processes.size > 1 else "")
-        + f", seed {task.recipe.seed}"
-    )
-
-
-def _facts(progress: Progress, setting: Setting) -> dict[str, Any]:
-    rates = [row["images_per_second"] for row in progress.history if row["images_per_second"]]
-    return {
-        "batch_size": setting.batch_size,
-        "epochs": progress.epoch,
-        "best_epoch": progress.best_epoch,
-        "best_score": progress.best_score,
-        "seconds": round(sum(row["seconds"] for row in progress.history), 3),
-        "images_per_second": round(sum(rates) / len(rates), 2) if rates else None,
-        "precision": setting.place.precision,
-        "compiled": setting.place.compiled,
-        "processes": process_group().size,
-    }
+def write_result(job: Job, result: Result, *, model: Path, history: Path, predictions: Path) -> None:
+    """Write the best epoch's weights, the history, and the probabilities of the validation images."""
+    save_model(model, result.net.state_dict(), job.form)
+    write_frame(history, pd.DataFrame(result.progress.history))
+    column = job.form["learner"] if job.group is None else CALIBRATED
+    write_frame(predictions, job.splits[1][IDS].assign(**{column: result.validation}), private=True)

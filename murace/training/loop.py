@@ -1,4 +1,4 @@
-"""The loop itself: steps, and the order of events in an epoch."""
+"""The training loop: epochs of steps, early stopping, and a stop on signals, as a generator whose caller saves."""
 
 import sys
 import time
@@ -12,57 +12,57 @@ from murace.config import Recipe
 from murace.errors import Interrupted, PeerLostError, UsageError
 from murace.system.progress import Bar
 from murace.training.epoch import close_epoch
-from murace.training.state import Progress, Setting, Training, TrainingEvent
+from murace.training.state import Progress, Training, TrainingEvent, TrainingSetup
 from murace.training.step import Stepper
 
 LOG_EVERY = 20  # steps between two looks at the loss: on a GPU each look is a wait
 
 
-def fit(training: Training, setting: Setting, *, score_start: bool = False) -> Iterator[TrainingEvent]:
+def fit(training: Training, setup: TrainingSetup, *, score_start: bool = False) -> Iterator[TrainingEvent]:
     """Train until `recipe.epochs`, or until the training loss has not fallen for `recipe.patience` epochs.
 
-    The paper stops on the training loss and keeps the epoch with the best validation score. With `score_start` the
-    weights as they come are a candidate too, as epoch 0. A signal ends the loop with a pause: at a step boundary, or
-    before a validation that is then repeated on resume.
+    The paper's early stopping looks at the training loss, and the best epoch is that with the best validation score.
+    With `score_start` the weights as they come are a candidate too, as epoch 0. A signal ends the loop with an event
+    that says so: at a step boundary, or before a validation that is then repeated on resume.
 
     Raises:
         UsageError: the loss or the output is not finite; the message says at which epoch and step.
     """
-    progress, recipe, reporter = training.progress, setting.recipe, setting.reporter
-    stepper = Stepper(training, setting)
+    progress, recipe, reporter = training.progress, setup.recipe, setup.reporter
+    stepper = Stepper(training, setup)
     try:
         if score_start and progress.best_epoch < 0:
-            yield close_epoch(training, setting, epoch=0)
-        while _goes_on(progress, setting):
+            yield close_epoch(training, setup, epoch=0)
+        while _continues(progress, setup):
             title = f"epoch {progress.epoch + 1}/{recipe.epochs}"
             with reporter.bar(title, len(training.losses), start=progress.step) as steps:
-                _run_epoch(training, setting, stepper, steps)
-            event = close_epoch(training, setting, epoch=progress.epoch + 1)
-            yield replace(event, note=_note(progress, recipe))
+                _run_epoch(training, setup, stepper, steps)
+            event = close_epoch(training, setup, epoch=progress.epoch + 1)
+            yield replace(event, note=_line(progress, recipe))
     except Interrupted as interruption:
         yield TrainingEvent(signum=interruption.signum)
 
 
-def _goes_on(progress: Progress, setting: Setting) -> bool:
-    """Until the last epoch or a training loss that no longer falls; and only where validation can judge an epoch."""
-    recipe = setting.recipe
+def _continues(progress: Progress, setup: TrainingSetup) -> bool:
+    """Whether there is another epoch: none after the last or by early stopping, none without validation images."""
+    recipe = setup.recipe
     is_running = progress.epoch < recipe.epochs and progress.epochs_without_fall < recipe.patience
-    return is_running and len(setting.validation.rows) > 0
+    return is_running and len(setup.validation.rows) > 0
 
 
-def _run_epoch(training: Training, setting: Setting, stepper: Stepper, bar: Bar) -> None:
+def _run_epoch(training: Training, setup: TrainingSetup, stepper: Stepper, bar: Bar) -> None:
     """The steps of an epoch that are not done yet.
 
     A GPU is waited for every `LOG_EVERY` steps only; one of several also in torch's SyncBatchNorm.
     """
-    progress, size = training.progress, setting.batch_size
+    progress, size = training.progress, setup.batch_size
     epoch, count = progress.epoch + 1, len(training.losses)
     stepper.begin(epoch, progress.step)
     training.net.train()
     began, seconds_before = time.perf_counter(), progress.seconds
     try:
         while progress.step < count:
-            setting.check()
+            setup.check()
             stepper.step()
             progress.step += 1
             if progress.step % LOG_EVERY == 0 or progress.step == count:
@@ -71,9 +71,9 @@ def _run_epoch(training: Training, setting: Setting, stepper: Stepper, bar: Bar)
             bar.advance(1, note=f"{progress.step * size / progress.seconds:,.0f} images/s")
     finally:
         stepper.close()
-        is_lost = isinstance(sys.exception(), PeerLostError)  # then a GPU may be waiting for that process for ever
-        if setting.place.device.type == "cuda" and not is_lost:
-            torch.cuda.synchronize(setting.place.device)
+        has_lost_peer = isinstance(sys.exception(), PeerLostError)  # a GPU may wait for that process for ever
+        if setup.place.device.type == "cuda" and not has_lost_peer:
+            torch.cuda.synchronize(setup.place.device)
         progress.seconds = seconds_before + time.perf_counter() - began
 
 
@@ -86,8 +86,8 @@ def _refuse_bad_loss(losses: Tensor, epoch: int) -> None:
         )
 
 
-def _note(progress: Progress, recipe: Recipe) -> str:
-    """What a person wants to know after an epoch."""
+def _line(progress: Progress, recipe: Recipe) -> str:
+    """What is shown after an epoch."""
     last = progress.history[-1]
     return (
         f"train loss {last['train_loss']:.4f}  validation loss {_shown(last['validation_loss'])}  "

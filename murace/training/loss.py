@@ -25,17 +25,17 @@ def group_weights(groups: Iterable[str], labels: Iterable[int]) -> dict[str, tup
     """
     names = np.asarray(list(groups), dtype=str)
     truth = np.asarray(list(labels), dtype=np.int64)
-    weights, poor = {}, []
+    weights, lacking = {}, []
     for name in sorted(set(names.tolist())):
         chosen = truth[names == name]
         normal, abnormal = int((chosen == 0).sum()), int((chosen == 1).sum())
         if not normal or not abnormal:
-            poor.append(f"{name} ({normal} normal, {abnormal} abnormal)")
+            lacking.append(f"{name} ({normal} normal, {abnormal} abnormal)")
         else:
             weights[name] = (abnormal / len(chosen), normal / len(chosen))
-    if poor:
+    if lacking:
         raise DataError(
-            f"training images of one class only: {', '.join(poor)}; the loss weighs one class by the other. "
+            f"training images of one class only: {', '.join(lacking)}; the loss weighs one class by the other. "
             "Add images of the missing class or leave the group out, then run: murace prepare SOURCE"
         )
     return weights

@@ -1,7 +1,7 @@
-"""Too little memory for a batch: said before it happens on a CPU, and after it happened on a GPU.
+"""Whether memory and disk suffice for a training, and which batch size would fit where memory does not.
 
-A CPU's memory is promised freely and then taken away with the whole process, so there the need is reckoned first. A GPU
-refuses, and what does fit is found by trying.
+On a CPU the need is estimated before the start: there memory is overcommitted, and a process that uses too much is
+killed. A GPU refuses an allocation, and what does fit is found by trying.
 """
 
 import gc
@@ -21,18 +21,18 @@ from murace.system.failures import is_out_of_memory
 from murace.system.processes import process_group
 from murace.training.checkpoint import KEPT
 from murace.training.loss import weighted_cross_entropy
-from murace.training.state import Setting, Training
+from murace.training.state import Training, TrainingSetup
 
 SMALL = 2**20  # bytes: records, history, predictions, and the headers of the tensors' files
 MEND = "make room, or choose another --workspace or a smaller --width"
 
-# Saved activations are most of it; gradients on their way take the rest. Measured on a CPU against what is reckoned
+# Saved activations are most of it; gradients in flight take the rest. Measured on a CPU against the estimate
 # without it: at 128 pixels resnet 25 of 26 and densenet 50 of 49 MiB an image in fp32, 8 of 13 and 20 of 25 in bf16; a
 # narrow resnet at 64 pixels 2.6 of 1.7.
 MARGIN = 1.3
 
 
-def require_memory(shadow: Learner, setting: Setting, free: int | None) -> None:
+def require_memory(shadow: Learner, setup: TrainingSetup, free: int | None) -> None:
     """Make sure that a step's batch will fit into `free` bytes of the CPU's memory; None is unknown.
 
     `shadow` is the net on the meta device, where tensors have a size and no content.
@@ -40,12 +40,12 @@ def require_memory(shadow: Learner, setting: Setting, free: int | None) -> None:
     Raises:
         MachineError: it will not; the message says what would.
     """
-    if free is None or setting.place.device.type != "cpu":
+    if free is None or setup.place.device.type != "cpu":
         return
-    processes, size = process_group(), setting.batch_size
+    processes, size = process_group(), setup.batch_size
     here = processes.local_size / processes.size  # this machine's share of each batch
     weights = 4 * sum(parameter.nbytes for parameter in shadow.parameters())  # with gradients and Adam's two moments
-    each = here * image_bytes(shadow, setting.images.pixels.shape[1], setting.place)
+    each = here * image_bytes(shadow, setup.images.pixels.shape[1], setup.place)
     need = processes.local_size * weights + each * size
     if need > free:
         fits = int((free - processes.local_size * weights) // each) // processes.size * processes.size
@@ -75,18 +75,18 @@ def _kept(shadow: Learner, side: int) -> int:
     return sum(tensor.untyped_storage().nbytes() for key, tensor in kept.items() if key not in own)
 
 
-def largest_batch(training: Training, setting: Setting) -> int | None:
+def largest_batch(training: Training, setup: TrainingSetup) -> int | None:
     """The largest of B/2, B/4, ... images that go through a step on a GPU; None where not even two do.
 
-    The net is spoilt by it: call this only when the training is over.
+    It changes the net's weights: call it only when the training is over.
     """
     training.optimizer.zero_grad(set_to_none=True)
-    size = setting.batch_size // 2
+    size = setup.batch_size // 2
     while size >= 2:
         gc.collect()
         torch.cuda.empty_cache()
         try:
-            _try(training, setting, size)
+            _try(training, setup, size)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -97,13 +97,13 @@ def largest_batch(training: Training, setting: Setting) -> int | None:
     return None
 
 
-def _try(training: Training, setting: Setting, size: int) -> None:
+def _try(training: Training, setup: TrainingSetup, size: int) -> None:
     """Everything of a step that takes memory: forward, backward, and Adam's moments where there are none yet."""
-    place, part = setting.place, setting.train
+    place, split = setup.place, setup.train
     rows, labels, weights = (
-        torch.from_numpy(values[:size]).to(place.device) for values in (part.rows, part.labels, part.weights)
+        torch.from_numpy(values[:size]).to(place.device) for values in (split.rows, split.labels, split.weights)
     )
-    batch = augment(setting.images.gather(rows), rows, seed=0, epoch=1)
+    batch = augment(setup.images.gather(rows), rows, seed=0, epoch=1)
     with place.autocast():
         logits = training.net(batch.contiguous(memory_format=place.memory_format))
     weighted_cross_entropy(logits, labels, weights).backward()  # type: ignore[no-untyped-call]

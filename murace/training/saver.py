@@ -1,4 +1,4 @@
-"""The states of a training on disk: each one that the loop yields, with the best weights, and the newest one back."""
+"""Save a running training as a checkpoint, in the background where that suits, and restore it from one."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,31 +13,31 @@ from murace.errors import WorkspaceError
 from murace.nets.weights import save_model
 from murace.system.failures import refuse_machine_error
 from murace.training.checkpoint import SavedState, flatten_adam, restore_adam, save_state
-from murace.training.state import Progress, Setting, Training, TrainingEvent
+from murace.training.state import Progress, Training, TrainingEvent, TrainingSetup
 
 Facts = Mapping[str, Any]
-NET = "net."  # what the names of its tensors begin with in a state
+NET = "net."  # what the names of the net's tensors begin with in a state
 
 
 class Saver:
-    """Writes the states of one training into one folder.
+    """Writes the checkpoints of one training into one folder.
 
     Args:
-        folder: where the states go.
-        model: the facts that rebuild the net.
-        run: the facts that a resume compares.
+        folder: the folder.
+        form: the facts that rebuild the net.
+        facts: the facts of the run, which a resume compares.
         best: the file with the best weights so far.
-        behind: copy the tensors and let a thread write them while the next epoch runs, as suits a GPU; `close` waits
-            for it. Else the writing is done when `save` returns: a CPU's cores are the ones that train.
+        in_background: copy the tensors and let a thread write them while the next epoch runs, as suits a GPU; `close`
+            waits for it. Else the writing is done when `save` returns: a CPU's cores are the ones that train.
     """
 
-    def __init__(self, folder: Path, *, model: Facts, run: Facts, best: Path | None, behind: bool) -> None:
-        self.folder, self.model, self.run, self.best = folder, model, run, best
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix="saver") if behind else None
+    def __init__(self, folder: Path, *, form: Facts, facts: Facts, best: Path | None, in_background: bool) -> None:
+        self.folder, self.form, self.facts, self.best = folder, form, facts, best
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="saver") if in_background else None
         self.pending: Future[None] | None = None
 
     def save(self, training: Training, event: TrainingEvent, *, then: Callable[[], None] = lambda: None) -> None:
-        """Write where the training stands, and its weights where they are the best so far; `then` is called after.
+        """Write the training's state, and its weights where they are the best so far; then call `then`.
 
         Raises:
             MachineError: this state, or the one before it, cannot be written.
@@ -52,7 +52,7 @@ class Saver:
             **{"losses": training.losses, "best": training.best, "rng": torch.get_rng_state()},
         }
         tensors = {name: tensor.detach().to("cpu", copy=self.thread is not None) for name, tensor in tensors.items()}
-        facts = {**self.run, "progress": asdict(progress)}
+        facts = {**self.facts, "progress": asdict(progress)}
         given = tensors, facts, (progress.epoch, progress.step), event.is_best, self.best
         if self.thread is None:
             self._write(*given, then)
@@ -66,7 +66,7 @@ class Saver:
             pending.result()
 
     def close(self) -> None:
-        """Wait, and let the thread go."""
+        """Wait, and end the thread."""
         try:
             self.wait()
         finally:
@@ -84,21 +84,21 @@ class Saver:
     ) -> None:
         if is_best:
             assert best is not None
-            save_model(best, _weights(tensors), self.model)
+            save_model(best, _weights(tensors), self.form)
         save_state(self.folder, tensors, facts, position=position, best=best)
         then()
 
 
-def restore(training: Training, saved: SavedState, setting: Setting) -> None:
-    """Put a training where a state says it stood.
+def restore(training: Training, saved: SavedState, setup: TrainingSetup) -> None:
+    """Resume: put a training where a saved state says it stood.
 
     Raises:
-        WorkspaceError: the state is of another form or precision.
+        WorkspaceError: the state is damaged, or of another form or precision.
     """
-    facts, tensors = saved.facts, saved.tensors
-    if facts["precision"] != setting.place.precision:
+    facts, tensors = saved.facts, saved.load()
+    if facts["precision"] != setup.place.precision:
         raise WorkspaceError(
-            f"the unfinished run was in {facts['precision']}, this one would be in {setting.place.precision}: "
+            f"the unfinished run was in {facts['precision']}, this one would be in {setup.place.precision}: "
             f"go on with --precision {facts['precision']}, or start over with --fresh"
         )
     try:

@@ -1,4 +1,4 @@
-"""What a training is given, where it stands, and what it yields."""
+"""What a training is given (`TrainingSetup`), where it stands (`Training`, `Progress`), and the events it yields."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,20 +10,20 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from murace.config import Recipe
+from murace.config import Machine, Recipe
 from murace.data.loading.batches import Images, Rows, num_steps
 from murace.system.device import Place
 from murace.system.processes import process_group
 from murace.system.progress import Reporter
-from murace.training.batchnorm import unite
+from murace.training.batchnorm import synchronise
 from murace.training.loss import image_weights
 
 BETAS = (0.9, 0.999)
 
 
 @dataclass(frozen=True)
-class Part:
-    """The images of one split: rows, labels, loss weights and study numbers, each [N]."""
+class SplitArrays:
+    """The images of one split: their rows in the pixel array, labels, loss weights and study numbers, each [N]."""
 
     rows: Rows
     labels: npt.NDArray[np.int64]
@@ -31,9 +31,9 @@ class Part:
     studies: npt.NDArray[np.int64]
 
 
-def part_of(images: pd.DataFrame, weights: Mapping[str, tuple[float, float]]) -> Part:
-    """The images of some rows of the index (columns row, group, study, label), weighted by group and label."""
-    return Part(
+def split_arrays(images: pd.DataFrame, weights: Mapping[str, tuple[float, float]]) -> SplitArrays:
+    """The arrays of some rows of the index (columns row, group, study, label), weighted by group and label."""
+    return SplitArrays(
         rows=np.array(images["row"], dtype=np.int64),
         labels=np.array(images["label"], dtype=np.int64),
         weights=image_weights(weights, images["group"], images["label"]),
@@ -42,15 +42,16 @@ def part_of(images: pd.DataFrame, weights: Mapping[str, tuple[float, float]]) ->
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What a training needs and does not change."""
+class TrainingSetup:
+    """What a training uses and does not change: both splits, the pixels, hyperparameters, device and reporter."""
 
-    train: Part
-    validation: Part
+    train: SplitArrays
+    validation: SplitArrays
     images: Images
     recipe: Recipe
     place: Place
     reporter: Reporter
+    machine: Machine = Machine()  # noqa: RUF009 - frozen
 
     @property
     def batch_size(self) -> int:
@@ -79,7 +80,7 @@ class Progress:
 
 @dataclass
 class Training:
-    """A net on its way: what a saved state holds."""
+    """A running training, all that a checkpoint holds: net, optimizer, losses, best predictions, progress."""
 
     net: nn.Module
     optimizer: torch.optim.Optimizer
@@ -90,9 +91,9 @@ class Training:
 
 @dataclass(frozen=True)
 class TrainingEvent:
-    """What the loop yields: an epoch's end (`is_best`: its weights are worth keeping), or a pause (`signum`).
+    """What the loop yields: an epoch's end (`is_best`: its weights are worth keeping), or an interruption (`signum`).
 
-    `note` is what a person wants to know of the epoch, to be said once it cannot be lost any more.
+    `note` is the line to show about the epoch, once its checkpoint is written.
     """
 
     is_best: bool = False
@@ -100,13 +101,13 @@ class TrainingEvent:
     signum: int | None = None
 
 
-def start(net: nn.Module, setting: Setting) -> Training:
+def start(net: nn.Module, setup: TrainingSetup) -> Training:
     """A training at its beginning: Adam with betas 0.9 and 0.999 (paper, Table 2) and torch's epsilon."""
-    device = setting.place.device
-    setting.place.put(net)
-    unite(net, process_group(), device)
+    device = setup.place.device
+    setup.place.put(net)
+    synchronise(net, process_group(), device)
     on_gpu = device.type == "cuda"
-    optimizer = torch.optim.Adam(net.parameters(), lr=setting.recipe.lr, betas=BETAS, fused=True, capturable=on_gpu)
-    steps = num_steps(len(setting.train.rows), setting.recipe.batch_size)
+    optimizer = torch.optim.Adam(net.parameters(), lr=setup.recipe.lr, betas=BETAS, fused=True, capturable=on_gpu)
+    steps = num_steps(len(setup.train.rows), setup.recipe.batch_size)
     losses = torch.zeros(steps, dtype=torch.float64, device=device)
-    return Training(net, optimizer, losses, torch.zeros(len(setting.validation.rows), dtype=torch.float64))
+    return Training(net, optimizer, losses, torch.zeros(len(setup.validation.rows), dtype=torch.float64))

@@ -1,4 +1,4 @@
-"""One optimiser step, with everything it reads on the device, so that a GPU can replay it unattended."""
+"""One optimizer step: forward, backward and Adam's update; on a GPU captured as a CUDA graph and replayed."""
 
 import functools
 import getpass
@@ -17,7 +17,7 @@ from murace.data.loading.stream import read_ahead
 from murace.errors import MachineError
 from murace.system.processes import process_group
 from murace.training.loss import weighted_cross_entropy
-from murace.training.state import Setting, Training
+from murace.training.state import Training, TrainingSetup
 
 WARM_UP = 3  # steps before a graph is captured: lazy initialisation and cuDNN's search must be over
 COMPILER = ("torch._dynamo", "torch._inductor", "triton")
@@ -26,14 +26,14 @@ COMPILER = ("torch._dynamo", "torch._inductor", "triton")
 class Stepper:
     """The steps of a training, epoch by epoch.
 
-    Which images a step takes stands in tables on the device, and a counter there says which line is next. So a step is
-    the same sequence of operations with nothing from outside, and on a GPU it becomes one CUDA graph: first some steps
-    as they are, which warm up and count like any other, then one is recorded, and from there it is only replayed.
+    Everything that a step reads lies on the device: tables of the images of each step, and a counter of the steps done.
+    So on a GPU a step can become one CUDA graph: the first steps run eagerly, which warms up and counts like any other,
+    then one is captured, and from there it is only replayed.
     """
 
-    def __init__(self, training: Training, setting: Setting) -> None:
-        place, self.processes = setting.place, process_group()
-        self.training, self.setting = training, setting
+    def __init__(self, training: Training, setup: TrainingSetup) -> None:
+        place, self.processes = setup.place, process_group()
+        self.training, self.setup = training, setup
         self.forward = torch.compile(training.net, dynamic=False) if place.compiled else training.net
         on_gpu = place.device.type == "cuda"
         # Processes exchange their gradients through libraries that have not been tried inside a graph here.
@@ -44,7 +44,7 @@ class Stepper:
         self.position = torch.zeros(1, dtype=torch.int64, device=place.device)
         self.epoch = torch.zeros((), dtype=torch.int64, device=place.device)
         self.tables: list[Tensor] = []
-        self.feed: Generator[Tensor, None, None] | None = None
+        self.ahead: Generator[Tensor, None, None] | None = None
         self.incoming: Tensor | None = None
         if on_gpu:
             torch.backends.cudnn.benchmark = True  # shapes never change here
@@ -52,47 +52,47 @@ class Stepper:
             warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
 
     def begin(self, epoch: int, done: int) -> None:
-        """Lay out the steps of an epoch, of which `done` are over."""
-        setting, processes = self.setting, self.processes
-        count, size = len(self.training.losses), setting.batch_size
-        everyone = order(np.arange(len(setting.train.rows)), seed=setting.recipe.seed, epoch=epoch)
-        batches = everyone[: count * size].reshape(count, size)[:, processes.rank :: processes.size]
-        part = setting.train
-        columns = [torch.from_numpy(values[batches]) for values in (part.rows, part.labels, part.weights)]
+        """Put the batches of an epoch's steps on the device; the first `done` of them are over."""
+        setup, processes = self.setup, self.processes
+        count, size = len(self.training.losses), setup.batch_size
+        shuffled = order(np.arange(len(setup.train.rows)), seed=setup.recipe.seed, epoch=epoch)
+        batches = shuffled[: count * size].reshape(count, size)[:, processes.rank :: processes.size]
+        split = setup.train
+        columns = [torch.from_numpy(values[batches]) for values in (split.rows, split.labels, split.weights)]
         if not self.tables:
-            self.tables = [column.to(setting.place.device) for column in columns]
+            self.tables = [column.to(setup.place.device) for column in columns]
         else:  # a captured graph reads these very addresses
             for table, column in zip(self.tables, columns, strict=True):
                 table.copy_(column)
         self.position.fill_(done)
         self.epoch.fill_(epoch)
-        if setting.images.streams:
+        if setup.images.streams:
             self.close()
-            self.feed = read_ahead(setting.images.pixels, list(part.rows[batches[done:]]), setting.place.device)
+            self.ahead = read_ahead(setup.images.pixels, list(split.rows[batches[done:]]), setup.place.device)
 
     def step(self) -> None:
         """Do the next step."""
-        if self.feed is not None:
-            batch = next(self.feed)
+        if self.ahead is not None:
+            batch = next(self.ahead)
             self.incoming = batch if self.incoming is None else self.incoming.copy_(batch)
         if self.graph is not None:
             self.graph.replay()
         elif self.stream is None:
-            self._do()
+            self._run()
         elif self.may_capture and self.warm == WARM_UP:
             self._capture()
         else:
             self.warm += 1
             self.stream.wait_stream(torch.cuda.current_stream(self.stream.device))
             with torch.cuda.stream(self.stream):
-                self._do()
+                self._run()
             torch.cuda.current_stream(self.stream.device).wait_stream(self.stream)
 
     def close(self) -> None:
-        """End the reading ahead."""
-        if self.feed is not None:
-            self.feed.close()
-            self.feed = None
+        """Stop reading batches ahead."""
+        if self.ahead is not None:
+            self.ahead.close()
+            self.ahead = None
 
     def _capture(self) -> None:
         assert self.stream is not None
@@ -105,28 +105,28 @@ class Stepper:
             # thread-local: another thread may be reading ahead
             torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode="thread_local"),
         ):
-            self._do()
+            self._run()
         self.graph.replay()
 
-    def _do(self) -> None:
+    def _run(self) -> None:
         try:
-            self._work()
+            self._compute()
         except Exception as error:
             if not type(error).__module__.startswith(COMPILER):
                 raise
-            raise MachineError(_compiler_story(error)) from error
+            raise MachineError(_compiler_failure(error)) from error
 
-    def _work(self) -> None:
-        """Gather, augment, forward, backward, update; the summed loss goes into its place among the epoch's."""
-        training, setting = self.training, self.setting
+    def _compute(self) -> None:
+        """Gather, augment, forward, backward, update; the batch's summed loss is kept with those of the epoch."""
+        training, setup = self.training, self.setup
         rows, labels, weights = (table.index_select(0, self.position)[0] for table in self.tables)
-        images = setting.images.gather(rows) if self.incoming is None else setting.images.scaled(self.incoming)
-        batch = augment(images, rows, seed=setting.recipe.seed, epoch=self.epoch)
-        with setting.place.autocast():
-            logits = self.forward(batch.contiguous(memory_format=setting.place.memory_format))
+        images = setup.images.gather(rows) if self.incoming is None else setup.images.scaled(self.incoming)
+        batch = augment(images, rows, seed=setup.recipe.seed, epoch=self.epoch)
+        with setup.place.autocast():
+            logits = self.forward(batch.contiguous(memory_format=setup.place.memory_format))
         loss = weighted_cross_entropy(logits, labels, weights)
         training.optimizer.zero_grad(set_to_none=True)
-        (loss / setting.batch_size).backward()  # type: ignore[no-untyped-call]
+        (loss / setup.batch_size).backward()  # type: ignore[no-untyped-call]
         total = loss.detach()
         self.processes.add([*self._gradients(), total])
         training.optimizer.step()
@@ -134,18 +134,18 @@ class Stepper:
         self.position += 1
 
     def _gradients(self) -> list[Tensor]:
-        """Every parameter's gradient; each process adds its share of the images."""
+        """Every parameter's gradient, from this process's share of the batch."""
         parameters = self.training.net.parameters()
         return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
 @functools.cache
 def _stream(device: torch.device) -> torch.cuda.Stream:
-    """One for all trainings: torch keeps workspaces for every stream that there ever was."""
+    """One stream for all trainings: torch keeps memory for every stream that there ever was."""
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
-def _compiler_story(error: Exception) -> str:
+def _compiler_failure(error: Exception) -> str:
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR", f"{tempfile.gettempdir()}/torchinductor_{getpass.getuser()}")
     return (

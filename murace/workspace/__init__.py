@@ -6,13 +6,13 @@ consumed, so the next invocation can tell done from unfinished from changed, and
 """
 
 from murace.workspace.commit import commit
-from murace.workspace.decision import DERIVED, Action, Plan, Rerun, StepRun, decide, differences, option_of
+from murace.workspace.decision import Action, Plan, Rerun, StepRun, current_records, decide
 from murace.workspace.lock import writing
-from murace.workspace.record import FACTS, OPERATIONAL, Record, begin, begun, damaged, forget, read
+from murace.workspace.record import EPOCHS, FACTS, OPERATIONAL, Record, begin, begun, damaged, forget, read
 from murace.workspace.status import State, examine, require
 
 __all__ = [
-    "DERIVED",
+    "EPOCHS",
     "FACTS",
     "OPERATIONAL",
     "Action",
@@ -24,12 +24,11 @@ __all__ = [
     "begin",
     "begun",
     "commit",
+    "current_records",
     "damaged",
     "decide",
-    "differences",
     "examine",
     "forget",
-    "option_of",
     "read",
     "require",
     "writing",

@@ -3,10 +3,19 @@
 import shlex
 from typing import Any
 
-from murace.config import CalibrateConfig, EvaluateConfig, FinetuneConfig, PrepareConfig, Recipe, TrainConfig, params
+from murace.config import (
+    DERIVED,
+    CalibrateConfig,
+    EvaluateConfig,
+    FinetuneConfig,
+    PrepareConfig,
+    Recipe,
+    TrainConfig,
+    option_of,
+    params,
+)
 from murace.config import batch_size as batch_size_of
 from murace.errors import WorkspaceError
-from murace.workspace.decision import DERIVED, option_of
 from murace.workspace.paths import Workspace
 from murace.workspace.record import Record, begun, read
 

@@ -1,18 +1,19 @@
 """Whether to skip, resume or run a step, and why."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from murace.errors import DamagedError, WorkspaceError
+from murace.config import Machine, changed_settings
+from murace.errors import DamagedError, MuraceError, WorkspaceError
+from murace.system.files import changed_files
+from murace.system.launch import launch
 from murace.system.progress import Reporter
 from murace.workspace.paths import BEGUN
 from murace.workspace.record import Record, begin, begun, damaged, forget, read
 
-DERIVED = ("learner", "groups")  # parameters that no option names
-OPTIONS = {"metrics": "val-metrics"}  # whose option is called otherwise
 EXTENDABLE = "epochs"  # more of these continues a finished run instead of starting over
 LARGE = 2**28  # bytes; only `pixels.npy` is, and reading it takes seconds: to skip, its size and time are enough
 
@@ -98,6 +99,23 @@ def decide(run: StepRun, rerun: Rerun) -> Plan:
     return plan
 
 
+def current_records(planned: Callable[[], Sequence[StepRun]], *, machine: Machine, rerun: Rerun) -> list[Record] | None:
+    """The records of runs that are all finished and current; None as soon as the step has anything to do or to say.
+
+    It needs no torch, which takes seconds to load: a command asks this first. `planned` works out the runs, and any
+    error on the way is left to the step itself, which repeats it. So are a GPU that was asked for by its number, which
+    is looked for first, several processes, which decide together, and every option that asks for a rerun.
+    """
+    if machine.gpu not in (None, "cpu") or launch().size > 1 or rerun != Rerun():
+        return None
+    try:
+        records = [read(run.folder) if decide(run, rerun).skips else None for run in planned()]
+    except MuraceError:
+        return None
+    found = [record for record in records if record is not None]
+    return found if len(found) == len(records) else None
+
+
 def _decide(run: StepRun, rerun: Rerun) -> Plan:
     folder, params, consumed = run.folder, run.params, run.consumed
     if rerun.resume is False:
@@ -105,7 +123,7 @@ def _decide(run: StepRun, rerun: Rerun) -> Plan:
     faults: list[str] = []
     unfinished, done = (_known(record, folder, faults) for record in (begun, read))
     if unfinished is not None:
-        changes = differences(_extended(unfinished, params), params, consumed)
+        changes = _differences(_extended(unfinished, params), params, consumed)
         if changes:
             raise WorkspaceError(
                 f"an unfinished run in {folder} differs: {'; '.join(changes)}. "
@@ -118,7 +136,7 @@ def _decide(run: StepRun, rerun: Rerun) -> Plan:
         if rerun.resume:
             raise WorkspaceError(f"nothing to resume in {folder}: run the same command without --resume")
         return Plan(run, Action.RUN, tuple(faults))
-    changes = differences(_extended(done, params), params, consumed)
+    changes = _differences(_extended(done, params), params, consumed)
     if changes and rerun.resume:
         raise WorkspaceError(f"nothing to resume in {folder}: {'; '.join(changes)}. Run without --resume to run afresh")
     if changes:
@@ -139,31 +157,9 @@ def _known(record: Callable[[Path], Record | None], folder: Path, faults: list[s
         return None
 
 
-def differences(old: Record, params: Mapping[str, Any], consumed: Mapping[str, str]) -> list[str]:
+def _differences(old: Record, params: Mapping[str, Any], consumed: Mapping[str, str]) -> list[str]:
     """In words, how what is asked for now differs from `old`."""
-    found = [
-        f"{option_of(key)} {_spelled(old.params.get(key))} -> {_spelled(params.get(key))}"
-        for key in sorted({*old.params, *params})
-        if old.params.get(key) != params.get(key)
-    ]
-    for name in sorted({*old.consumed, *consumed}):
-        if name not in old.consumed:
-            found.append(f"{name} is new")
-        elif name not in consumed:
-            found.append(f"{name} is gone")
-        elif old.consumed[name] != consumed[name]:
-            found.append(f"{name} has changed")
-    return found
-
-
-def option_of(key: str) -> str:
-    """A setting of a record as the option that sets it."""
-    return key if key in DERIVED else f"--{OPTIONS.get(key, key).replace('_', '-')}"
-
-
-def _spelled(value: Any) -> str:
-    """A setting as it is typed."""
-    return ",".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+    return [*changed_settings(old.params, params), *changed_files(old.consumed, consumed)]
 
 
 def _extended(old: Record, params: Mapping[str, Any]) -> Record:

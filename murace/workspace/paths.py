@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from murace.vocabulary import LEARNERS
-
 RECORD = "step.json"
 BEGUN = "begun.json"
 
@@ -88,6 +86,11 @@ class FitFolder:
     def predictions(self) -> Path:
         """Validation probabilities, one row per image."""
         return self.folder / "predictions.csv"
+
+    @property
+    def files(self) -> list[str]:
+        """The names of what a training produces."""
+        return [self.model.name, self.history.name, self.predictions.name]
 
     @property
     def checkpoint(self) -> Path:
@@ -206,11 +209,3 @@ class Workspace:
     def evaluate(self) -> EvaluateFolder:
         """Test results."""
         return EvaluateFolder(self.root / "evaluate")
-
-    def learners(self) -> list[str]:
-        """Learners that have a folder, in the paper's order."""
-        return [name for name in LEARNERS if self.train(name).folder.is_dir()]
-
-    def name_of(self, path: Path) -> str:
-        """`path` relative to the workspace, as records and messages spell it."""
-        return path.relative_to(self.root).as_posix()

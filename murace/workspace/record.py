@@ -17,6 +17,7 @@ from murace.workspace.paths import BEGUN, RECORD
 
 SCHEMA = 2  # 1 had no seal
 FACTS = f"{RECORD}:facts"  # what a record itself tells, as a part that a child may consume
+EPOCHS = "history.csv:epochs"  # a training's history without its clock, as such a part
 OPERATIONAL = ("seconds", "images_per_second", "compiled", "processes")  # in `info`: how a run went, not what came out
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "opencv-python", "safetensors")
 

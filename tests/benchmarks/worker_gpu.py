@@ -16,7 +16,7 @@ from murace.data.loading.batches import Images
 from murace.nets import create
 from murace.nets.forward import logits_of
 from murace.system.progress import Reporter
-from murace.training import Part, Setting, fit, start
+from murace.training import SplitArrays, TrainingSetup, fit, start
 from tests.benchmarks.serve import Spec, converse, peak_memory
 from tests.benchmarks.variants import OURS, MadeUp, Variant, streamed
 
@@ -32,9 +32,9 @@ class Course:
         torch.manual_seed(0)
         net = create(spec["net"], width=spec["width"], size=spec["size"])
         rows = np.arange(train + validation)
-        setting = Setting(_part(rows[:train]), _part(rows[train:]), images, recipe, place, Reporter())
-        self.training = start(net, setting)
-        self.moments = fit(self.training, setting)
+        setup = TrainingSetup(_part(rows[:train]), _part(rows[train:]), images, recipe, place, Reporter())
+        self.training = start(net, setup)
+        self.moments = fit(self.training, setup)
 
     def epoch(self) -> Spec:
         """Images per second of its training part, and the seconds of both parts."""
@@ -75,8 +75,8 @@ def prepare(spec: Spec):  # type: ignore[no-untyped-def]
     return answer
 
 
-def _part(rows: np.ndarray) -> Part:
-    return Part(rows, rows % 2, np.ones(len(rows), dtype=np.float32), rows - rows[0])
+def _part(rows: np.ndarray) -> SplitArrays:
+    return SplitArrays(rows, rows % 2, np.ones(len(rows), dtype=np.float32), rows - rows[0])
 
 
 def _allocated(device: torch.device) -> float:

@@ -39,20 +39,20 @@ def _training(spec: Spec, place):  # type: ignore[no-untyped-def]
     from murace.data.store import open_pixels
     from murace.nets import count_parameters, create
     from murace.system.progress import Reporter
-    from murace.training import Part, Setting, fit, start
+    from murace.training import SplitArrays, TrainingSetup, fit, start
 
-    def part(count: int) -> Part:
+    def part(count: int) -> SplitArrays:
         rows = np.arange(count)
-        return Part(rows, rows % 2, np.ones(count, dtype=np.float32), rows)
+        return SplitArrays(rows, rows % 2, np.ones(count, dtype=np.float32), rows)
 
     pixels = open_pixels(spec["pixels"])
     net = create(spec["net"], width=spec["width"], size=spec["size"])
     recipe = Recipe(epochs=FOREVER, patience=FOREVER, lr=1e-4, batch_size=spec["batch"])
     count = spec["batch"] * spec["steps"]
     images = Images(pixels, np.arange(count), place.device)
-    setting = Setting(part(count), part(2), images, recipe, place, Reporter())
-    training = start(net, setting)
-    moments = fit(training, setting)
+    setup = TrainingSetup(part(count), part(2), images, recipe, place, Reporter())
+    training = start(net, setup)
+    moments = fit(training, setup)
 
     def work() -> tuple[int, float]:
         next(moments)

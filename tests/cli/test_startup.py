@@ -8,7 +8,7 @@ import pytest
 
 from murace import __version__
 from murace.workspace.paths import Workspace
-from tests.cli.typed import COMMANDS, NARROW, answered, environment, typed
+from tests.cli.typed import COMMANDS, MEMBER, NARROW, answered, environment, typed
 
 HEAVY = ("torch", "torchvision", "numpy", "pandas", "sklearn", "cv2", "matplotlib", "scipy", "safetensors", "PIL")
 RUN = "import contextlib\nfrom murace.__main__ import main\nwith contextlib.suppress(SystemExit): main()"
@@ -48,6 +48,15 @@ def test_nothing_heavy_is_loaded_to_find_that_a_learner_is_up_to_date(finished: 
     assert [learner["skipped"] for learner in answered(*words)["learners"]] == [True, True]
     assert heavy_after(f"sys.argv = {['murace', *words]}\n{RUN}") == []
     assert "torch" in heavy_after(f"sys.argv = {['murace', *words, '--lr', '0.1', '--resume']}\n{RUN}")
+
+
+def test_nothing_heavy_is_loaded_to_find_that_every_member_is_up_to_date(finished: Workspace) -> None:
+    words = ["finetune", *MEMBER, "-w", str(finished.root)]
+    assert [member["skipped"] for member in answered(*words)["members"]] == [True, True]
+    assert heavy_after(f"sys.argv = {['murace', *words]}\n{RUN}") == []
+    assert heavy_after(f"sys.argv = {['murace', *words, '--groups', 'wrist']}\n{RUN}") == []
+    for changed in (["--lr", "0.1", "--resume"], ["--groups", "wrst"]):  # its step refuses it, in its words
+        assert "torch" in heavy_after(f"sys.argv = {['murace', *words, *changed]}\n{RUN}")
 
 
 def test_the_measure_itself_sees_an_import() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from murace.errors import Interrupted
-from murace.steps import train
+from murace.steps.train import step as train
 from murace.workspace import Rerun
 from tests.steps.test_train import StopAfter
 from tests.workshop import CPU, tiny_config, tiny_workspace

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from murace.data.store import write_frame
-from murace.steps import finetune
+from murace.steps.finetune import step as finetune
 from murace.system.progress import Reporter
 from tests.crash.killing import run
 from tests.crash.steps import ANNOUNCED, STEPS, WISH, space

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -15,16 +16,17 @@ from murace.nets import Learner
 from murace.system.device import Place
 from murace.system.processes import process_group
 from murace.system.progress import Reporter
-from murace.training import Part, Setting
-from murace.training.checkpoint import latest_state
-from murace.training.run import Job, run
+from murace.training import Job, SplitArrays, TrainingSetup
+from murace.training.checkpoint import newest_state
+from murace.training.epoch import CLOCK
+from murace.training.run import run
 from tests.steps.test_train import StopAfter
 from tests.workshop import CPU
 
 SIZE, BATCH, TRAIN, VALIDATION, EPOCHS = 8, 4, 48, 20, 4
 NOISE, SIGNAL = 80, 120  # shades, on the whole picture: whoever looks at the brightness ranks all pictures rightly
 STEPS = EPOCHS * TRAIN // BATCH
-CLOCKS = ("seconds", "images_per_second")
+NOWHERE = Path("nowhere")
 FORM = {"learner": "convnet", "width": 1.0, "head": "gap", "size": SIZE}
 RECIPE = Recipe(epochs=EPOCHS, batch_size=BATCH, lr=0.02, patience=3, monitor="auc")
 
@@ -40,6 +42,18 @@ class Small(Learner):
     def features(self, x: Tensor) -> Tensor:
         maps: Tensor = self.body(x)
         return maps
+
+
+class SmallJob(Job):
+    """A job whose net is small and whose images are made up."""
+
+    splits = (pd.DataFrame({"group": ["elbow"]}),) * 2
+
+    def net(self) -> Learner:
+        torch.manual_seed(7)
+        net = Small()
+        torch.manual_seed(11)  # dropout's
+        return net
 
 
 @dataclass(frozen=True)
@@ -75,22 +89,27 @@ def trained(
     processor rounds: the more is learnt, the worse it looks. Each epoch ranks the validation images wrongly without
     exception, so the scores tie, and its loss is greater than the first one's. Upright the last epoch is the best.
     """
-    torch.manual_seed(7)
-    net = Small()
-    torch.manual_seed(11)  # dropout's
-    setting = _setting(precision, stop_after, upright=upright)
-    job = Job(net, FORM, {}, {}, folder, CPU, score_start=score_start)
+    job = SmallJob(
+        recipe=RECIPE,
+        form=FORM,
+        index=NOWHERE,
+        pixels=NOWHERE,
+        consumed={},
+        checkpoints=folder,
+        initial=NOWHERE if score_start else None,
+        resumes=True,
+    )
     try:
-        fitted = run(job, setting)
+        result = run(job, _setup(precision, stop_after, upright=upright))
     except Interrupted:
         return None
-    saved = latest_state(folder) if process_group().leads else None
-    progress = {key: value for key, value in vars(fitted.progress).items() if key not in (*CLOCKS, "history")}
-    progress["history"] = [{k: v for k, v in row.items() if k not in CLOCKS} for row in fitted.progress.history]
-    return Outcome(net.state_dict(), saved.tensors if saved else {}, progress, fitted.validation)
+    state = newest_state(folder).load() if process_group().leads else {}
+    progress = {key: value for key, value in vars(result.progress).items() if key not in (*CLOCK, "history")}
+    progress["history"] = [{k: v for k, v in row.items() if k not in CLOCK} for row in result.progress.history]
+    return Outcome(result.net.state_dict(), state, progress, result.validation)
 
 
-def _setting(precision: str, stop_after: int, *, upright: bool) -> Setting:
+def _setup(precision: str, stop_after: int, *, upright: bool) -> TrainingSetup:
     generator = np.random.default_rng(3)
     count = TRAIN + VALIDATION
     labels = np.arange(count) % 2
@@ -100,9 +119,10 @@ def _setting(precision: str, stop_after: int, *, upright: bool) -> Setting:
         labels[TRAIN:] = 1 - labels[TRAIN:]
     rows = np.arange(count)
     parts = [
-        Part(rows[part], labels[part], np.ones(len(rows[part]), np.float32), np.arange(len(rows[part])))
+        SplitArrays(rows[part], labels[part], np.ones(len(rows[part]), np.float32), np.arange(len(rows[part])))
         for part in (slice(0, TRAIN), slice(TRAIN, count))
     ]
     place = Place(torch.device("cpu"), precision)
     reporter = StopAfter(stop_after) if stop_after > 0 else Reporter()
-    return Setting(*parts, Images(pixels, rows, place.device), replace(RECIPE, precision=precision), place, reporter)
+    images, settled = Images(pixels, rows, place.device), replace(RECIPE, precision=precision)
+    return TrainingSetup(*parts, images, settled, place, reporter, CPU)

@@ -9,9 +9,11 @@ import pandas as pd
 
 from murace.config import Bootstrap, CalibrateConfig, EvaluateConfig, PredictConfig, PrepareConfig
 from murace.explain.cam import MapMethod
-from murace.steps import calibrate, cam, finetune, predict, prepare, train
+from murace.steps import calibrate, cam, predict, prepare
 from murace.steps.evaluate import step as evaluate
 from murace.steps.export import step as export
+from murace.steps.finetune import step as finetune
+from murace.steps.train import step as train
 from murace.system.opencv import cv2
 from murace.system.progress import Bar, Reporter
 from murace.system.sealed import read_sealed

@@ -11,9 +11,9 @@ import pytest
 from murace.errors import Interrupted, MuraceError
 from murace.explain.overlays.folder import sealed_record
 from murace.inference.studies import kept
-from murace.steps import train
 from murace.steps.evaluate.predictions import _kept
-from murace.training.checkpoint import latest_state
+from murace.steps.train import step as train
+from murace.training.checkpoint import newest_state
 from murace.workspace import Rerun, begun, read, require
 from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU, NARROW, error_lines, typed
@@ -58,7 +58,7 @@ def as_record(path: Path) -> bool:
 
 
 def as_state(path: Path) -> bool:
-    return refuses(lambda: latest_state(path.parent))
+    return refuses(lambda: newest_state(path.parent).load())
 
 
 def damages(data: bytes, seed: str) -> Iterator[bytes]:

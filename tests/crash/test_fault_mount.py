@@ -145,12 +145,12 @@ def test_on_a_read_only_disk_every_step_refuses_before_it_computes(
         raise AssertionError("it computed first")
 
     computing = (
-        "training.job.lead",
+        "training.run.run",
         "steps.evaluate.step.ask_all",
         "steps.calibrate._choose",
         "data.ingest.read_all.run_chunks",
-        "steps.train.lead",
-        "steps.finetune.lead",
+        "steps.train.step.lead",
+        "steps.finetune.step.lead",
     )
     for name in (*computing, "steps.cam.draw_all", "steps.predict._read"):
         monkeypatch.setattr(f"murace.{name}", compute)

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from murace.errors import MuraceError
-from murace.training import run
-from murace.training.checkpoint import SavedState, latest_state, save_state
+from murace.training import job
+from murace.training.checkpoint import SavedState, newest_state, save_state
 from tests.crash.small import EPOCHS, STEPS, Outcome, trained
 from tests.processes import Failure, together
 
@@ -77,27 +77,30 @@ def test_two_processes_that_stop_at_any_step_end_with_the_same_bits(tmp_path: Pa
     assert answers == [[[]] * len(steps)] * 2
 
 
+Tensors = dict[str, torch.Tensor]
+
+
 def without(**values: object) -> Callable[[SavedState], SavedState]:
     """A state whose progress has forgotten something."""
     return lambda saved: replace(saved, facts={**saved.facts, "progress": {**saved.facts["progress"], **values}})
 
 
-def zeroed(*parts: str) -> Callable[[SavedState], SavedState]:
+def zeroed(*parts: str) -> Callable[[Tensors], Tensors]:
     """A state in which the tensors of these names are as at the very beginning."""
 
-    def forget(saved: SavedState) -> SavedState:
-        hit = [name for name in saved.tensors if any(part in name for part in parts)]
+    def forget(tensors: Tensors) -> Tensors:
+        hit = [name for name in tensors if any(part in name for part in parts)]
         assert hit, parts
-        return replace(saved, tensors=saved.tensors | {name: torch.zeros_like(saved.tensors[name]) for name in hit})
+        return tensors | {name: torch.zeros_like(tensors[name]) for name in hit}
 
     return forget
 
 
-def lacking(part: str) -> Callable[[SavedState], SavedState]:
-    return lambda saved: replace(saved, tensors={name: t for name, t in saved.tensors.items() if part not in name})
+def lacking(part: str) -> Callable[[Tensors], Tensors]:
+    return lambda tensors: {name: tensor for name, tensor in tensors.items() if part not in name}
 
 
-FORGOTTEN = {
+FORGOTTEN_TENSORS = {
     "weights": zeroed("net.body.0.weight"),
     "running mean": zeroed("running_mean"),
     "running variance": zeroed("running_var"),
@@ -108,8 +111,10 @@ FORGOTTEN = {
     "Adam": lacking("adam."),
     "losses of the running epoch": zeroed("losses"),
     "probabilities of the best epoch": zeroed("best"),
-    "random state": lambda saved: replace(saved, tensors={**saved.tensors, "rng": torch.Generator().get_state()}),
+    "random state": lambda tensors: {**tensors, "rng": torch.Generator().get_state()},
     "no random state": lacking("rng"),
+}
+FORGOTTEN_FACTS = {
     "epoch": without(epoch=0),
     "step": without(step=0),
     "best epoch": without(best_epoch=-1),
@@ -138,20 +143,21 @@ def test_which_epoch_is_best_is_known_beforehand(tmp_path: Path) -> None:
 def never_fell(folder: Path) -> Path:
     """The folder, with a training one step old in it, whose loss has once been zero and so never falls again."""
     assert trained(folder, stop_after=1) is None
-    saved = without(least_train_loss=0.0)(latest_state(folder))
-    save_state(folder, saved.tensors, saved.facts, position=(0, 1), best=saved.best)
+    saved = without(least_train_loss=0.0)(newest_state(folder))
+    save_state(folder, saved.load(), saved.facts, position=(0, 1), best=saved.best_weights)
     return folder
 
 
 @pytest.mark.kernels
-@pytest.mark.parametrize("what", FORGOTTEN)
+@pytest.mark.parametrize("what", [*FORGOTTEN_TENSORS, *FORGOTTEN_FACTS])
 def test_nothing_of_a_state_may_be_forgotten(tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: without any one item the test above would be red, at every step after the first epoch.
 
     Of what early stopping counts it would not: there the loss falls in each epoch. These start from a state made by
     hand, from which no epoch falls.
     """
-    latest, beginning = run.latest_state, never_fell if what in COUNTED else Path
+    beginning, load, newest = never_fell if what in COUNTED else Path, SavedState.load, job.newest_state
+    of_tensors, of_facts = FORGOTTEN_TENSORS.get(what, dict), FORGOTTEN_FACTS.get(what, replace)
     whole = trained(beginning(tmp_path / "whole"))
     assert whole is not None
     seen: list[list[str]] = []
@@ -160,7 +166,8 @@ def test_nothing_of_a_state_may_be_forgotten(tmp_path: Path, what: str, monkeypa
         assert trained(folder, stop_after=step) is None
         shutil.copytree(folder, tmp_path / f"{step}-whole")
         with monkeypatch.context() as patched:
-            patched.setattr(run, "latest_state", lambda *a, **b: FORGOTTEN[what](latest(*a, **b)))
+            patched.setattr(SavedState, "load", lambda saved: of_tensors(load(saved)))
+            patched.setattr(job, "newest_state", lambda folder: of_facts(newest(folder)))
             try:
                 outcome = trained(folder)
                 assert outcome is not None

@@ -21,7 +21,7 @@ from murace.inference.recogniser import group_model_from
 from murace.nets import create
 from murace.nets.weights import METADATA, load_model, model_from
 from murace.system.sealed import SEAL
-from murace.training.checkpoint import latest_state
+from murace.training.checkpoint import newest_state
 from murace.workspace import Record, begun, examine, read
 from tests.corpus.workspaces import enormous, long_header, overlapping
 from tests.fuzz.gate import Gate, scratch, written
@@ -59,7 +59,7 @@ def enter_state(data: bytes) -> None:
     about = {"name": "000001-000000.safetensors", "sha256": hashlib.sha256(data).hexdigest()}
     record = json.dumps({"file": about, "best": None, "facts": {}}, indent=1).encode()
     (folder / "000001-000000.json").write_bytes(sealed(record))
-    latest_state(folder)
+    newest_state(folder).load()
 
 
 def enter_model(data: bytes) -> None:

@@ -20,7 +20,7 @@ from murace.nets import create
 from murace.nets.weights import load_model, load_weights, save_model
 from murace.system.files import sha256
 from murace.system.sealed import SEAL, read_sealed, write_sealed
-from murace.training.checkpoint import latest_state, save_state
+from murace.training.checkpoint import newest_state, save_state
 from murace.workspace.roster import read_roster
 from tests.security.watched import watched
 
@@ -92,7 +92,7 @@ def test_tensors_that_lie_are_refused_by_every_gate(case: str, tmp_path: Path) -
     (state,), (record,) = (tmp_path / "c").glob("*.safetensors"), (tmp_path / "c").glob("*.json")
     state.write_bytes(path.read_bytes())
     write_sealed(record, {**read_sealed(record), "file": {"name": state.name, "sha256": sha256(state)}})
-    assert state.name in refused(latest_state, tmp_path / "c")
+    assert state.name in refused(lambda folder: newest_state(folder).load(), tmp_path / "c")
 
 
 @pytest.mark.parametrize("case", ["a header of 100 MB", "a header without end"])

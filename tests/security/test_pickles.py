@@ -25,7 +25,7 @@ from murace.inference.studies.journal import kept
 from murace.nets.weights import load_model, load_weights, model_from
 from murace.system.files import read_json, sha256
 from murace.system.sealed import read_sealed, write_sealed
-from murace.training.checkpoint import latest_state, recorded_facts, save_state
+from murace.training.checkpoint import newest_state, save_state
 from murace.workspace import begun
 from murace.workspace import read as read_record
 from murace.workspace.roster import read_roster
@@ -46,7 +46,7 @@ def state_of(path: Path) -> Any:
     file.write_bytes(path.read_bytes())
     (record,) = folder.glob("*.json")
     write_sealed(record, {**read_sealed(record), "file": {"name": file.name, "sha256": sha256(file)}})
-    return latest_state(folder)
+    return newest_state(folder).load()
 
 
 def record_of(path: Path) -> Any:
@@ -54,7 +54,7 @@ def record_of(path: Path) -> Any:
     folder = path.parent / "recorded"
     folder.mkdir()
     (folder / "000001-000000.json").write_bytes(path.read_bytes())
-    return latest_state(folder) or recorded_facts(folder)
+    return newest_state(folder)
 
 
 def step_of(name: str, load: Callable[[Path], Any]) -> Callable[[Path], Any]:

@@ -23,8 +23,10 @@ from murace.config import (
     Recipe,
     TrainConfig,
 )
-from murace.steps import calibrate, finetune, prepare, train
+from murace.steps import calibrate, prepare
 from murace.steps.evaluate import step as evaluate
+from murace.steps.finetune import step as finetune
+from murace.steps.train import step as train
 from murace.system.progress import Reporter
 from murace.workspace import Rerun, begin
 from murace.workspace.paths import Workspace

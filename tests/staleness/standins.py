@@ -20,19 +20,22 @@ import pytest
 import torch
 
 from murace.config import params
-from murace.data.store import IDS, read_index, write_frame
+from murace.data.store import IDS, write_frame
 from murace.inference import readout
 from murace.metrics.table import by_study
-from murace.steps import calibrate, finetune, train
+from murace.steps import calibrate
 from murace.steps.evaluate import step as evaluate
+from murace.steps.finetune import step as finetune
+from murace.steps.train import step as train
 from murace.system import device
 from murace.system.device import Place
 from murace.system.files import digest_of, write_bytes, write_json
 from murace.system.progress import Reporter
 from murace.system.sealed import read_sealed, write_sealed
-from murace.training.job import EPOCHS, Task, _groups
-from murace.training.run import FACTS
-from murace.vocabulary import CALIBRATED, Split
+from murace.training import Job, Result, TrainingSetup
+from murace.training.checkpoint import FACTS
+from murace.training.state import Progress
+from murace.vocabulary import CALIBRATED
 from murace.workspace import OPERATIONAL
 from murace.workspace.paths import Workspace
 
@@ -61,39 +64,45 @@ def chances(key: bytes, rows: Any) -> np.ndarray:
     return (np.array(words, dtype=np.float64) + 0.5) / 2**32
 
 
-def fitted(task: Task, workspace: Workspace, circumstances: Any) -> Any:
-    """In place of `task.lead`: a chain of digests, an epoch a link, saved and resumed like a training."""
-    folder, reporter, prepared = task.folder(workspace), circumstances.reporter, workspace.prepare
-    recipe = {name: value for name, value in params(task.recipe).items() if name not in SLOW}
-    start = [prepared.index.read_bytes(), prepared.pixels.read_bytes(), told([recipe, dict(task.form), task.group])]
-    if task.group is not None:
-        start.append(workspace.train(task.form["learner"]).model.read_bytes())
+def set_up(job: Job, machine: Any, chosen: Any, reporter: Reporter) -> Any:
+    """In place of `job.set_up`: nothing is opened."""
+    return SimpleNamespace(reporter=reporter, place=Place(torch.device("cpu"), "fp32"))
+
+
+def fitted(job: Job, setup: TrainingSetup, root: Path) -> Result:
+    """In place of `run.lead`: a chain of digests, an epoch a link, saved and resumed like a training."""
+    reporter = setup.reporter
+    recipe = {name: value for name, value in params(job.recipe).items() if name not in SLOW}
+    start = [job.index.read_bytes(), job.pixels.read_bytes(), told([recipe, dict(job.form), job.group])]
+    if job.initial is not None:
+        start.append(job.initial.read_bytes())
     if getattr(reporter, "kills", False):
         raise Killed
-    epoch, link = _restored(folder.checkpoint, digest(*start))
-    while epoch < task.recipe.epochs:
+    epoch, link = _restored(job.checkpoints, digest(*start))
+    while epoch < job.recipe.epochs:
         epoch, link = epoch + 1, digest(link)
         epochs_run.append(epoch)
-        write_sealed(folder.checkpoint / f"{epoch:06d}.json", _state(task, workspace, epoch, link))
+        write_sealed(job.checkpoints / f"{epoch:06d}.json", _state(job, epoch, link))
         with reporter.bar("steps", 1) as bar:
             bar.advance()
         reporter.check()
     history = [_epoch(digest(*start), number + 1) for number in range(epoch)]
-    write_bytes(folder.model, b"weights " + link)
-    write_frame(folder.history, pd.DataFrame(history))
-    write_frame(folder.predictions, _validation(task, workspace, link), private=True)
-    facts = {"epochs": epoch, "best_epoch": epoch - 1, "batch_size": task.recipe.batch_size, "precision": "fp32"}
+    facts = {"epochs": epoch, "best_epoch": epoch - 1, "batch_size": job.recipe.batch_size, "precision": "fp32"}
     timed = {"seconds": next(ticks), "images_per_second": 1.0, "compiled": False, "processes": 1}
-    told_once = {EPOCHS: digest_of([{k: v for k, v in row.items() if k not in OPERATIONAL} for row in history])}
-    return SimpleNamespace(
-        net=torch.nn.Linear(1, 1),
-        facts={**facts, **timed},
-        parts=told_once,
-        setting=SimpleNamespace(place=Place(torch.device("cpu"), "fp32")),
-        fitted=SimpleNamespace(
-            progress=SimpleNamespace(history=[_epoch(digest(*start), 0), *history], best_epoch=epoch - 1)
-        ),
+    net = torch.nn.Linear(1, 1)
+    net.link = link
+    history = [_epoch(digest(*start), 0), *history]
+    return Result(
+        net, Progress(history=history, best_epoch=epoch - 1), chances(link, job.splits[1]["row"]), {**facts, **timed}
     )
+
+
+def written(job: Job, result: Result, *, model: Path, history: Path, predictions: Path) -> None:
+    """In place of `job.write_result`."""
+    write_bytes(model, b"weights " + result.net.link)
+    write_frame(history, pd.DataFrame(result.progress.history[1:]))
+    column = CALIBRATED if job.group else job.form["learner"]
+    write_frame(predictions, job.splits[1][IDS].assign(**{column: result.validation}), private=True)
 
 
 epochs_run: list[int] = []  # of every training since this was emptied: what was not saved before
@@ -107,9 +116,9 @@ def _restored(states: Path, beginning: bytes) -> tuple[int, bytes]:
     return state["epoch"], bytes.fromhex(state["link"])
 
 
-def _state(task: Task, workspace: Workspace, epoch: int, link: bytes) -> dict[str, Any]:
+def _state(job: Job, epoch: int, link: bytes) -> dict[str, Any]:
     """A state's record as a training writes it, with the link of the chain among its facts."""
-    about = {"about": task.about(_groups(task, workspace)), "consumed": dict(task.consumed)}
+    about = {"about": job.about, "consumed": dict(job.consumed)}
     facts = {**dict.fromkeys(FACTS, ""), **about, "progress": {"epoch": epoch}, "epoch": epoch, "link": link.hex()}
     return {"file": {"name": f"{epoch:06d}.safetensors"}, "facts": facts}
 
@@ -117,15 +126,6 @@ def _state(task: Task, workspace: Workspace, epoch: int, link: bytes) -> dict[st
 def _epoch(link: bytes, number: int) -> dict[str, Any]:
     found = dict(zip(("train_loss", "auc", "accuracy", "kappa"), chances(link, range(4)), strict=True))
     return {"epoch": number, **found, "seconds": next(ticks), "images_per_second": float(next(ticks))}
-
-
-def _validation(task: Task, workspace: Workspace, link: bytes) -> pd.DataFrame:
-    index = read_index(workspace.prepare.index)
-    images = index[index["split"] == Split.VALIDATION]
-    if task.group is not None:
-        images = images[images["group"] == task.group]
-    column = CALIBRATED if task.group else task.form["learner"]
-    return images[IDS].assign(**{column: chances(link, images["row"])})
 
 
 def stabilities(images: pd.DataFrame, config: Any, groups: Any, learners: Any, reporter: Reporter) -> Any:
@@ -203,8 +203,9 @@ def instead() -> Iterator[None]:
     versions = note._versions()
     with pytest.MonkeyPatch.context() as patch:
         for step in (train, finetune):
+            patch.setattr(step, "set_up", set_up)
             patch.setattr(step, "lead", fitted)
-            patch.setattr(step, "require_possible", lambda *_: None)
+            patch.setattr(step, "write_result", written)
         patch.setattr(train, "build", lambda form: None)
         patch.setattr(calibrate, "_stabilities", stabilities)
         patch.setattr(calibrate, "_fit_recogniser", recognise)

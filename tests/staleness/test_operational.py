@@ -110,8 +110,10 @@ def parameters_of(step: Any) -> Mapping[str, inspect.Parameter]:
 
 def test_steps_take_settings_only_in_these_forms() -> None:
     """A bare argument of a step would be neither on the lists above nor in its record."""
-    from murace.steps import calibrate, finetune, predict, prepare, train
+    from murace.steps import calibrate, predict, prepare
     from murace.steps.evaluate import step as evaluate
+    from murace.steps.finetune import step as finetune
+    from murace.steps.train import step as train
 
     known = {"workspace", "config", "machine", "rerun", "reporter"}
     more = {prepare: {"source", "operation"}, finetune: {"groups"}, predict: {"source", "paths", "out"}}

@@ -16,7 +16,8 @@ from murace.inference.recogniser import load_group_model
 from murace.metrics.resampling import resamples
 from murace.metrics.selection import choose
 from murace.metrics.table import by_study, score_table
-from murace.steps import calibrate, train
+from murace.steps import calibrate
+from murace.steps.train import step as train
 from murace.system.progress import Bar, Reporter
 from murace.system.sealed import read_sealed, write_sealed
 from murace.vocabulary import Level

@@ -10,11 +10,12 @@ from murace.data.store import open_pixels, read_index
 from murace.errors import UsageError, WorkspaceError
 from murace.nets.forward import logits_of, probabilities
 from murace.nets.weights import load_model
-from murace.steps import calibrate, finetune
-from murace.steps.finetune import Finetuned
+from murace.steps import calibrate
+from murace.steps.finetune import step as finetune
+from murace.steps.finetune.plan import Finetuned
 from murace.system.device import Place
 from murace.system.progress import Reporter
-from murace.training import part_of, study_scores
+from murace.training import split_arrays, study_scores
 from murace.vocabulary import Metric
 from murace.workspace import Rerun, State, examine, read
 from murace.workspace.paths import Workspace
@@ -33,7 +34,7 @@ def run(
 def validation_auc(workspace: Workspace, model: str, group: str) -> float:
     index = read_index(workspace.prepare.index)
     images = index[(index["group"] == group) & (index["split"] == "validation")]
-    part = part_of(images, {group: (0.5, 0.5)})
+    part = split_arrays(images, {group: (0.5, 0.5)})
     net = load_model(workspace.root / model / "model.safetensors")
     source = Images(open_pixels(workspace.prepare.pixels), part.rows, CPU_PLACE.device)
     logits = logits_of(net, source, part.rows, place=CPU_PLACE, reporter=Reporter())
@@ -59,7 +60,7 @@ def test_never_worse_on_validation_than_the_learner(finished: Workspace) -> None
 
 def test_a_hopeless_rate_keeps_the_unspecialised_weights(finished: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("murace.training.epoch.study_scores", lambda part, chance: dict.fromkeys(Metric, float("nan")))
-    monkeypatch.setattr("murace.training.epoch._merit", lambda value, loss: (0.0, 0.0))
+    monkeypatch.setattr("murace.training.epoch._rank", lambda value, loss: (0.0, 0.0))
     (item,) = run(finished, ("elbow",), fresh=True, epochs=2)
     ours = load_file(finished.finetune("elbow").model)
     theirs = load_file(finished.train(item.learner).model)

@@ -16,8 +16,9 @@ from murace.config import EvaluateConfig, Machine
 from murace.data.loading.batches import order
 from murace.data.store import read_frame
 from murace.errors import Interrupted, MachineError, PeerLostError, UsageError
-from murace.steps import finetune, train
 from murace.steps.evaluate import step as evaluate
+from murace.steps.finetune import step as finetune
+from murace.steps.train import step as train
 from murace.system.processes import process_group
 from murace.system.progress import Reporter
 from murace.workspace import Rerun, State, examine, read

@@ -1,5 +1,6 @@
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,11 +12,13 @@ import pytest
 import torch
 
 from murace.config import Recipe, TrainConfig
+from murace.data.ingest import pixelfile
 from murace.data.store import open_pixels, read_index
 from murace.errors import Interrupted, MachineError, UsageError, WorkspaceError
 from murace.nets.weights import load_model
-from murace.steps import train
+from murace.steps.train import step as train
 from murace.system.progress import Bar, Reporter
+from murace.training import checkpoint
 from murace.workspace import Rerun, State, examine, read
 from murace.workspace.paths import Workspace
 from tests.workshop import CPU, tiny_config, tiny_workspace
@@ -352,3 +355,30 @@ def test_fresh_that_is_killed_while_it_discards_leaves_no_half_of_the_old_states
     assert not prepared.train("convnet").checkpoint.exists()
     assert run(prepared, tiny_config(lr=0.1)).info["epochs"] == 2
     assert not list(prepared.train("convnet").folder.glob(".*.tmp.*"))
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+def test_the_index_the_pixels_and_the_checkpoints_record_are_read_once(
+    prepared: Workspace, monkeypatch: pytest.MonkeyPatch, resumes: bool
+) -> None:
+    if resumes:
+        with pytest.raises(Interrupted):
+            run(prepared, tiny_config(), reporter=StopAfter(9))
+    reads = Counter[str]()
+
+    def count(module: object, name: str) -> None:
+        whole = getattr(module, name)
+
+        def counting(path: Path, *given: object, **more: object) -> object:
+            reads[path.name] += 1
+            return whole(path, *given, **more)
+
+        monkeypatch.setattr(module, name, counting)
+
+    count(pd, "read_csv")
+    count(pixelfile, "open_read_only")
+    count(checkpoint, "read_sealed")
+    monkeypatch.setattr(checkpoint, "_rotate", lambda folder: None)  # after each save it reads what is kept
+    run(prepared, tiny_config())
+    wanted = {"index.csv": 1, "pixels.npy": 1} | ({"000001-000001.json": 1} if resumes else {})
+    assert reads == wanted

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from murace.nets import create
 from murace.system.processes import ProcessGroup, process_group
-from murace.training.batchnorm import GlobalBatchNorm, unite
+from murace.training.batchnorm import GlobalBatchNorm, synchronise
 from murace.vocabulary import LEARNERS
 from tests.processes import together
 
@@ -50,7 +50,7 @@ def through(norm: nn.BatchNorm2d, share: slice, dtype: torch.dtype) -> Found:
 def shared(dtype: torch.dtype) -> Found:
     torch.manual_seed(0)
     net = nn.Sequential(nn.BatchNorm2d(3))
-    unite(net, process_group(), CPU)
+    synchronise(net, process_group(), CPU)
     assert type(net[0]) is GlobalBatchNorm
     return through(net[0], slice(process_group().rank, None, process_group().size), dtype)
 
@@ -71,13 +71,13 @@ def test_bf16_comes_back_as_bf16_and_close() -> None:
 
 
 @pytest.mark.parametrize("name", LEARNERS)
-def test_a_united_net_keeps_its_names_parameters_and_answers(name: str) -> None:
+def test_a_synchronised_net_keeps_its_names_parameters_and_answers(name: str) -> None:
     net = create(name, width=0.1, size=64)
     before = {key: value.data_ptr() for key, value in net.state_dict().items()}
     order = [key for key, _ in net.named_parameters()]
     net.eval()
     expected = net(torch.ones(1, 1, 64, 64))
-    unite(net, ProcessGroup(size=2), CPU)
+    synchronise(net, ProcessGroup(size=2), CPU)
     assert {key: value.data_ptr() for key, value in net.state_dict().items()} == before
     assert [key for key, _ in net.named_parameters()] == order
     assert not any(type(module) is nn.BatchNorm2d for module in net.modules())
@@ -86,5 +86,5 @@ def test_a_united_net_keeps_its_names_parameters_and_answers(name: str) -> None:
 
 def test_alone_a_net_is_left_as_it_is() -> None:
     net = create("convnet", width=0.1, size=64)
-    unite(net, ProcessGroup(), CPU)
+    synchronise(net, ProcessGroup(), CPU)
     assert not any(type(module) is GlobalBatchNorm for module in net.modules())

@@ -7,7 +7,7 @@ import torch
 from murace.errors import WorkspaceError
 from murace.nets import create
 from murace.nets.weights import load_model, save_model
-from murace.training.checkpoint import flatten_adam, latest_state, restore_adam, save_state
+from murace.training.checkpoint import SavedState, flatten_adam, newest_state, restore_adam, save_state
 
 FACTS = {"learner": "resnet", "width": 0.1, "head": "gap", "size": 64}
 
@@ -40,6 +40,12 @@ def put(folder: Path, epoch: int, best: Path | None = None) -> None:
     save_state(folder, {"x": torch.full((3,), epoch)}, {"epoch": epoch}, position=(epoch, 0), best=best)
 
 
+def newest(folder: Path) -> SavedState:
+    saved = newest_state(folder)
+    assert saved is not None
+    return saved
+
+
 def test_two_states_are_kept_and_the_best_they_name(tmp_path: Path) -> None:
     for epoch in range(4):
         best = tmp_path / f"best-{min(epoch, 1)}.safetensors"
@@ -48,22 +54,18 @@ def test_two_states_are_kept_and_the_best_they_name(tmp_path: Path) -> None:
     names = {path.name for path in tmp_path.iterdir()}
     kept = {"000002-000000", "000003-000000"}
     assert names == {f"{name}{end}" for name in kept for end in (".json", ".safetensors")} | {"best-1.safetensors"}
-    saved = latest_state(tmp_path)
-    assert saved is not None
+    saved = newest(tmp_path)
     assert saved.facts == {"epoch": 3}
-    assert saved.tensors["x"].tolist() == [3, 3, 3]
-    assert saved.best == tmp_path / "best-1.safetensors"
+    assert saved.load()["x"].tolist() == [3, 3, 3]
+    assert saved.best_weights == tmp_path / "best-1.safetensors"
 
 
 def test_a_state_without_its_record_does_not_exist(tmp_path: Path) -> None:
     put(tmp_path, 1)
     (tmp_path / "000002-000000.safetensors").write_bytes(b"killed before the record")
     (tmp_path / ".000002-000000.json.tmp.1.ab").write_text("{")
-    saved = latest_state(tmp_path)
-    assert saved is not None
-    assert saved.facts == {"epoch": 1}
-    assert not list(tmp_path.glob(".*"))
-    assert latest_state(tmp_path / "nowhere") is None
+    assert newest(tmp_path).facts == {"epoch": 1}
+    assert newest_state(tmp_path / "nowhere") is None
 
 
 def test_damaged_best_weights_are_refused_too(tmp_path: Path) -> None:
@@ -72,7 +74,7 @@ def test_damaged_best_weights_are_refused_too(tmp_path: Path) -> None:
     put(tmp_path, 1, best)
     best.write_bytes(b"weighty")
     with pytest.raises(WorkspaceError, match=r"best-1.safetensors is missing or damaged.*--fresh"):
-        latest_state(tmp_path)
+        newest(tmp_path).load()
 
 
 def test_adams_moments_keep_the_strides_of_their_weights() -> None:

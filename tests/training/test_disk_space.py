@@ -8,7 +8,7 @@ import torch
 
 from murace.errors import MachineError
 from murace.nets import create
-from murace.steps import train
+from murace.steps.train import step as train
 from murace.system.progress import Reporter
 from murace.training import Progress
 from murace.training.resources import SMALL, require_room, training_bytes
@@ -32,7 +32,7 @@ def test_what_is_asked_for_is_what_a_training_takes_at_its_height(tmp_path, monk
         real(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "replace", replace)
-    monkeypatch.setattr("murace.training.epoch._judge", always_better)
+    monkeypatch.setattr("murace.training.epoch._update_best", always_better)
     train.run(workspace, tiny_config(epochs=5), machine=CPU, rerun=Rerun(), reporter=Reporter())
     with torch.device("meta"):
         need = training_bytes(create("convnet", width=0.1, size=64))

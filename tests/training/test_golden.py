@@ -15,7 +15,7 @@ import torch
 from murace.config import Machine
 from murace.data.store import read_frame
 from murace.nets.weights import load_model
-from murace.steps import train
+from murace.steps.train import step as train
 from murace.system.progress import Reporter
 from murace.workspace import Rerun
 from murace.workspace.paths import Workspace

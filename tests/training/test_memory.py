@@ -10,19 +10,19 @@ from murace.errors import MachineError
 from murace.nets import Learner, create
 from murace.system.device import Place, free_memory
 from murace.system.progress import Reporter
-from murace.training import Part, Setting
+from murace.training import SplitArrays, TrainingSetup
 from murace.training.resources import MARGIN, image_bytes, require_memory
 from murace.vocabulary import LEARNERS
 
 CPU = torch.device("cpu")
 
 
-def setting(batch_size: int, precision: str = "fp32") -> Setting:
+def setup(batch_size: int, precision: str = "fp32") -> TrainingSetup:
     rows = np.arange(5000)
-    part = Part(rows, np.zeros(5000, np.int64), np.ones(5000, np.float32), rows)
+    split = SplitArrays(rows, np.zeros(5000, np.int64), np.ones(5000, np.float32), rows)
     pixels = np.zeros((1, 64, 64), np.uint8)
     recipe = Recipe(batch_size=batch_size, precision=precision)
-    return Setting(part, part, Images(pixels, rows, CPU), recipe, Place(CPU, precision), Reporter())
+    return TrainingSetup(split, split, Images(pixels, rows, CPU), recipe, Place(CPU, precision), Reporter())
 
 
 def shadow_of(name: str, width: float) -> Learner:
@@ -53,7 +53,7 @@ def test_an_images_bytes_are_what_autograd_keeps_of_it(name: str) -> None:
 def test_a_batch_that_does_not_fit_is_refused_with_one_that_does() -> None:
     net = shadow_of("resnet", width=0.25)
     with pytest.raises(MachineError) as refusal:
-        require_memory(net, setting(4096), free=2 * 10**9)
+        require_memory(net, setup(4096), free=2 * 10**9)
     found = re.fullmatch(
         r"--batch-size 4096 needs about 9\.\d GB of memory and 2\.0 GB are free: --batch-size (\d+) would fit",
         str(refusal.value),
@@ -61,16 +61,16 @@ def test_a_batch_that_does_not_fit_is_refused_with_one_that_does() -> None:
     assert found, str(refusal.value)
     fits = int(found[1])
     assert 500 < fits < 1500
-    require_memory(net, setting(fits), free=2 * 10**9)
+    require_memory(net, setup(fits), free=2 * 10**9)
     with pytest.raises(MachineError):
-        require_memory(net, setting(fits + 1), free=2 * 10**9)
+        require_memory(net, setup(fits + 1), free=2 * 10**9)
 
 
 def test_where_nothing_fits_another_way_is_said_and_the_unknown_is_not_refused() -> None:
     net = shadow_of("resnet", width=0.25)
     with pytest.raises(MachineError, match="try smaller images or --width"):
-        require_memory(net, setting(64), free=10**6)
-    require_memory(net, setting(4096), free=None)
+        require_memory(net, setup(64), free=10**6)
+    require_memory(net, setup(4096), free=None)
 
 
 def test_free_memory_is_a_number_of_bytes_here() -> None:

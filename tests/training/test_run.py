@@ -1,7 +1,7 @@
 import pytest
 
 from murace.errors import MachineError
-from murace.steps import train
+from murace.steps.train import step as train
 from murace.system.progress import Reporter
 from murace.training import fit as real_fit
 from murace.training import run

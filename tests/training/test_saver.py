@@ -1,4 +1,4 @@
-"""States that are written behind the training's back, as on a GPU; here on a CPU, whose numbers are exact."""
+"""Checkpoints that are written in the background, as on a GPU; here on a CPU, whose numbers are exact."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ from tests.workshop import tiny_config, tiny_workspace
 
 
 @pytest.fixture
-def _behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_background(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every state is written in a thread, and slowly: the next epoch is over before."""
     saver, save_state = saving.Saver, saving.save_state
 
@@ -24,7 +24,9 @@ def _behind(monkeypatch: pytest.MonkeyPatch) -> None:
         time.sleep(0.5)
         save_state(*given, **more)
 
-    monkeypatch.setattr("murace.training.run.Saver", lambda *given, **more: saver(*given, **{**more, "behind": True}))
+    monkeypatch.setattr(
+        "murace.training.run.Saver", lambda *given, **more: saver(*given, **{**more, "in_background": True})
+    )
     monkeypatch.setattr("murace.training.saver.save_state", slowly)
 
 
@@ -34,7 +36,7 @@ def trained(root: Path, **recipe: Any) -> Workspace:
     return workspace
 
 
-@pytest.mark.usefixtures("_behind")
+@pytest.mark.usefixtures("_in_background")
 def test_what_is_written_is_the_moment_that_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = tiny_workspace(tmp_path / "parts")
     for steps in (9, 5):  # in the second epoch, and in the third
@@ -46,7 +48,7 @@ def test_what_is_written_is_the_moment_that_was_saved(tmp_path: Path, monkeypatc
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("saver")]
 
 
-@pytest.mark.usefixtures("_behind")
+@pytest.mark.usefixtures("_in_background")
 def test_a_disk_that_is_full_is_told_though_the_training_went_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,8 +73,10 @@ def _chain(console: ConsoleReporter, folder: Path, space: "Workspace", machine: 
     from murace.cli.commands.calibrate import recogniser_line
     from murace.cli.display.tables import counts_table, roster_table, scores_table
     from murace.sample.layout import draw_sample, is_drawn
-    from murace.steps import calibrate, finetune, prepare, train
+    from murace.steps import calibrate, prepare
     from murace.steps.evaluate import step
+    from murace.steps.finetune import step as finetune
+    from murace.steps.train import step as train
     from murace.workspace import Rerun
 
     sample, rerun = folder / "sample", Rerun()

@@ -1,9 +1,16 @@
 """`murace finetune`."""
 
+from typing import TYPE_CHECKING
+
 from murace.cli import options
-from murace.cli.display.console import running
+from murace.cli.display.console import ConsoleReporter, running
 from murace.config import FinetuneConfig, Machine, Recipe, metric
 from murace.errors import UsageError
+
+if TYPE_CHECKING:
+    from murace.steps.finetune.plan import Finetuned
+    from murace.workspace import Rerun
+    from murace.workspace.paths import Workspace
 
 DEFAULT = FinetuneConfig().recipe
 
@@ -42,14 +49,11 @@ def finetune(
         if groups and not names:
             raise UsageError("--groups names no group")
         from murace.cli.display.ending import finish
-        from murace.cli.several import together
-        from murace.steps import finetune as step
         from murace.workspace import Rerun
         from murace.workspace.paths import Workspace
 
         space = Workspace(workspace)
-        with together(machine, console):
-            done = step.run(space, config, groups=names, machine=machine, rerun=Rerun(resume, force), reporter=console)
+        done = finetuned(space, config, names, machine, Rerun(resume, force), console)
         for item in done:
             score = item.info["best_score"]
             shown = "undefined" if score is None else f"{score:.4f}"
@@ -60,3 +64,24 @@ def finetune(
             )
         members = [{"group": item.group, "skipped": item.skipped, **item.info} for item in done]
         finish(console, space, {"command": "finetune", "members": members})
+
+
+def finetuned(
+    space: "Workspace",
+    config: FinetuneConfig,
+    groups: list[str],
+    machine: Machine,
+    rerun: "Rerun",
+    console: ConsoleReporter,
+) -> list["Finetuned"]:
+    """Fine-tune the members; torch, which takes seconds, is not loaded where there is nothing to do at all."""
+    from murace.steps.finetune.plan import up_to_date
+
+    known = up_to_date(space, config, groups=groups, machine=machine, rerun=rerun)
+    if known is not None:
+        return known
+    from murace.cli.several import together
+    from murace.steps.finetune import step
+
+    with together(machine, console):
+        return step.run(space, config, groups=groups, machine=machine, rerun=rerun, reporter=console)

@@ -1,7 +1,7 @@
 """`murace train`."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from murace.cli import options
 from murace.cli.display.console import ConsoleReporter, running
@@ -11,6 +11,7 @@ from murace.errors import UsageError
 from murace.vocabulary import LEARNERS, closest
 
 if TYPE_CHECKING:
+    from murace.steps.train.plan import Trained
     from murace.workspace import Rerun
     from murace.workspace.paths import Workspace
 
@@ -66,32 +67,28 @@ def train(
         from murace.workspace.paths import Workspace
 
         space, results = Workspace(workspace), []
-        for learner, skipped, info in trained(space, configs, machine, Rerun(resume, force), console):
-            tell(console, learner, skipped, info)
-            results.append({"learner": learner, "skipped": skipped, **info})
+        for done in trained(space, configs, machine, Rerun(resume, force), console):
+            tell(console, done)
+            results.append({"learner": done.learner, "skipped": done.skipped, **done.info})
         finish(console, space, {"command": "train", "learners": results})
 
 
 def trained(
     space: "Workspace", configs: list[TrainConfig], machine: Machine, rerun: "Rerun", console: ConsoleReporter
-) -> Iterator[tuple[str, bool, dict[str, Any]]]:
-    """Train one after the other: its name, whether there was nothing to do, and what its record says.
+) -> Iterator["Trained"]:
+    """Train one after the other; torch, which takes seconds, is not loaded where there is nothing to do at all."""
+    from murace.steps.train.plan import up_to_date
 
-    Where there is nothing to do at all torch is not loaded.
-    """
-    from murace.workspace.settled import settled_training
-
-    known = [settled_training(space, config, machine=machine, rerun=rerun) for config in configs]
+    known = [up_to_date(space, config, machine=machine, rerun=rerun) for config in configs]
     if None not in known:
-        yield from ((config.learner, True, info) for config, info in zip(configs, known, strict=True) if info)
+        yield from (done for done in known if done is not None)
         return
     from murace.cli.several import together
-    from murace.steps import train as step
+    from murace.steps.train import step
 
     with together(machine, console):
         for config in configs:
-            done = step.run(space, config, machine=machine, rerun=rerun, reporter=console)
-            yield done.learner, done.skipped, done.info
+            yield step.run(space, config, machine=machine, rerun=rerun, reporter=console)
 
 
 def expand(names: list[str]) -> list[str]:
@@ -109,9 +106,11 @@ def expand(names: list[str]) -> list[str]:
     return [name for name in LEARNERS if name in names or "all" in names]
 
 
-def tell(console: ConsoleReporter, learner: str, skipped: bool, info: dict[str, object]) -> None:
+def tell(console: ConsoleReporter, done: "Trained") -> None:
     """One line about a training."""
-    score = info["best_score"]
+    score, info = done.info["best_score"], done.info
     shown = "undefined" if score is None else f"{score:.4f}"
-    state = "is up to date: nothing has changed;" if skipped else "is trained:"
-    console.show(f"{learner} {state} best epoch {info['best_epoch']} of {info['epochs']}, validation score {shown}")
+    state = "is up to date: nothing has changed;" if done.skipped else "is trained:"
+    console.show(
+        f"{done.learner} {state} best epoch {info['best_epoch']} of {info['epochs']}, validation score {shown}"
+    )

@@ -8,9 +8,8 @@ from murace.data.store import read_frame, read_index
 from murace.errors import WorkspaceError
 from murace.inference.combine import PAIR, combine, models_of
 from murace.nets.forward import Probabilities
-from murace.training.job import EPOCHS
 from murace.vocabulary import CALIBRATED, RESNET_DENSENET, Split
-from murace.workspace import FACTS, Record, read, require
+from murace.workspace import EPOCHS, FACTS, Record, read, require
 from murace.workspace.chain import finished_learners, require_choice, require_step
 from murace.workspace.commands import command
 from murace.workspace.paths import FitFolder, Workspace

@@ -1,0 +1,96 @@
+"""Specialise each group's designated learner: train it further on that group's training images, or resume that."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from murace.config import FinetuneConfig, Machine, recipe_from
+from murace.steps.finetune.plan import FORM, Finetuned, finetuned, planned
+from murace.system import device
+from murace.system.processes import process_group
+from murace.system.progress import Reporter
+from murace.training import TrainingSetup
+from murace.training.job import Job, Result, require_equal_shares, require_own_checkpoint, set_up, write_result
+from murace.training.run import follow, lead
+from murace.workspace import EPOCHS, Rerun, StepRun, commit, decide, read, writing
+from murace.workspace.chain import require_pixels
+from murace.workspace.paths import Workspace
+
+
+def run(
+    workspace: Workspace,
+    config: FinetuneConfig,
+    *,
+    groups: Sequence[str],
+    machine: Machine,
+    rerun: Rerun,
+    reporter: Reporter,
+) -> list[Finetuned]:
+    """Fine-tune a member for each of `groups` (all where empty); finished ones are skipped.
+
+    Of several processes the leading one decides and writes, and sends the others its jobs and the results.
+
+    Raises:
+        UsageError: a group that the roster does not know.
+        MachineError, WorkspaceError, Interrupted: see their classes.
+    """
+    processes = process_group()
+    chosen, remark = device.choose(machine)
+    if not processes.leads:
+        return [Finetuned(**done) for done in follow(workspace.root, machine, chosen, reporter)]
+    runs = planned(workspace, config, groups)
+    for step_run in runs:
+        require_equal_shares(recipe_from(step_run.params))
+    if remark:
+        reporter.say(remark)
+    prepare = partial(set_up, machine=machine, chosen=chosen, reporter=reporter)
+    done = [_finetune(workspace, step_run, rerun, prepare) for step_run in runs]
+    processes.broadcast({"done": [asdict(member) for member in done]})
+    return done
+
+
+def _finetune(
+    workspace: Workspace, step_run: StepRun, rerun: Rerun, prepare: Callable[[Job], TrainingSetup]
+) -> Finetuned:
+    """One member: skip, resume or run, as `murace.workspace.decide` tells."""
+    group, form = step_run.step.partition("/")[2], {key: step_run.params[key] for key in FORM}
+    folder = workspace.finetune(group)
+    with writing(folder.folder):
+        plan = decide(step_run, rerun)
+        if not plan.skips:
+            job = Job(
+                recipe=recipe_from(step_run.params),
+                form=form,
+                index=workspace.prepare.index,
+                pixels=workspace.prepare.pixels,
+                consumed=step_run.consumed,
+                checkpoints=folder.checkpoint,
+                initial=workspace.train(form["learner"]).model,
+                group=group,
+                resumes=plan.resumes,
+            )
+            require_own_checkpoint(job)
+            require_pixels(workspace)
+            setup = prepare(job)
+            plan.begin(setup.reporter)
+            result = lead(job, setup, workspace.root)
+            write_result(job, result, model=folder.model, history=folder.history, predictions=folder.predictions)
+            info = _info(form["learner"], result)
+            parts = {EPOCHS: result.history_digest}
+            commit(folder.folder, folder.files, device=setup.place.name, info=info, parts=parts)
+        record = read(folder.folder)
+        assert record is not None
+    return finetuned(record, skipped=plan.skips)
+
+
+def _info(learner: str, result: Result) -> dict[str, Any]:
+    """What the record says of the result: the learner, how the training went, and validation before and after."""
+    history, metrics = result.progress.history, ("auc", "accuracy", "kappa")
+    first, best = history[0], history[result.progress.best_epoch]
+    return {
+        "learner": learner,
+        **result.facts,
+        "validation_before": {key: first[key] for key in metrics},
+        "validation_after": {key: best[key] for key in metrics},
+    }

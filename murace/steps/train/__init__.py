@@ -1,0 +1,1 @@
+"""The step train: a learner on the training images of all groups."""
