@@ -1,7 +1,7 @@
 """A disk that breaks when it is told to: the n-th operation on the files under a folder fails with a chosen errno.
 
 Seen are the system's own audit events (opening for writing, renaming, removing, making folders, cutting to length), and
-by standing in for them `os.fsync`, `os.pwrite` and the writing and flushing of files. Only the standard library is
+by standing in for them `os.fsync`, `os.pwrite`, `os.write` and the writing and flushing of files. Only the standard library is
 imported: a reading process loads this before anything else.
 """
 
@@ -137,9 +137,10 @@ def watched(disk: Disk) -> Iterator[Disk]:
     if not _has_hook:
         sys.addaudithook(_heard)
         _has_hook = True
-    places = ((os, "fsync"), (os, "pwrite"), (io, "open"))  # os.fdopen goes through the last
+    places = ((os, "fsync"), (os, "pwrite"), (os, "write"), (io, "open"))  # os.fdopen goes through the last
     before = [(module, name, getattr(module, name)) for module, name in places]
     os.fsync, os.pwrite = _noting("fsync", os.fsync), _noting("pwrite", os.pwrite)
+    os.write = _noting("write", os.write)
     io.open = _opening(io.open)  # type: ignore[assignment]
     _watching = disk
     try:
