@@ -7,7 +7,8 @@ import pandas as pd
 
 from murace.config import CalibrateConfig, EvaluateConfig, FinetuneConfig, Machine, Recipe, TrainConfig
 from murace.data.store import COLUMNS, write_frame
-from murace.steps import calibrate, finetune, train
+from murace.steps import finetune, train
+from murace.steps.calibrate import step as calibrate
 from murace.steps.evaluate import step
 from murace.system.files import atomic, sha256
 from murace.system.progress import Reporter

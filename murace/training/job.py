@@ -27,11 +27,10 @@ from murace.training.loss import group_weights
 from murace.training.resources import require_memory, require_room
 from murace.training.state import Progress, Setting, part_of
 from murace.vocabulary import CALIBRATED, Split
-from murace.workspace import OPERATIONAL
-from murace.workspace.paths import FitFolder, Workspace
+from murace.workspace import EPOCHS, OPERATIONAL
+from murace.workspace.paths import HISTORY, MODEL, PREDICTIONS, FitFolder, Workspace
 
-FILES = ["model.safetensors", "history.csv", "predictions.csv"]
-EPOCHS = "history.csv:epochs"  # the history without its clock, as a part that a child may consume
+FILES = [MODEL, HISTORY, PREDICTIONS]
 
 
 @dataclass(frozen=True)

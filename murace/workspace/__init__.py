@@ -6,13 +6,24 @@ consumed, so the next invocation can tell done from unfinished from changed, and
 """
 
 from murace.workspace.commit import commit
-from murace.workspace.decision import DERIVED, Action, Plan, Rerun, StepRun, decide, differences, option_of
+from murace.workspace.decision import (
+    DERIVED,
+    Action,
+    Plan,
+    Rerun,
+    StepRun,
+    decide,
+    differences,
+    may_answer_from_record,
+    option_of,
+)
 from murace.workspace.lock import writing
-from murace.workspace.record import FACTS, OPERATIONAL, Record, begin, begun, damaged, forget, read
+from murace.workspace.record import EPOCHS, FACTS, OPERATIONAL, Record, begin, begun, damaged, forget, read, read_sound
 from murace.workspace.status import State, examine, require
 
 __all__ = [
     "DERIVED",
+    "EPOCHS",
     "FACTS",
     "OPERATIONAL",
     "Action",
@@ -29,8 +40,10 @@ __all__ = [
     "differences",
     "examine",
     "forget",
+    "may_answer_from_record",
     "option_of",
     "read",
+    "read_sound",
     "require",
     "writing",
 ]

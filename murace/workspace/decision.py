@@ -6,7 +6,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from murace.config import Machine
 from murace.errors import DamagedError, WorkspaceError
+from murace.system.launch import launch
 from murace.system.progress import Reporter
 from murace.workspace.paths import BEGUN
 from murace.workspace.record import Record, begin, begun, damaged, forget, read
@@ -31,6 +33,15 @@ class Rerun:
 
     resume: bool | None = None
     force: bool = False
+
+
+def may_answer_from_record(machine: Machine, rerun: Rerun) -> bool:
+    """Whether a finished and current step may answer from its record, without its code and so without torch.
+
+    A GPU that is named by its number is looked for first, several processes decide together, and a run that was asked
+    for is no skip: those are left to the step.
+    """
+    return machine.gpu in (None, "cpu") and launch().size == 1 and rerun == Rerun()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,15 @@
-"""Every path in a workspace. No decision is made here, and no file name of it stands anywhere else."""
+"""The names of all files and folders of a workspace; no other module spells one."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from murace.vocabulary import LEARNERS
-
-RECORD = "step.json"
-BEGUN = "begun.json"
+RECORD, BEGUN = "step.json", "begun.json"  # of a finished step, of an unfinished run
+INDEX, PIXELS, COUNTS, FINGERPRINTS = "index.csv", "pixels.npy", "counts.csv", "fingerprints.csv"  # of `prepare`
+MODEL, HISTORY = "model.safetensors", "history.csv"  # of `train` and `finetune`
+PREDICTIONS = "predictions.csv"  # of `train` and `finetune` on validation images, of `evaluate` on test images
+SCORES = "scores.csv"  # of `calibrate` on validation, of `evaluate` on test
+ROSTER, RECOGNISER = "roster.json", "recogniser.safetensors"  # of `calibrate`
+OPERATING, CARD = "operating.json", "MODEL_CARD.md"  # of `evaluate`
 
 
 @dataclass(frozen=True)
@@ -18,17 +21,17 @@ class PrepareFolder:
     @property
     def index(self) -> Path:
         """One row per image; line i is `pixels[i]`."""
-        return self.folder / "index.csv"
+        return self.folder / INDEX
 
     @property
     def pixels(self) -> Path:
         """uint8 [N, size, size]."""
-        return self.folder / "pixels.npy"
+        return self.folder / PIXELS
 
     @property
     def counts(self) -> Path:
         """Table 1 of this data."""
-        return self.folder / "counts.csv"
+        return self.folder / COUNTS
 
     @property
     def rejected(self) -> Path:
@@ -43,7 +46,7 @@ class PrepareFolder:
     @property
     def fingerprints(self) -> Path:
         """What each row of the index is known by, to find copies; no ids."""
-        return self.folder / "fingerprints.csv"
+        return self.folder / FINGERPRINTS
 
     @property
     def partial(self) -> Path:
@@ -77,17 +80,17 @@ class FitFolder:
     @property
     def model(self) -> Path:
         """The best epoch's weights."""
-        return self.folder / "model.safetensors"
+        return self.folder / MODEL
 
     @property
     def history(self) -> Path:
         """One row per epoch."""
-        return self.folder / "history.csv"
+        return self.folder / HISTORY
 
     @property
     def predictions(self) -> Path:
         """Validation probabilities, one row per image."""
-        return self.folder / "predictions.csv"
+        return self.folder / PREDICTIONS
 
     @property
     def checkpoint(self) -> Path:
@@ -104,17 +107,17 @@ class CalibrateFolder:
     @property
     def scores(self) -> Path:
         """Validation scores of every learner."""
-        return self.folder / "scores.csv"
+        return self.folder / SCORES
 
     @property
     def roster(self) -> Path:
         """Which learner serves which group."""
-        return self.folder / "roster.json"
+        return self.folder / ROSTER
 
     @property
     def recogniser(self) -> Path:
         """What tells the groups apart; none where there is one group."""
-        return self.folder / "recogniser.safetensors"
+        return self.folder / RECOGNISER
 
 
 @dataclass(frozen=True)
@@ -126,12 +129,12 @@ class EvaluateFolder:
     @property
     def predictions(self) -> Path:
         """Test probabilities of every model, one row per image."""
-        return self.folder / "predictions.csv"
+        return self.folder / PREDICTIONS
 
     @property
     def scores(self) -> Path:
         """Table 3, long."""
-        return self.folder / "scores.csv"
+        return self.folder / SCORES
 
     def table(self, name: str) -> Path:
         """One of the tables of `murace.metrics.analysis`, or what the report's figures are drawn from."""
@@ -140,12 +143,12 @@ class EvaluateFolder:
     @property
     def operating(self) -> Path:
         """Temperatures and operating points, fitted on validation."""
-        return self.folder / "operating.json"
+        return self.folder / OPERATING
 
     @property
     def card(self) -> Path:
         """The model card."""
-        return self.folder / "MODEL_CARD.md"
+        return self.folder / CARD
 
     @property
     def table_3(self) -> Path:
@@ -206,11 +209,3 @@ class Workspace:
     def evaluate(self) -> EvaluateFolder:
         """Test results."""
         return EvaluateFolder(self.root / "evaluate")
-
-    def learners(self) -> list[str]:
-        """Learners that have a folder, in the paper's order."""
-        return [name for name in LEARNERS if self.train(name).folder.is_dir()]
-
-    def name_of(self, path: Path) -> str:
-        """`path` relative to the workspace, as records and messages spell it."""
-        return path.relative_to(self.root).as_posix()

@@ -13,10 +13,11 @@ from murace import __version__
 from murace.errors import DamagedError, WorkspaceError
 from murace.system.files import digest_of, discard, sha256, sweep
 from murace.system.sealed import read_sealed, write_sealed
-from murace.workspace.paths import BEGUN, RECORD
+from murace.workspace.paths import BEGUN, HISTORY, RECORD
 
 SCHEMA = 2  # 1 had no seal
-FACTS = f"{RECORD}:facts"  # what a record itself tells, as a part that a child may consume
+FACTS = f"{RECORD}:facts"  # a record's settings and results, as a part that a later step may consume
+EPOCHS = f"{HISTORY}:epochs"  # the history without its clock, as a part that a later step may consume
 OPERATIONAL = ("seconds", "images_per_second", "compiled", "processes")  # in `info`: how a run went, not what came out
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "opencv-python", "safetensors")
 
@@ -64,6 +65,14 @@ def read(folder: Path) -> Record | None:
 def begun(folder: Path) -> Record | None:
     """The record of a run that has begun and not ended, or None."""
     return _load(folder / BEGUN)
+
+
+def read_sound(folder: Path) -> Record | None:
+    """The step's record, or None where there is none that can be read: the caller, or another check, says so."""
+    try:
+        return read(folder)
+    except WorkspaceError:
+        return None
 
 
 def _load(path: Path) -> Record | None:

@@ -23,7 +23,8 @@ from murace.config import (
     Recipe,
     TrainConfig,
 )
-from murace.steps import calibrate, finetune, prepare, train
+from murace.steps import finetune, prepare, train
+from murace.steps.calibrate import step as calibrate
 from murace.steps.evaluate import step as evaluate
 from murace.system.progress import Reporter
 from murace.workspace import Rerun, begin

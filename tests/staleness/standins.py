@@ -23,17 +23,18 @@ from murace.config import params
 from murace.data.store import IDS, read_index, write_frame
 from murace.inference import readout
 from murace.metrics.table import by_study
-from murace.steps import calibrate, finetune, train
+from murace.steps import finetune, train
+from murace.steps.calibrate import step as calibrate
 from murace.steps.evaluate import step as evaluate
 from murace.system import device
 from murace.system.device import Place
 from murace.system.files import digest_of, write_bytes, write_json
 from murace.system.progress import Reporter
 from murace.system.sealed import read_sealed, write_sealed
-from murace.training.job import EPOCHS, Task, _groups
+from murace.training.job import Task, _groups
 from murace.training.run import FACTS
 from murace.vocabulary import CALIBRATED, Split
-from murace.workspace import OPERATIONAL
+from murace.workspace import EPOCHS, OPERATIONAL
 from murace.workspace.paths import Workspace
 
 SLOW = ("epochs", "patience")  # settings that need not change the weights: more epochs continue, patience may not bite
@@ -147,12 +148,14 @@ def recognise(workspace: Workspace, member: Any, index: pd.DataFrame, config: An
     )
 
 
-def answer(question: Any, workspace: Workspace, test: pd.DataFrame, images: Any, reporter: Reporter) -> np.ndarray:
+def predicted(
+    net: str, precision: str, workspace: Workspace, test: pd.DataFrame, images: Any, reporter: Reporter
+) -> np.ndarray:
     """In place of one net's pass over its test images."""
-    step, _, group = question.net.partition("/")
+    step, _, group = net.partition("/")
     rows = (test if step == "train" else test[test["group"] == group])["row"]
-    weights = (workspace.root / question.net / "model.safetensors").read_bytes()
-    found = chances(digest(weights, workspace.prepare.pixels.read_bytes(), question.precision.encode()), rows)
+    weights = (workspace.root / net / "model.safetensors").read_bytes()
+    found = chances(digest(weights, workspace.prepare.pixels.read_bytes(), precision.encode()), rows)
     with reporter.bar("net", 1) as bar:
         bar.advance()
     reporter.check()
@@ -160,15 +163,15 @@ def answer(question: Any, workspace: Workspace, test: pd.DataFrame, images: Any,
 
 
 def analysed(
-    workspace: Workspace, config: Any, lineup: Any, answers: Any, reporter: Reporter
+    workspace: Workspace, config: Any, inputs: Any, predictions: Any, reporter: Reporter
 ) -> dict[str, pd.DataFrame]:
-    known = by_study(evaluate.validation(workspace, lineup), lineup.models)
-    key = digest(known.to_csv().encode(), answers.images.to_csv().encode(), told(params(config)))
-    write_json(workspace.evaluate.operating, {"fitted": key.hex(), "weights": lineup.weights})
+    known = by_study(evaluate.validation(workspace, inputs), inputs.models)
+    key = digest(known.to_csv().encode(), predictions.images.to_csv().encode(), told(params(config)))
+    write_json(workspace.evaluate.operating, {"fitted": key.hex(), "weights": inputs.weights})
     tables = {
         name: pd.DataFrame({"table": [name], "made": [digest(key, name.encode()).hex()]}) for name in evaluate.TABLES
     }
-    return tables | {"predictions": answers.images[[*IDS, *lineup.models]]}
+    return tables | {"predictions": predictions.images[[*IDS, *inputs.models]]}
 
 
 def published(workspace: Workspace, page: Any) -> list[str]:
@@ -208,8 +211,8 @@ def instead() -> Iterator[None]:
         patch.setattr(train, "build", lambda form: None)
         patch.setattr(calibrate, "_stabilities", stabilities)
         patch.setattr(calibrate, "_fit_recogniser", recognise)
-        patch.setattr(calibrate, "load_group_model", lambda path: path.read_bytes())
-        patch.setattr("murace.steps.evaluate.predictions._ask", answer)
+        patch.setattr("murace.steps.calibrate.inputs.load_group_model", lambda path: path.read_bytes())
+        patch.setattr("murace.steps.evaluate.predictions._predict", predicted)
         patch.setattr(evaluate, "_analyse", analysed)
         patch.setattr(evaluate, "pictures", lambda *given: {"maps": [], "errors": [], "augmentation": None})
         patch.setattr(evaluate, "_publish", published)

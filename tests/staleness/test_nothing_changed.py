@@ -13,13 +13,13 @@ import torch
 from murace.config import CalibrateConfig, EvaluateConfig, Machine, PrepareConfig
 from murace.errors import WorkspaceError
 from murace.inference.ensemble import WorkspaceEnsemble
-from murace.steps import calibrate, finetune, prepare, train
+from murace.steps import finetune, prepare, train
+from murace.steps.calibrate import step as calibrate
 from murace.steps.evaluate import step as evaluate
 from murace.system.files import read_json, sha256
 from murace.system.progress import Reporter
-from murace.training.job import EPOCHS
 from murace.vocabulary import LEARNERS
-from murace.workspace import FACTS, Rerun, State, begin, begun, commit, examine, read
+from murace.workspace import EPOCHS, FACTS, Rerun, State, begin, begun, commit, examine, read
 from murace.workspace.chain import links
 from murace.workspace.paths import Workspace
 from tests.data.files import make_manifest

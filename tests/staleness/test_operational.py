@@ -110,7 +110,8 @@ def parameters_of(step: Any) -> Mapping[str, inspect.Parameter]:
 
 def test_steps_take_settings_only_in_these_forms() -> None:
     """A bare argument of a step would be neither on the lists above nor in its record."""
-    from murace.steps import calibrate, finetune, predict, prepare, train
+    from murace.steps import finetune, predict, prepare, train
+    from murace.steps.calibrate import step as calibrate
     from murace.steps.evaluate import step as evaluate
 
     known = {"workspace", "config", "machine", "rerun", "reporter"}

@@ -10,7 +10,8 @@ from murace.data.store import open_pixels, read_index
 from murace.errors import UsageError, WorkspaceError
 from murace.nets.forward import logits_of, probabilities
 from murace.nets.weights import load_model
-from murace.steps import calibrate, finetune
+from murace.steps import finetune
+from murace.steps.calibrate import step as calibrate
 from murace.steps.finetune import Finetuned
 from murace.system.device import Place
 from murace.system.progress import Reporter

@@ -1,5 +1,6 @@
 from murace.config import CalibrateConfig, FinetuneConfig, Recipe, params
-from murace.steps import calibrate, train
+from murace.steps import train
+from murace.steps.calibrate import step as calibrate
 from murace.system.progress import Reporter
 from murace.workspace import Rerun, State, begin
 from murace.workspace.chain import links, next_command

@@ -73,8 +73,9 @@ def _chain(console: ConsoleReporter, folder: Path, space: "Workspace", machine: 
     from murace.cli.commands.calibrate import recogniser_line
     from murace.cli.display.tables import counts_table, roster_table, scores_table
     from murace.sample.layout import draw_sample, is_drawn
-    from murace.steps import calibrate, finetune, prepare, train
-    from murace.steps.evaluate import step
+    from murace.steps import finetune, prepare, train
+    from murace.steps.calibrate import step as calibrate
+    from murace.steps.evaluate import step as evaluate
     from murace.workspace import Rerun
 
     sample, rerun = folder / "sample", Rerun()
@@ -102,7 +103,7 @@ def _chain(console: ConsoleReporter, folder: Path, space: "Workspace", machine: 
     )
     finetune.run(space, members, groups=[], machine=machine, rerun=rerun, reporter=console)
     _title(console, "murace evaluate")
-    done = step.run(space, EvaluateConfig(), machine=machine, rerun=rerun, reporter=console)
+    done = evaluate.run(space, EvaluateConfig(), machine=machine, rerun=rerun, reporter=console)
     scores = done.tables["scores"]
     scores = scores[scores["level"] == "study"]
     console.show(scores_table(scores, done.models, title="Test scores by study (Table 3), synthetic data"))

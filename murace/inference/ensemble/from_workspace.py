@@ -9,7 +9,8 @@ from murace.errors import WorkspaceError
 from murace.inference import readout as operating
 from murace.inference.ensemble.interface import caveats
 from murace.inference.readout import Readout
-from murace.inference.recogniser import Recogniser, load_group_model
+from murace.inference.recogniser import load_group_model
+from murace.inference.recogniser.recognise import Recogniser
 from murace.nets.trained import TrainedNet
 from murace.nets.weights import load_model
 from murace.system.device import Place

@@ -8,7 +8,8 @@ import numpy as np
 
 from murace.data.studies.find import Found
 from murace.errors import UsageError
-from murace.inference.recogniser import Recogniser, Recognition, contradicts
+from murace.inference.recogniser import Recognition, contradicts
+from murace.inference.recogniser.recognise import Recogniser
 from murace.inference.studies.opened import Opened, Wanted
 from murace.nets import Learner
 from murace.nets.trained import Bytes
