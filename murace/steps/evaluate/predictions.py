@@ -98,7 +98,7 @@ def predict_as_follower(workspace: Workspace, chosen: torch.device, reporter: Re
 def _predict(
     net: str, precision: str, workspace: Workspace, test: pd.DataFrame, images: Images, reporter: Reporter
 ) -> Probabilities:
-    """The probabilities of a net of the workspace, `train/resnet` or `finetune/elbow`; a member's of its group alone."""
+    """The probabilities of a net, such as `train/resnet` or `finetune/elbow`; a member's of its group alone."""
     step, _, group = net.partition("/")
     rows = np.array((test if step == "train" else test[test["group"] == group])["row"])
     model = load_model(FitFolder(workspace.root / net).model)
