@@ -234,12 +234,6 @@ def recipe_from(values: Mapping[str, Any]) -> Recipe:
     return Recipe(**{item.name: values[item.name] for item in fields(Recipe)})
 
 
-def train_from(values: Mapping[str, Any]) -> TrainConfig:
-    """The inverse of `params` for a training record."""
-    own = {item.name: values[item.name] for item in fields(TrainConfig) if item.name != "recipe"}
-    return TrainConfig(**own, recipe=recipe_from(values))
-
-
 def _at_least(flag: str, value: int, least: int) -> None:
     if value < least:
         raise UsageError(f"{flag} must be at least {least}, not {value}")

@@ -15,9 +15,9 @@ from murace.system.progress import Reporter
 from murace.workspace import Record, Rerun, StepRun, commit, decide, read, writing
 from murace.workspace.chain import require_pixels, require_step
 from murace.workspace.commands import command
-from murace.workspace.paths import Workspace
+from murace.workspace.paths import FINGERPRINTS, INDEX, PIXELS, Workspace
 
-CONSUMED = ("index.csv", "fingerprints.csv", "pixels.npy")
+CONSUMED = (INDEX, FINGERPRINTS, PIXELS)
 TEXTS = ("rows", "detail", "splits", "labels")
 
 
@@ -70,14 +70,13 @@ def _prepared(workspace: Workspace) -> Record:
     Raises:
         WorkspaceError: it is missing, unfinished, damaged, or of a murace that kept no fingerprints.
     """
-    folder = workspace.prepare
-    record = require_step(workspace, "prepare", ("index.csv",))
-    if folder.fingerprints.name not in record.produced:
+    record = require_step(workspace, "prepare", (INDEX,))
+    if FINGERPRINTS not in record.produced:
         raise WorkspaceError(
             f"prepare in {workspace.root} is of an older murace, which kept no fingerprints of the images. "
             f"Run: {command(workspace, 'prepare')} --force"
         )
-    return require_step(workspace, "prepare", (folder.fingerprints.name,))
+    return require_step(workspace, "prepare", (FINGERPRINTS,))
 
 
 def _search(workspace: Workspace, prepared: Record, reporter: Reporter) -> dict[str, Any]:

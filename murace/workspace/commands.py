@@ -5,10 +5,9 @@ from typing import Any
 
 from murace.config import CalibrateConfig, EvaluateConfig, FinetuneConfig, PrepareConfig, Recipe, TrainConfig, params
 from murace.config import batch_size as batch_size_of
-from murace.errors import WorkspaceError
 from murace.workspace.decision import DERIVED, option_of
 from murace.workspace.paths import Workspace
-from murace.workspace.record import Record, begun, read
+from murace.workspace.record import Record, begun, read_sound
 
 _WORDS = {"prepare": "prepare SOURCE", "train": "train --arch {}", "finetune": "finetune --groups {}"}
 
@@ -34,15 +33,9 @@ def settings(workspace: Workspace, place: str) -> str:
 
 
 def _record(workspace: Workspace, place: str) -> Record | None:
+    """The record of the unfinished run, else of the finished one; None where there is none that can be read."""
     folder = workspace.root / place
-    for known in (begun, read):
-        try:
-            record = known(folder)
-        except WorkspaceError:  # whoever asks has said so
-            continue
-        if record is not None:
-            return record
-    return None
+    return read_sound(folder, begun) or read_sound(folder)
 
 
 def _usual(place: str, record: Record) -> dict[str, Any]:

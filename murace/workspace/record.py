@@ -1,7 +1,7 @@
 """The two small records of a step: `begun.json`, what a run is about, and `step.json`, written last, "complete"."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -47,8 +47,8 @@ class Record:
     def digests(self, prefix: str) -> dict[str, str]:
         """What there is to consume: name in the workspace -> SHA-256."""
         files = {name: entry["sha256"] for name, entry in self.produced.items()}
-        told = {**files, **self.parts, FACTS: self.facts}
-        return {f"{prefix}/{name}": digest for name, digest in told.items()}
+        digests = {**files, **self.parts, FACTS: self.facts}
+        return {f"{prefix}/{name}": digest for name, digest in digests.items()}
 
     @property
     def facts(self) -> str:
@@ -67,10 +67,10 @@ def begun(folder: Path) -> Record | None:
     return _load(folder / BEGUN)
 
 
-def read_sound(folder: Path) -> Record | None:
-    """The step's record, or None where there is none that can be read: the caller, or another check, says so."""
+def read_sound(folder: Path, record: Callable[[Path], Record | None] = read) -> Record | None:
+    """The record (`read` or `begun`), or None also where it cannot be read, for a caller that need not say so."""
     try:
-        return read(folder)
+        return record(folder)
     except WorkspaceError:
         return None
 
@@ -107,10 +107,10 @@ def begin(folder: Path, step: str, params: Mapping[str, Any], consumed: Mapping[
     return started
 
 
-def complete(folder: Path, unfinished: Record, names: list[str], **told: Any) -> Record:
+def complete(folder: Path, unfinished: Record, names: list[str], **results: Any) -> Record:
     """Write `step.json`, last, and take `begun.json` away: the `unfinished` run has produced `names`.
 
-    `told` are the record's device, info and parts.
+    `results` are the record's device, info and parts.
     """
     record = replace(
         unfinished,
@@ -118,7 +118,7 @@ def complete(folder: Path, unfinished: Record, names: list[str], **told: Any) ->
         seed=unfinished.params.get("seed"),
         versions=_versions(),
         ended=_now(),
-        **told,
+        **results,
     )
     write_sealed(folder / RECORD, asdict(record))
     (folder / BEGUN).unlink()

@@ -7,8 +7,6 @@ from murace.errors import WorkspaceError
 from murace.system.files import read_json
 from murace.vocabulary import LEARNERS, Level, Metric, is_group
 
-MEND = "murace calibrate --fresh"
-
 
 def read_roster(path: Path) -> dict[str, Any]:
     """The content of `roster.json`: `metrics`, `level`, and `groups`, which maps a group to its learner and votes.
@@ -18,7 +16,9 @@ def read_roster(path: Path) -> dict[str, Any]:
     """
     values = read_json(path)
     if not _is_sound(values):
-        raise WorkspaceError(f"{path} is damaged: it is no roster of groups and learners. Run: {MEND}")
+        raise WorkspaceError(
+            f"{path} is damaged: it is no roster of groups and learners. Run: murace calibrate --fresh"
+        )
     roster: dict[str, Any] = values
     return roster
 

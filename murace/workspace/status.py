@@ -84,27 +84,27 @@ def _root(folder: Path, record: Record) -> Path:
     return folder.parents[record.step.count("/")]
 
 
-def require(folder: Path, mend: str, names: tuple[str, ...] | None = None) -> Record:
+def require(folder: Path, command: str, names: tuple[str, ...] | None = None) -> Record:
     """The record of a parent step, checked: complete, built on what is there now, and `names` (default: all) intact.
 
     Raises:
-        WorkspaceError: it is missing, unfinished, stale or damaged; the message ends with `mend`, the command to run.
+        WorkspaceError: it is missing, unfinished, stale or damaged; the message ends with `command`, which makes it so.
     """
     try:
         state, reasons = examine(folder)
     except WorkspaceError as error:
-        raise WorkspaceError(f"{_name(folder)} is damaged ({error}). Run: {mend} --fresh") from error
+        raise WorkspaceError(f"{_name(folder)} is damaged ({error}). Run: {command} --fresh") from error
     if state is not State.DONE:
         why = f" ({'; '.join(reasons)})" if reasons else ""
         adjective = "unfinished" if state is State.PARTIAL else state
-        raise WorkspaceError(f"{_name(folder)} is {adjective}{why}. Run: {mend}")
+        raise WorkspaceError(f"{_name(folder)} is {adjective}{why}. Run: {command}")
     record = read(folder)
     assert record is not None
     damage = damaged(folder, record, names)
     if damage:
         # A large file that rotted in place has the size and time that it had: its own step would see nothing to do.
         force = "" if damaged(folder, record, names, trusts_from=LARGE) else " --force"
-        raise WorkspaceError(f"{_name(folder)} is damaged: {'; '.join(damage)}. Run: {mend}{force}")
+        raise WorkspaceError(f"{_name(folder)} is damaged: {'; '.join(damage)}. Run: {command}{force}")
     return record
 
 

@@ -7,7 +7,7 @@ import typer
 
 from murace.cli.display.console import ConsoleReporter, failure, option, printable
 from murace.errors import MuraceError
-from murace.workspace.chain import links, next_command
+from murace.workspace.chain import next_command, step_statuses
 from murace.workspace.paths import Workspace
 
 
@@ -30,7 +30,7 @@ def end_with(console: ConsoleReporter, values: Mapping[str, Any], error: MuraceE
 def finish(console: ConsoleReporter, workspace: Workspace, values: dict[str, Any]) -> None:
     """Close a command: the next one on stderr, or in the JSON object."""
     try:
-        command = next_command(links(workspace))
+        command = next_command(step_statuses(workspace))
     except MuraceError:
         command = "murace status"
     here = option(workspace.root)

@@ -36,12 +36,11 @@ from murace.system import device
 from murace.system.files import sha256, sweep_beside
 from murace.system.progress import Reporter
 from murace.vocabulary import CALIBRATED, Split
-from murace.workspace import Record
+from murace.workspace import Record, paths
 from murace.workspace.chain import require_evaluation, require_step
 from murace.workspace.paths import Workspace
 
 SUFFIX = ".murace"
-FITTED = ("model.safetensors",)
 COMPARED = 64  # pictures of a group, at most
 Sources = dict[str, bytes | Path]
 
@@ -102,7 +101,7 @@ def _whole_chain(workspace: Workspace) -> WorkspaceEnsemble:
     ensemble = WorkspaceEnsemble(workspace, torch.device("cpu"))
     for group in ensemble.groups:
         ensemble.member(group)
-    require_evaluation(workspace, ("operating.json", "MODEL_CARD.md"))
+    require_evaluation(workspace, (paths.OPERATING, paths.CARD))
     return ensemble
 
 
@@ -127,13 +126,13 @@ def _is_current(file: Path, manifest: Manifest) -> bool:
 
 def _content(workspace: Workspace, ensemble: WorkspaceEnsemble) -> tuple[Manifest, Sources]:
     """What the file says, and where its parts come from."""
-    records = {group: require_step(workspace, f"finetune/{group}", FITTED) for group in ensemble.groups}
+    records = {group: require_step(workspace, f"finetune/{group}", (paths.MODEL,)) for group in ensemble.groups}
     parts = {weights_of(group): (workspace.finetune(group), record) for group, record in records.items()}
     recogniser, sources = ensemble.recogniser(), Sources()
     seen = None
     if recogniser is not None:
         folder = workspace.train(recogniser.model.learner)
-        seen = require_step(workspace, f"train/{recogniser.model.learner}", FITTED)
+        seen = require_step(workspace, f"train/{recogniser.model.learner}", (paths.MODEL,))
         parts[weights_of_learner(recogniser.model.learner)] = (folder, seen)
         sources[RECOGNISER] = workspace.calibrate.recogniser.read_bytes()
     weights = {name: File(name=name, **_state(record)) for name, (_, record) in parts.items()}
@@ -157,7 +156,7 @@ def _content(workspace: Workspace, ensemble: WorkspaceEnsemble) -> tuple[Manifes
 
 
 def _state(record: Record) -> dict[str, Any]:
-    produced = record.produced[FITTED[0]]
+    produced = record.produced[paths.MODEL]
     return {"size": int(produced["size"]), "sha256": str(produced["sha256"])}
 
 
@@ -188,7 +187,7 @@ def _data(prepared: Record) -> Data:
 
 def _ensemble(workspace: Workspace, ensemble: WorkspaceEnsemble) -> OnnxEnsemble:
     """The members, with prepared pictures of the group to compare them on: of the test split, else of the others."""
-    require_step(workspace, "prepare", ("index.csv", "pixels.npy"))
+    require_step(workspace, "prepare", (paths.INDEX, paths.PIXELS))
     index, pixels = read_index(workspace.prepare.index), open_pixels(workspace.prepare.pixels)
 
     def pictures(group: str) -> Bytes:
