@@ -1,4 +1,4 @@
-"""Is a step current, why not, and the commit that makes it so.
+"""The records of the steps in a workspace: is a step done, unfinished or stale, why, and how is it completed.
 
 A step's folder holds two small records. `begun.json` is written when work starts and says what the run is about;
 `step.json` is written last and means "complete". Both name the semantic parameters and the digests of what was

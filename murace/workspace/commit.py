@@ -1,4 +1,4 @@
-"""The end of a run: its record, once what it was made from and what it leaves behind have been looked at again."""
+"""Complete a run: make sure that what it consumed has not changed, remove leftovers, and write `step.json`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ def commit(
     info: Mapping[str, Any] | None = None,
     parts: Mapping[str, str] | None = None,
 ) -> Record:
-    """Write `step.json`, last: the run that `begin` noted is complete and produced `names` (and `parts` of them).
+    """Write `step.json`, last: the run that `begin` recorded is complete and produced `names` (and `parts` of them).
 
     What an earlier run produced and this one did not is removed: nothing in the folder is older than its record.
 

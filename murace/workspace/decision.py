@@ -29,7 +29,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Rerun:
-    """What the user said about running again: `resume` None is "as fits", True "must resume", False "start over"."""
+    """The flags about running again: `resume` is None without a flag, True for `--resume`, False for `--fresh`."""
 
     resume: bool | None = None
     force: bool = False
@@ -151,7 +151,7 @@ def _known(record: Callable[[Path], Record | None], folder: Path, faults: list[s
 
 
 def differences(old: Record, params: Mapping[str, Any], consumed: Mapping[str, str]) -> list[str]:
-    """In words, how what is asked for now differs from `old`."""
+    """In words, how the parameters and consumed files of now differ from those of `old`."""
     found = [
         f"{option_of(key)} {_spelled(old.params.get(key))} -> {_spelled(params.get(key))}"
         for key in sorted({*old.params, *params})
@@ -168,12 +168,12 @@ def differences(old: Record, params: Mapping[str, Any], consumed: Mapping[str, s
 
 
 def option_of(key: str) -> str:
-    """A setting of a record as the option that sets it."""
+    """The option that sets a parameter of a record."""
     return key if key in DERIVED else f"--{OPTIONS.get(key, key).replace('_', '-')}"
 
 
 def _spelled(value: Any) -> str:
-    """A setting as it is typed."""
+    """The value of a parameter as it is typed."""
     return ",".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 

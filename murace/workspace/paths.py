@@ -20,7 +20,7 @@ class PrepareFolder:
 
     @property
     def index(self) -> Path:
-        """One row per image; line i is `pixels[i]`."""
+        """The table of images: `row` i describes `pixels[i]`."""
         return self.folder / INDEX
 
     @property
@@ -45,7 +45,7 @@ class PrepareFolder:
 
     @property
     def fingerprints(self) -> Path:
-        """What each row of the index is known by, to find copies; no ids."""
+        """Hashes and remarks by row of the index, to find duplicates; no ids."""
         return self.folder / FINGERPRINTS
 
     @property
@@ -62,7 +62,7 @@ class AuditFolder:
 
     @property
     def findings(self) -> Path:
-        """Copies, contradictions and odd pictures, by row of the index; no ids."""
+        """Duplicates, contradictory labels and odd images, by row of the index; no ids."""
         return self.folder / "findings.csv"
 
     @property
@@ -94,7 +94,7 @@ class FitFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """What a resume needs."""
+        """The saved states of an unfinished or finished training, to resume from."""
         return self.folder / "checkpoint"
 
 
@@ -116,7 +116,7 @@ class CalibrateFolder:
 
     @property
     def recogniser(self) -> Path:
-        """What tells the groups apart; none where there is one group."""
+        """The model that recognises the group of an image; missing where there is one group."""
         return self.folder / RECOGNISER
 
 
@@ -162,7 +162,7 @@ class EvaluateFolder:
 
     @property
     def report(self) -> Path:
-        """The page to read."""
+        """The report: one self-contained HTML page."""
         return self.folder / "report.html"
 
     @property
@@ -172,7 +172,7 @@ class EvaluateFolder:
 
     @property
     def partial(self) -> Path:
-        """Probabilities of the nets that an unfinished run has been through."""
+        """Probabilities of the nets that an unfinished run has finished with, one JSON file each."""
         return self.folder / "partial"
 
 
@@ -184,12 +184,12 @@ class Workspace:
 
     @property
     def prepare(self) -> PrepareFolder:
-        """Radiographs as one array."""
+        """The prepared radiographs: one table and one array."""
         return PrepareFolder(self.root / "prepare")
 
     @property
     def audit(self) -> AuditFolder:
-        """What was found in the radiographs."""
+        """What `audit` found in the prepared radiographs."""
         return AuditFolder(self.root / "audit")
 
     def train(self, learner: str) -> FitFolder:

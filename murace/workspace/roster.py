@@ -1,4 +1,4 @@
-"""The roster as it is read back: which learner serves which group. Its names become paths, so they are checked."""
+"""Read the roster: which learner serves which group. Its names become paths, so they are checked."""
 
 from pathlib import Path
 from typing import Any

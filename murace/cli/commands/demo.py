@@ -124,6 +124,6 @@ def _draw(console: ConsoleReporter, folder: Path, space: "Workspace", machine: M
 
 
 def _title(console: ConsoleReporter, command: str) -> None:
-    """The command that does the same; all but the sample's need to be told the workspace."""
+    """Print the command that does the same; all but the sample's need the workspace."""
     assert console.workspace is not None
     console.say(f"\n$ {command}{'' if command.startswith('murace sample ') else option(console.workspace)}")

@@ -1,4 +1,4 @@
-"""Tables for the terminal of what stands behind the scores: differences, calibration, slices; all per study."""
+"""Terminal tables beside the scores: differences between models, calibration, slices; all per study."""
 
 import math
 from collections.abc import Hashable, Sequence

@@ -1,6 +1,6 @@
-"""Score every trained learner on validation, designate one for each group, and ask how stable that choice is.
+"""Score every trained learner on validation, designate one for each group, and measure how stable that choice is.
 
-Where there are several groups it also fits what recognises them.
+Where there are several groups the group recogniser is fitted, too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from murace.inference.recogniser.fit import chosen_learner
 from murace.inference.recogniser.look import fit_recogniser
 from murace.metrics.resampling import LEAST_PATIENTS, resamples
 from murace.metrics.scores import measure
-from murace.metrics.selection import NEAR_TIE, Choice, Grids, choose, stability
+from murace.metrics.selection import NEAR_TIE, Choice, ScoreArray, choose, stability
 from murace.metrics.table import at_level, score_table
 from murace.nets.trained import TrainedNet
 from murace.nets.weights import load_model
@@ -38,7 +38,7 @@ def run(
 ) -> Calibrated:
     """Choose by `config.metrics` at `config.level` among the learners whose training is complete and current.
 
-    Then fit what recognises the groups, where there are several. An interrupted run starts over: it is short.
+    Then fit the group recogniser, where there are several groups. An interrupted run starts over: it is short.
 
     Raises:
         MachineError, WorkspaceError, Interrupted: see their classes.
@@ -136,7 +136,7 @@ def _stabilities(
     labels, chances = frame["label"].to_numpy(dtype=np.int64), frame[list(learners)].to_numpy(dtype=np.float64)
     parts = {group: (frame["group"] == group).to_numpy() for group in groups}
     parts[OVERALL] = np.ones(len(frame), dtype=bool)
-    drawn: dict[str, list[Grids]] = {group: [] for group in parts}
+    drawn: dict[str, list[ScoreArray]] = {group: [] for group in parts}
     with reporter.bar("resamples", config.bootstrap.resamples) as bar:
         for weights in resamples(frame["patient"], config.bootstrap):
             reporter.check()

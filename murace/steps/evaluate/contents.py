@@ -1,4 +1,4 @@
-"""What the workspace's records say, gathered as the contents of the report."""
+"""Gather the contents of the report from a workspace: tables, settings, training histories and notes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -117,7 +117,7 @@ def require_inputs(workspace: Workspace) -> EvaluationInputs:
     """Check everything that is evaluated but the pixels, which only a run that predicts reads.
 
     Raises:
-        WorkspaceError: a part is missing, unfinished, stale or damaged; the message names the command that mends it.
+        WorkspaceError: a part is missing, unfinished, stale or damaged; the message ends with the command to run.
     """
     prepared = require_step(workspace, "prepare", (INDEX, COUNTS))
     learners, notes = finished_learners(workspace, FITTED)

@@ -1,4 +1,4 @@
-"""Every model on the test split: probabilities, what can be said about them and how surely, and the report."""
+"""Evaluate every model on the test split: probabilities, scores with intervals, calibration, and the report."""
 
 import shutil
 from dataclasses import fields
