@@ -28,7 +28,7 @@ def commit(
     changed = _replaced(folder.parents[unfinished.step.count("/")], unfinished)
     if changed:
         raise WorkspaceError(
-            f"{', '.join(changed)} changed while {unfinished.step} was at work: what it made is of neither. "
+            f"{', '.join(changed)} changed while {unfinished.step} was at work: its result belongs to neither version. "
             "Run the same command again, with --fresh"
         )
     for name in _left_over(folder, names):

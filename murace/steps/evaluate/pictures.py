@@ -89,7 +89,7 @@ def _maps(drawer: MapDrawer, predictions: pd.DataFrame) -> list[Picture | None]:
 
 
 def _errors(drawer: MapDrawer, predictions: pd.DataFrame) -> list[Picture]:
-    """The wrong decisions about test studies that the calibrated ensemble was most sure of, by their telling view."""
+    """The wrong decisions about test studies of which the calibrated ensemble was most sure, by their extreme view."""
     studies = by_study(predictions, [CALIBRATED]).sort_values(CALIBRATED, kind="stable")
     decided = studies[CALIBRATED] >= THRESHOLD
     missed = studies[~decided & (studies["label"] == 1)]["study"].tolist()
@@ -102,7 +102,7 @@ def _errors(drawer: MapDrawer, predictions: pd.DataFrame) -> list[Picture]:
 
 
 def _error(drawer: MapDrawer, kind: str, views: pd.DataFrame, *, place: int) -> Picture:
-    """One wrong study by the view at `place`, the views being in the order of their probability."""
+    """A wrongly decided study, shown by the view at `place` in the order of the views' probabilities."""
     row, group = int(views["row"].iloc[place]), str(views["group"].iloc[place])
     drawn, _ = drawer.draw(row, group, float(views[CALIBRATED].iloc[place]))
     number = f"{len(views)} view{'s' if len(views) > 1 else ''}"
