@@ -1,4 +1,4 @@
-"""What each step may be told: frozen, validated at birth in the words of the command line, exact through JSON.
+"""The settings of every step and their defaults: frozen, validated on creation in the words of the command line.
 
 Only what changes a result stands here; where a step runs (device, threads, processes) is `Machine` and never makes a
 step stale. Defaults live here and nowhere else.

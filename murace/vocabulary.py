@@ -1,4 +1,4 @@
-"""The words of the house: names that appear in files, flags and tables, each spelled once."""
+"""The names that appear in files, options and tables, each spelled once."""
 
 import difflib
 import re

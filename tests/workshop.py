@@ -12,7 +12,7 @@ import torch
 from murace.config import CalibrateConfig, EvaluateConfig, FinetuneConfig, Machine, Recipe, TrainConfig
 from murace.data.store import COLUMNS, write_frame
 from murace.nets import outline
-from murace.steps import calibrate
+from murace.steps.calibrate import step as calibrate
 from murace.steps.evaluate import step
 from murace.steps.finetune import step as finetune
 from murace.steps.train import step as train

@@ -1,4 +1,4 @@
-"""The command line: parsers with plain twins below, and the console, the only place that prints."""
+"""The command line: a parser for each command, and the console, the only place that prints."""
 
 from murace.cli.app import app
 

@@ -1,4 +1,4 @@
-"""The files in `completions/`: what makes Tab work in each shell.
+"""Generate the files in `completions/`, the completion script of each shell.
 
 After a change of the command's name, or with another typer: python -m murace.cli.completion completions
 """

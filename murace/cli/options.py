@@ -109,7 +109,6 @@ Resume = Annotated[
         show_default=False,
     ),
 ]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Start over, discarding unfinished work.", rich_help_panel=RUN)]
 Force = Annotated[bool, typer.Option("--force", help="Run again though nothing has changed.", rich_help_panel=RUN)]
 
 Arch = Annotated[

@@ -1,4 +1,4 @@
-"""`--gpu 0,1`: the same command once for each GPU, started by torchrun's own engine."""
+"""Run a command in several processes, one for each GPU of `--gpu 0,1`, by torchrun's launcher."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ def together(machine: Machine, reporter: Reporter | None = None) -> Iterator[Non
 
     Raises:
         MachineError: one of the GPUs is not there.
-        Interrupted: the watch heard a signal before all processes were there.
+        Interrupted: a signal came before all processes were there.
     """
     from murace.system.device import require_gpus
     from murace.system.processes import joined

@@ -1,4 +1,4 @@
-"""A line that cannot be parsed ends like every other error: one line, exit code 2, and JSON where that is asked for."""
+"""Report an error of the parser as every other error: one line, exit code 2, and JSON where that is asked for."""
 
 import sys
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ ParserError = cast("type[Exception]", typer.BadParameter.__bases__[0])
 
 
 class Commands(TyperGroup):
-    """The group of commands; the parser's complaints come in murace's words instead of typer's framed panel."""
+    """The group of commands; errors of the parser are one line instead of typer's framed panel."""
 
     def main(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:
         """Run, and end the process with the exit code, unless called with `standalone_mode=False`."""

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from murace.nets.forward import Probabilities
+from murace.metrics.scores import Probabilities
 from murace.vocabulary import CALIBRATED, RESNET_DENSENET
 
 PAIR = ("resnet", "densenet")

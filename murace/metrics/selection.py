@@ -1,4 +1,4 @@
-"""Which learner serves which group: the paper's rule ("Calibrated ensemble model"), every tie settled in the open."""
+"""Choose a learner for each group by validation scores: the paper's rule, section "Calibrated ensemble model"."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from murace.vocabulary import METRIC_ALIASES, OVERALL
 
 DIGITS = 12  # equal to this many digits is equal
 NEAR_TIE = 0.6  # a choice that fewer resamples repeat
-Grids = npt.NDArray[np.float64]  # [R, L, K]: scores of L learners, in the alphabet's order, by K metrics, R times
+ScoreArray = npt.NDArray[np.float64]  # [R, L, K]: R resamples, L learners in the alphabet's order, K metrics
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One group's learner; `tie` says that votes alone did not decide, `shared` which metrics had a shared top."""
+    """A group's learner; `tie`: the votes alone did not decide; `shared`: the metrics that several learners top."""
 
     learner: str
     votes: Mapping[str, int]
@@ -26,8 +26,8 @@ class Choice:
 
 
 @dataclass(frozen=True, eq=False)
-class Verdicts:
-    """The rule's answer to R grids: the chosen learner's place [R], the votes [R, L], shared tops [R, K], ties [R]."""
+class Choices:
+    """The choice in R resamples: the learner's index [R], votes [R, L], metrics with a shared top [R, K], ties [R]."""
 
     chosen: npt.NDArray[np.intp]
     votes: npt.NDArray[np.int64]
@@ -54,45 +54,45 @@ def choose(scores: pd.DataFrame, metrics: Sequence[str]) -> dict[str, Choice]:
     if missing or not names:
         raise DataError(f"no validation scores for {', '.join(missing) or 'any metric'}; run: murace calibrate")
     learners = sorted(set(scores["learner"]))
-    overall = _grid(scores, OVERALL, learners, names)
+    overall = _score_array(scores, OVERALL, learners, names)
     found = {}
     for group in sorted(set(scores["group"]) - {OVERALL}):
-        verdict = decide(_grid(scores, group, learners, names), overall)
-        votes = dict(zip(learners, verdict.votes[0].tolist(), strict=True))
-        shared = tuple(name for name, is_shared in zip(names, verdict.shared[0], strict=True) if is_shared)
-        found[group] = Choice(learners[verdict.chosen[0]], votes, shared, tie=bool(verdict.tie[0]))
+        choice = apply_rule(_score_array(scores, group, learners, names), overall)
+        votes = dict(zip(learners, choice.votes[0].tolist(), strict=True))
+        shared = tuple(name for name, is_shared in zip(names, choice.shared[0], strict=True) if is_shared)
+        found[group] = Choice(learners[choice.chosen[0]], votes, shared, tie=bool(choice.tie[0]))
     return found
 
 
-def decide(grids: Grids, overall: Grids) -> Verdicts:
-    """Apply the rule of `choose` to R grids of a group's scores, each with the overall scores that settle its ties."""
-    grids, overall = grids.round(DIGITS), overall.round(DIGITS)
-    top = np.where(np.isnan(grids), -np.inf, grids).max(axis=1, keepdims=True)
-    at_top = grids == top
+def apply_rule(scores: ScoreArray, overall: ScoreArray) -> Choices:
+    """Apply the rule of `choose` to a group's scores in R resamples; the scores over all groups settle ties."""
+    scores, overall = scores.round(DIGITS), overall.round(DIGITS)
+    top = np.where(np.isnan(scores), -np.inf, scores).max(axis=1, keepdims=True)
+    at_top = scores == top
     votes = at_top.sum(axis=2)
     most = votes.max(axis=1)
-    is_clear = ((votes == most[:, None]).sum(axis=1) == 1) & (2 * most > grids.shape[2])
+    is_clear = ((votes == most[:, None]).sum(axis=1) == 1) & (2 * most > scores.shape[2])
     # The last key of lexsort is the first to be looked at; learners are in the alphabet's order already.
-    ranked = np.lexsort((_mean_ranks(overall), _mean_ranks(grids)), axis=1)[:, 0]
+    ranked = np.lexsort((_mean_ranks(overall), _mean_ranks(scores)), axis=1)[:, 0]
     chosen = np.where(is_clear, votes.argmax(axis=1), ranked)
-    return Verdicts(chosen, votes, at_top.sum(axis=1) > 1, ~is_clear)
+    return Choices(chosen, votes, at_top.sum(axis=1) > 1, ~is_clear)
 
 
-def stability(grids: Grids, overall: Grids, learners: Sequence[str]) -> dict[str, float]:
+def stability(scores: ScoreArray, overall: ScoreArray, learners: Sequence[str]) -> dict[str, float]:
     """The share of R resamples in which the rule designates each learner; empty where nothing was resampled.
 
     Args:
-        grids: one group's scores in every resample, [R, L, K].
+        scores: one group's scores in every resample, [R, L, K].
         overall: the scores over all groups, [R, L, K].
         learners: their names, in the alphabet's order.
     """
-    if not len(grids):
+    if not len(scores):
         return {}
-    found = np.bincount(decide(grids, overall).chosen, minlength=len(learners)) / len(grids)
+    found = np.bincount(apply_rule(scores, overall).chosen, minlength=len(learners)) / len(scores)
     return dict(zip(learners, found.tolist(), strict=True))
 
 
-def _grid(scores: pd.DataFrame, group: str, learners: Sequence[str], metrics: Sequence[str]) -> Grids:
+def _score_array(scores: pd.DataFrame, group: str, learners: Sequence[str], metrics: Sequence[str]) -> ScoreArray:
     """Learners x metrics of one group, [1, L, K]."""
     part = scores[scores["group"] == group]
     grid = part.pivot(index="learner", columns="metric", values="value").reindex(
@@ -101,13 +101,13 @@ def _grid(scores: pd.DataFrame, group: str, learners: Sequence[str], metrics: Se
     return grid.to_numpy(dtype=np.float64)[None]
 
 
-def _mean_ranks(grids: Grids) -> npt.NDArray[np.float64]:
+def _mean_ranks(scores: ScoreArray) -> npt.NDArray[np.float64]:
     """Each learner's mean rank [R, L] (1 is best, equals share theirs) over the metrics with any score; 0 without."""
-    values = np.where(np.isnan(grids), -np.inf, grids)
+    values = np.where(np.isnan(scores), -np.inf, scores)
     better = (values[:, None] > values[:, :, None]).sum(axis=2)
     equal = (values[:, None] == values[:, :, None]).sum(axis=2)
     ranks = better + (equal + 1) / 2
-    counted = ~np.isnan(grids).all(axis=1, keepdims=True)
+    counted = ~np.isnan(scores).all(axis=1, keepdims=True)
     total = counted.sum(axis=2)
     summed = (ranks * counted).sum(axis=2)
     return np.asarray(np.divide(summed, total, out=np.zeros(ranks.shape[:2]), where=total > 0))

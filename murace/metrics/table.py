@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_curve
 
 from murace.metrics.scores import NAN, counts, score
 from murace.vocabulary import BASELINE, OVERALL, Level, Metric
@@ -88,6 +87,8 @@ def confusion_table(
 
 def roc_points(images: pd.DataFrame, models: Sequence[str], level: Level = Level.STUDY) -> pd.DataFrame:
     """The ROC curve of each model: level, model, fpr, tpr, threshold. Empty where the labels have one class."""
+    from sklearn.metrics import roc_curve  # noqa: PLC0415 - loading it takes longer than all that only reads tables
+
     frame = at_level(images, models, level)
     labels = frame["label"].to_numpy()
     parts = []

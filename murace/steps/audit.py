@@ -1,4 +1,4 @@
-"""audit: the prepared radiographs are searched for copies, contradictions and odd pictures, for a person to look at."""
+"""Search the prepared radiographs for duplicates, contradictory labels and odd images, for a person to look at."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +15,15 @@ from murace.system.progress import Reporter
 from murace.workspace import Record, Rerun, StepRun, commit, decide, read, writing
 from murace.workspace.chain import require_pixels, require_step
 from murace.workspace.commands import command
-from murace.workspace.paths import Workspace
+from murace.workspace.paths import FINGERPRINTS, INDEX, PIXELS, Workspace
 
-CONSUMED = ("index.csv", "fingerprints.csv", "pixels.npy")
+CONSUMED = (INDEX, FINGERPRINTS, PIXELS)
 TEXTS = ("rows", "detail", "splits", "labels")
 
 
 @dataclass(frozen=True)
 class Audited:
-    """What was found: `findings` as in `findings.csv`, `counts` by kind with its zeros, and the sheet of pictures."""
+    """What was found: `findings` as in `findings.csv`, `counts` of every kind, zeros too, and the contact sheet."""
 
     skipped: bool
     findings: pd.DataFrame
@@ -34,7 +34,7 @@ class Audited:
 
 
 def run(workspace: Workspace, *, rerun: Rerun, reporter: Reporter) -> Audited:
-    """Look for everything that `murace.data.audit.findings` knows, unless that has been done.
+    """Run every check of `murace.data.audit.findings`, unless that has been done and nothing has changed.
 
     An interrupted run starts over: it is short. Nothing that is found is an error; what must stop has stopped
     `prepare`.
@@ -70,18 +70,17 @@ def _prepared(workspace: Workspace) -> Record:
     Raises:
         WorkspaceError: it is missing, unfinished, damaged, or of a murace that kept no fingerprints.
     """
-    folder = workspace.prepare
-    record = require_step(workspace, "prepare", ("index.csv",))
-    if folder.fingerprints.name not in record.produced:
+    record = require_step(workspace, "prepare", (INDEX,))
+    if FINGERPRINTS not in record.produced:
         raise WorkspaceError(
             f"prepare in {workspace.root} is of an older murace, which kept no fingerprints of the images. "
             f"Run: {command(workspace, 'prepare')} --force"
         )
-    return require_step(workspace, "prepare", (folder.fingerprints.name,))
+    return require_step(workspace, "prepare", (FINGERPRINTS,))
 
 
 def _search(workspace: Workspace, prepared: Record, reporter: Reporter) -> dict[str, Any]:
-    """Write the findings and their pictures; returns what the record says of them."""
+    """Write the findings and their contact sheet; returns the record's `info`."""
     folder = workspace.prepare
     index, pixels = read_index(folder.index), open_pixels(folder.pixels)
     fingerprints = read_frame(folder.fingerprints, texts=("pixels", "phash", "remark")).fillna({"remark": ""})

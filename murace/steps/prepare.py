@@ -1,4 +1,4 @@
-"""prepare: radiographs become one table and one array, cut by patient into training, validation and test."""
+"""Read radiographs into one table and one array, split by patient into training, validation and test."""
 
 import shutil
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class Operation:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What is in the workspace now. `counts` is Table 1; `skipped`: it was there already; `notes` hold no ids."""
+    """What is in the workspace now. `counts` is Table 1; `skipped`: nothing had changed; `notes` hold no ids."""
 
     skipped: bool
     counts: pd.DataFrame
@@ -83,7 +83,7 @@ def run(
         try:
             listing = read_source(source)
         except ConflictError as conflict:
-            raise _listed(conflict, conflict.table, place) from None
+            raise _conflict_error(conflict, conflict.table, place) from None
         plan = _plan(place, listing, config, rerun)
         if not plan.skips:
             for reason in plan.reasons:
@@ -127,14 +127,14 @@ def _prepare(
         rejected = tabulate(listing, outcomes)
         store.write_frame(place.rejected, rejected, private=True)
         _refuse(len(rejected), listing.listed, place, operation.accept_rejects)
-        images = _cut(listing, outcomes, config.seed)
+        images = _usable_images(listing, outcomes, config.seed)
         table = counts.tabulate(images)
         classes = counts.check(table)
     except DataError as error:
-        # What was read stays for the next try, but no continuation is asked for: the mended source is another one.
+        # What was read stays for the next run, but that is no resumed one: the corrected source is another.
         forget(place.folder)
         if isinstance(error, ConflictError):
-            raise _listed(error, pd.concat([error.table, rejected]), place) from None
+            raise _conflict_error(error, pd.concat([error.table, rejected]), place) from None
         raise
     read_all.place(scratch, images["position"].tolist())
     found = audit.find(
@@ -151,25 +151,25 @@ def _prepare(
     commit(place.folder, made, info=_info(listing, images, len(rejected), config) | about)
 
 
-def _listed(conflict: ConflictError, rejected: pd.DataFrame, place: PrepareFolder) -> DataError:
-    """Write down all culprits, and say where."""
+def _conflict_error(conflict: ConflictError, rejected: pd.DataFrame, place: PrepareFolder) -> DataError:
+    """List all images that are in conflict in `rejected.csv`; returns the error that names it."""
     store.write_frame(place.rejected, rejected, private=True)
     return DataError(f"{conflict}. {place.rejected} lists all {len(conflict.culprits)} images")
 
 
 def _refuse(rejected: int, listed: int, place: PrepareFolder, accepted: int | None) -> None:
-    """Stop at more than 1 % of unusable files, unless the user has said that so many are fine."""
+    """Refuse more than 1 % of unusable files, unless `--accept-rejects` allows so many."""
     if rejected > max(MAX_REJECTED_FRACTION * listed, accepted or 0):
         raise DataError(
             f"{rejected} of {listed} radiographs cannot be used, more than {MAX_REJECTED_FRACTION:.0%}: "
-            f"{place.rejected} says which and why; mend them, or accept that with --accept-rejects {rejected}"
+            f"{place.rejected} says which and why; repair them, or accept that with --accept-rejects {rejected}"
         )
 
 
-def _cut(listing: Listing, outcomes: list[ImageOutcome], seed: int) -> pd.DataFrame:
-    """The usable images by row, with what was seen of them and final splits; `position`: their row as read."""
-    seen = pd.DataFrame([[getattr(outcome, name) for name in _SEEN] for outcome in outcomes], columns=_SEEN)
-    images = listing.images[COLUMNS].join(seen)  # the manifest's own columns may have any name: `_index` adds them
+def _usable_images(listing: Listing, outcomes: list[ImageOutcome], seed: int) -> pd.DataFrame:
+    """The usable images by row, with what was read from them and their splits; `position`: their number as listed."""
+    found = pd.DataFrame([[getattr(outcome, name) for name in _OUTCOME] for outcome in outcomes], columns=_OUTCOME)
+    images = listing.images[COLUMNS].join(found)  # the manifest's own columns may have any name: `_index` adds them
     images["position"] = range(len(images))
     images = images[images["reason"] == ""].reset_index(drop=True)
     images["row"] = range(len(images))
@@ -181,7 +181,7 @@ def _cut(listing: Listing, outcomes: list[ImageOutcome], seed: int) -> pd.DataFr
     return images
 
 
-_SEEN = ["reason", "width", "height", "sha256", "pixels", "phash", "colour", "remark"]
+_OUTCOME = ["reason", "width", "height", "sha256", "pixels", "phash", "colour", "remark"]
 
 
 def _index(images: pd.DataFrame, listing: Listing) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Any table of predictions: its scores with intervals, comparisons, calibration and slices; reads no workspace."""
+"""Score any csv of predictions, without a workspace: intervals, comparisons, calibration and slices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from murace.system.progress import Reporter
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Scored:
-    """What can be said about the models of a csv, and what must be said before it."""
+    """The analysis of the models of a csv; `notes` are to be read before it."""
 
     analysis: Analysis
     models: tuple[str, ...]
@@ -31,7 +31,7 @@ def run(
         models: the columns to take as models; none: every column that is neither known nor a slice.
         slices: the columns to slice by, besides the number of views and the image size.
         bootstrap: how the intervals are made.
-        reporter: who is told.
+        reporter: is given progress and messages.
 
     Raises:
         DataError, UsageError, Interrupted: see their classes.
@@ -58,7 +58,7 @@ def run(
 
 
 def _roles(predictions: Predictions) -> str:
-    """Which columns are models: a number that is none would otherwise be scored unnoticed."""
+    """The line that names the columns taken as models: one that is none would otherwise be scored unnoticed."""
     after = "".join(f"; {column} is {model} after calibration" for model, column in predictions.calibrated.items())
     return f"models: {', '.join(predictions.models)}{after}"
 

@@ -1,4 +1,4 @@
-"""Is a step current, why not, and the commit that makes it so.
+"""The records of the steps in a workspace: is a step done, unfinished or stale, why, and how is it completed.
 
 A step's folder holds two small records. `begun.json` is written when work starts and says what the run is about;
 `step.json` is written last and means "complete". Both name the semantic parameters and the digests of what was
@@ -6,9 +6,9 @@ consumed, so the next invocation can tell done from unfinished from changed, and
 """
 
 from murace.workspace.commit import commit
-from murace.workspace.decision import Action, Plan, Rerun, StepRun, current_records, decide
+from murace.workspace.decision import Action, Plan, Rerun, StepRun, current_records, decide, may_answer_from_record
 from murace.workspace.lock import writing
-from murace.workspace.record import EPOCHS, FACTS, OPERATIONAL, Record, begin, begun, damaged, forget, read
+from murace.workspace.record import EPOCHS, FACTS, OPERATIONAL, Record, begin, begun, damaged, forget, read, read_sound
 from murace.workspace.status import State, examine, require
 
 __all__ = [
@@ -29,7 +29,9 @@ __all__ = [
     "decide",
     "examine",
     "forget",
+    "may_answer_from_record",
     "read",
+    "read_sound",
     "require",
     "writing",
 ]

@@ -1,18 +1,21 @@
-"""The chain of steps as it stands in a workspace: who is done, why not, and which command comes next."""
+"""The status of every step of the chain, the command to type next, and the checks that a step makes of earlier steps.
+
+`require_step` and its relatives return the record of an earlier step, or refuse with the command that makes it whole.
+"""
 
 from dataclasses import dataclass
 
 from murace.errors import WorkspaceError
 from murace.vocabulary import LEARNERS
 from murace.workspace.commands import command
-from murace.workspace.paths import Workspace
-from murace.workspace.record import Record, read
+from murace.workspace.paths import INDEX, PIXELS, ROSTER, SCORES, Workspace
+from murace.workspace.record import Record, read, read_sound
 from murace.workspace.status import State, examine, require
 
 
 @dataclass(frozen=True)
-class Link:
-    """One step of the chain: its name in the workspace, its state with reasons, and the command that mends it."""
+class StepStatus:
+    """A step by its place in the workspace (`train/resnet`), its state with reasons, and the command that makes it."""
 
     name: str
     state: State
@@ -21,75 +24,72 @@ class Link:
 
     @property
     def group(self) -> str:
-        """A member's."""
+        """The group of a member (`elbow` of `finetune/elbow`)."""
         return self.name.partition("/")[2]
 
 
-def links(workspace: Workspace) -> list[Link]:
+def step_statuses(workspace: Workspace) -> list[StepStatus]:
     """Every step in the order of the chain; the members are those that the roster asks for."""
-    found = [_link(workspace, "prepare"), *(_link(workspace, f"train/{name}") for name in LEARNERS)]
-    found.append(_with_newcomers(workspace, _link(workspace, "calibrate")))
-    found += [_link(workspace, f"finetune/{group}") for group in _groups(workspace)]
-    found.append(_with_newcomers(workspace, _link(workspace, "evaluate")))
+    found = [_status_of(workspace, "prepare"), *(_status_of(workspace, f"train/{name}") for name in LEARNERS)]
+    found.append(_stale_if_learners_are_new(workspace, _status_of(workspace, "calibrate")))
+    found += [_status_of(workspace, f"finetune/{group}") for group in _groups(workspace)]
+    found.append(_stale_if_learners_are_new(workspace, _status_of(workspace, "evaluate")))
     return found
 
 
-def _link(workspace: Workspace, place: str) -> Link:
-    """A step; one whose own record, or a parent's, cannot be read is damaged, and to run it again mends that."""
+def _status_of(workspace: Workspace, place: str) -> StepStatus:
+    """A step whose own record, or an earlier step's, cannot be read is damaged: its command, run again, makes both."""
     try:
         state, reasons = examine(workspace.root / place)
     except WorkspaceError as error:
         state, reasons = State.DAMAGED, [str(error)]
-    return Link(place, state, tuple(reasons), command(workspace, place))
+    return StepStatus(place, state, tuple(reasons), command(workspace, place))
 
 
-def _with_newcomers(workspace: Workspace, link: Link) -> Link:
+def _stale_if_learners_are_new(workspace: Workspace, status: StepStatus) -> StepStatus:
     """A finished choice or evaluation is stale when a learner has been trained since."""
-    late = newcomers(workspace, read(workspace.root / link.name)) if link.state is State.DONE else []
-    if not late:
-        return link
-    return Link(link.name, State.STALE, tuple(f"{name} was trained since" for name in late), link.command)
+    new = new_learners(workspace, read(workspace.root / status.name)) if status.state is State.DONE else []
+    if not new:
+        return status
+    return StepStatus(status.name, State.STALE, tuple(f"{name} was trained since" for name in new), status.command)
 
 
-def newcomers(workspace: Workspace, record: Record | None) -> list[str]:
-    """Finished learners that the run of this record has not known."""
+def new_learners(workspace: Workspace, record: Record | None) -> list[str]:
+    """Finished learners that the choice or the evaluation of this record does not include."""
     info = record.info if record else {}
-    known = {*info.get("learners", ()), *info.get("models", ())}  # of a choice, of an evaluation
-    unknown = [name for name in LEARNERS if name not in known]
-    return [name for name in unknown if _link(workspace, f"train/{name}").state is State.DONE]
+    included = {*info.get("learners", ()), *info.get("models", ())}  # of a choice, of an evaluation
+    others = [name for name in LEARNERS if name not in included]
+    return [name for name in others if _status_of(workspace, f"train/{name}").state is State.DONE]
 
 
 def _groups(workspace: Workspace) -> list[str]:
-    """Those of the roster, as the record tells them."""
-    try:
-        record = read(workspace.calibrate.folder)
-    except WorkspaceError:
-        return []  # `calibrate` is shown as damaged
-    prefix = f"{workspace.calibrate.roster.name}:"
+    """The groups of the roster, by the record of `calibrate`; none where that is damaged, which its status says."""
+    record = read_sound(workspace.calibrate.folder)
+    prefix = f"{ROSTER}:"
     return sorted(name.removeprefix(prefix) for name in record.parts if name.startswith(prefix)) if record else []
 
 
-def next_command(chain: list[Link]) -> str | None:
-    """What to type next; None when everything is done.
+def next_command(statuses: list[StepStatus]) -> str | None:
+    """The command to type next; None when everything is done.
 
     A learner that is missing is asked for only until a choice has been made without it.
     """
-    states = {link.name: link.state for link in chain}
-    learners = [link for link in chain if link.name.startswith("train/")]
-    chosen = states["calibrate"] is State.DONE
-    if states["prepare"] is State.DONE and all(link.state is State.MISSING for link in learners):
+    states = {status.name: status.state for status in statuses}
+    learners = [status for status in statuses if status.name.startswith("train/")]
+    is_chosen = states["calibrate"] is State.DONE
+    if states["prepare"] is State.DONE and all(status.state is State.MISSING for status in learners):
         return "murace train --arch all"
-    members = [link for link in chain if link.name.startswith("finetune/") and link.state is not State.DONE]
-    for link in chain:
-        if link.state is State.DONE or (link in learners and link.state is State.MISSING and chosen):
+    members = [status for status in statuses if status.name.startswith("finetune/") and status.state is not State.DONE]
+    for status in statuses:
+        if status.state is State.DONE or (status in learners and status.state is State.MISSING and is_chosen):
             continue
-        return _of_all(members) if link in members else link.command
+        return _command_for_all(members) if status in members else status.command
     return None
 
 
-def _of_all(members: list[Link]) -> str:
-    """One command for all members that are not done, where those that were begun agree on the settings."""
-    settings = {settings for link in members if (settings := link.command.partition(f" --groups {link.group}")[2])}
+def _command_for_all(members: list[StepStatus]) -> str:
+    """One command for all members that are not done, where those that were begun have the same settings."""
+    settings = {options for member in members if (options := member.command.partition(f" --groups {member.group}")[2])}
     if len(members) == 1 or len(settings) > 1:
         return members[0].command
     return f"murace finetune{''.join(settings)}"
@@ -101,7 +101,7 @@ def require_choice(workspace: Workspace) -> Record:
     Raises:
         WorkspaceError: it is missing, unfinished, stale or damaged.
     """
-    return _require_all_known(workspace, "calibrate", ("roster.json", "scores.csv"))
+    return _require_all_learners(workspace, "calibrate", (ROSTER, SCORES))
 
 
 def require_evaluation(workspace: Workspace, names: tuple[str, ...]) -> Record:
@@ -110,14 +110,14 @@ def require_evaluation(workspace: Workspace, names: tuple[str, ...]) -> Record:
     Raises:
         WorkspaceError: it is missing, unfinished, stale or damaged.
     """
-    return _require_all_known(workspace, "evaluate", names)
+    return _require_all_learners(workspace, "evaluate", names)
 
 
-def _require_all_known(workspace: Workspace, place: str, names: tuple[str, ...]) -> Record:
+def _require_all_learners(workspace: Workspace, place: str, names: tuple[str, ...]) -> Record:
     record = require_step(workspace, place, names)
-    late = newcomers(workspace, record)
-    if late:
-        raise WorkspaceError(f"{place} is stale ({', '.join(late)} trained since). Run: {command(workspace, place)}")
+    new = new_learners(workspace, record)
+    if new:
+        raise WorkspaceError(f"{place} is stale ({', '.join(new)} trained since). Run: {command(workspace, place)}")
     return record
 
 
@@ -125,7 +125,7 @@ def require_step(workspace: Workspace, place: str, names: tuple[str, ...]) -> Re
     """The record of a step by its place in the workspace (`train/resnet`): complete, current, its files `names` intact.
 
     Raises:
-        WorkspaceError: it is not; the message tells the command that mends it, with the settings that it had.
+        WorkspaceError: it is not; the message ends with the command that makes it so, with the settings that it had.
     """
     return require(workspace.root / place, command(workspace, place), names)
 
@@ -133,19 +133,19 @@ def require_step(workspace: Workspace, place: str, names: tuple[str, ...]) -> Re
 def consumed_images(prepared: Record) -> dict[str, str]:
     """What a training consumes of `prepare`: file in the workspace -> SHA-256."""
     digests = prepared.digests("prepare")
-    return {name: digests[name] for name in ("prepare/index.csv", "prepare/pixels.npy")}
+    return {name: digests[name] for name in (f"prepare/{INDEX}", f"prepare/{PIXELS}")}
 
 
 def require_pixels(workspace: Workspace) -> None:
     """Make sure that the prepared pixels are those that were recorded: read them, which takes seconds for gigabytes.
 
-    Asked by a step that has something to do, before anything notes that it has begun; to find that there is nothing to
-    do the record of `prepare` is enough.
+    Called by a step that has something to do, before it begins; to find that there is nothing to do the record of
+    `prepare` is enough.
 
     Raises:
         WorkspaceError: they are damaged.
     """
-    require_step(workspace, "prepare", ("pixels.npy",))
+    require_step(workspace, "prepare", (PIXELS,))
 
 
 def finished_learners(workspace: Workspace, names: tuple[str, ...]) -> tuple[dict[str, Record], tuple[str, ...]]:
@@ -156,11 +156,11 @@ def finished_learners(workspace: Workspace, names: tuple[str, ...]) -> tuple[dic
     """
     records, notes = {}, []
     for learner in LEARNERS:
-        link = _link(workspace, f"train/{learner}")
-        if link.state is State.PARTIAL:
-            notes.append(f"{learner} is left out: its training is unfinished. To finish it: {link.command}")
-        elif link.state is not State.MISSING:
-            records[learner] = require_step(workspace, link.name, names)
+        status = _status_of(workspace, f"train/{learner}")
+        if status.state is State.PARTIAL:
+            notes.append(f"{learner} is left out: its training is unfinished. To finish it: {status.command}")
+        elif status.state is not State.MISSING:
+            records[learner] = require_step(workspace, status.name, names)
     if not records:
         hint = f" ({notes[0]})" if notes else ""
         raise WorkspaceError(f"no trained learner in {workspace.root}{hint}. Run: murace train --arch all")

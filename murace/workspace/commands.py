@@ -1,4 +1,4 @@
-"""What to type so that a step is made, or made again as it was: its command with the settings of its record."""
+"""The command line that runs a step, with the settings of its last run."""
 
 import shlex
 from typing import Any
@@ -15,9 +15,8 @@ from murace.config import (
     params,
 )
 from murace.config import batch_size as batch_size_of
-from murace.errors import WorkspaceError
 from murace.workspace.paths import Workspace
-from murace.workspace.record import Record, begun, read
+from murace.workspace.record import Record, begun, read_sound
 
 _WORDS = {"prepare": "prepare SOURCE", "train": "train --arch {}", "finetune": "finetune --groups {}"}
 
@@ -25,7 +24,7 @@ _WORDS = {"prepare": "prepare SOURCE", "train": "train --arch {}", "finetune": "
 def command(workspace: Workspace, place: str) -> str:
     """The command for a step by its place in the workspace, such as `train/resnet`.
 
-    It has the settings of the unfinished run, else of the finished one, where they are not the usual ones: without
+    It has the settings of the unfinished run, else of the finished one, where they differ from the defaults: without
     them it would be refused, or make something else.
     """
     step, _, name = place.partition("/")
@@ -33,29 +32,23 @@ def command(workspace: Workspace, place: str) -> str:
 
 
 def settings(workspace: Workspace, place: str) -> str:
-    """The options of a step's run that are not the usual ones, as they are typed; nothing where no record tells."""
+    """The options of a step's last run that differ from the defaults, as they are typed; empty without a record."""
     record = _record(workspace, place)
     if record is None:
         return ""
-    usual = _usual(place, record)
-    changed = [key for key in usual if key not in DERIVED and record.params.get(key, usual[key]) != usual[key]]
+    defaults = _defaults(place, record)
+    changed = [key for key in defaults if key not in DERIVED and record.params.get(key, defaults[key]) != defaults[key]]
     return "".join(_typed(option_of(key), record.params[key]) for key in changed)
 
 
 def _record(workspace: Workspace, place: str) -> Record | None:
+    """The record of the unfinished run, else of the finished one; None where there is none that can be read."""
     folder = workspace.root / place
-    for known in (begun, read):
-        try:
-            record = known(folder)
-        except WorkspaceError:  # whoever asks has said so
-            continue
-        if record is not None:
-            return record
-    return None
+    return read_sound(folder, begun) or read_sound(folder)
 
 
-def _usual(place: str, record: Record) -> dict[str, Any]:
-    """A step's settings where no option is typed."""
+def _defaults(place: str, record: Record) -> dict[str, Any]:
+    """A step's default settings."""
     step, _, name = place.partition("/")
     match step:
         case "prepare":

@@ -28,10 +28,19 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Rerun:
-    """What the user said about running again: `resume` None is "as fits", True "must resume", False "start over"."""
+    """The flags about running again: `resume` is None without a flag, True for `--resume`, False for `--fresh`."""
 
     resume: bool | None = None
     force: bool = False
+
+
+def may_answer_from_record(machine: Machine, rerun: Rerun) -> bool:
+    """Whether a finished and current step may answer from its record, without its code and so without torch.
+
+    A GPU that is named by its number is looked for first, several processes decide together, and a run that was asked
+    for is no skip: those are left to the step.
+    """
+    return machine.gpu in (None, "cpu") and launch().size == 1 and rerun == Rerun()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +112,9 @@ def current_records(planned: Callable[[], Sequence[StepRun]], *, machine: Machin
     """The records of runs that are all finished and current; None as soon as the step has anything to do or to say.
 
     It needs no torch, which takes seconds to load: a command asks this first. `planned` works out the runs, and any
-    error on the way is left to the step itself, which repeats it. So are a GPU that was asked for by its number, which
-    is looked for first, several processes, which decide together, and every option that asks for a rerun.
+    error on the way is left to the step itself, which repeats it.
     """
-    if machine.gpu not in (None, "cpu") or launch().size > 1 or rerun != Rerun():
+    if not may_answer_from_record(machine, rerun):
         return None
     try:
         records = [read(run.folder) if decide(run, rerun).skips else None for run in planned()]

@@ -1,10 +1,15 @@
-"""Every path in a workspace. No decision is made here, and no file name of it stands anywhere else."""
+"""The names of all files and folders of a workspace; no other module spells one."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-RECORD = "step.json"
-BEGUN = "begun.json"
+RECORD, BEGUN = "step.json", "begun.json"  # of a finished step, of an unfinished run
+INDEX, PIXELS, COUNTS, FINGERPRINTS = "index.csv", "pixels.npy", "counts.csv", "fingerprints.csv"  # of `prepare`
+MODEL, HISTORY = "model.safetensors", "history.csv"  # of `train` and `finetune`
+PREDICTIONS = "predictions.csv"  # of `train` and `finetune` on validation images, of `evaluate` on test images
+SCORES = "scores.csv"  # of `calibrate` on validation, of `evaluate` on test
+ROSTER, RECOGNISER = "roster.json", "recogniser.safetensors"  # of `calibrate`
+OPERATING, CARD = "operating.json", "MODEL_CARD.md"  # of `evaluate`
 
 
 @dataclass(frozen=True)
@@ -15,18 +20,18 @@ class PrepareFolder:
 
     @property
     def index(self) -> Path:
-        """One row per image; line i is `pixels[i]`."""
-        return self.folder / "index.csv"
+        """The table of images: `row` i describes `pixels[i]`."""
+        return self.folder / INDEX
 
     @property
     def pixels(self) -> Path:
         """uint8 [N, size, size]."""
-        return self.folder / "pixels.npy"
+        return self.folder / PIXELS
 
     @property
     def counts(self) -> Path:
         """Table 1 of this data."""
-        return self.folder / "counts.csv"
+        return self.folder / COUNTS
 
     @property
     def rejected(self) -> Path:
@@ -40,8 +45,8 @@ class PrepareFolder:
 
     @property
     def fingerprints(self) -> Path:
-        """What each row of the index is known by, to find copies; no ids."""
-        return self.folder / "fingerprints.csv"
+        """Hashes and remarks by row of the index, to find duplicates; no ids."""
+        return self.folder / FINGERPRINTS
 
     @property
     def partial(self) -> Path:
@@ -57,7 +62,7 @@ class AuditFolder:
 
     @property
     def findings(self) -> Path:
-        """Copies, contradictions and odd pictures, by row of the index; no ids."""
+        """Duplicates, contradictory labels and odd images, by row of the index; no ids."""
         return self.folder / "findings.csv"
 
     @property
@@ -75,17 +80,17 @@ class FitFolder:
     @property
     def model(self) -> Path:
         """The best epoch's weights."""
-        return self.folder / "model.safetensors"
+        return self.folder / MODEL
 
     @property
     def history(self) -> Path:
         """One row per epoch."""
-        return self.folder / "history.csv"
+        return self.folder / HISTORY
 
     @property
     def predictions(self) -> Path:
         """Validation probabilities, one row per image."""
-        return self.folder / "predictions.csv"
+        return self.folder / PREDICTIONS
 
     @property
     def files(self) -> list[str]:
@@ -94,7 +99,7 @@ class FitFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """What a resume needs."""
+        """The saved states of an unfinished or finished training, to resume from."""
         return self.folder / "checkpoint"
 
 
@@ -107,17 +112,17 @@ class CalibrateFolder:
     @property
     def scores(self) -> Path:
         """Validation scores of every learner."""
-        return self.folder / "scores.csv"
+        return self.folder / SCORES
 
     @property
     def roster(self) -> Path:
         """Which learner serves which group."""
-        return self.folder / "roster.json"
+        return self.folder / ROSTER
 
     @property
     def recogniser(self) -> Path:
-        """What tells the groups apart; none where there is one group."""
-        return self.folder / "recogniser.safetensors"
+        """The model that recognises the group of an image; missing where there is one group."""
+        return self.folder / RECOGNISER
 
 
 @dataclass(frozen=True)
@@ -129,12 +134,12 @@ class EvaluateFolder:
     @property
     def predictions(self) -> Path:
         """Test probabilities of every model, one row per image."""
-        return self.folder / "predictions.csv"
+        return self.folder / PREDICTIONS
 
     @property
     def scores(self) -> Path:
         """Table 3, long."""
-        return self.folder / "scores.csv"
+        return self.folder / SCORES
 
     def table(self, name: str) -> Path:
         """One of the tables of `murace.metrics.analysis`, or what the report's figures are drawn from."""
@@ -143,12 +148,12 @@ class EvaluateFolder:
     @property
     def operating(self) -> Path:
         """Temperatures and operating points, fitted on validation."""
-        return self.folder / "operating.json"
+        return self.folder / OPERATING
 
     @property
     def card(self) -> Path:
         """The model card."""
-        return self.folder / "MODEL_CARD.md"
+        return self.folder / CARD
 
     @property
     def table_3(self) -> Path:
@@ -162,7 +167,7 @@ class EvaluateFolder:
 
     @property
     def report(self) -> Path:
-        """The page to read."""
+        """The report: one self-contained HTML page."""
         return self.folder / "report.html"
 
     @property
@@ -172,7 +177,7 @@ class EvaluateFolder:
 
     @property
     def partial(self) -> Path:
-        """Probabilities of the nets that an unfinished run has been through."""
+        """Probabilities of the nets that an unfinished run has finished with, one JSON file each."""
         return self.folder / "partial"
 
 
@@ -184,12 +189,12 @@ class Workspace:
 
     @property
     def prepare(self) -> PrepareFolder:
-        """Radiographs as one array."""
+        """The prepared radiographs: one table and one array."""
         return PrepareFolder(self.root / "prepare")
 
     @property
     def audit(self) -> AuditFolder:
-        """What was found in the radiographs."""
+        """What `audit` found in the prepared radiographs."""
         return AuditFolder(self.root / "audit")
 
     def train(self, learner: str) -> FitFolder:

@@ -1,7 +1,7 @@
-"""The two small records of a step: `begun.json`, what a run is about, and `step.json`, written last, "complete"."""
+"""The records of a step: `begun.json` while a run is unfinished, and `step.json`, written last, when it is complete."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,11 +13,11 @@ from murace import __version__
 from murace.errors import DamagedError, WorkspaceError
 from murace.system.files import digest_of, discard, sha256, sweep
 from murace.system.sealed import read_sealed, write_sealed
-from murace.workspace.paths import BEGUN, RECORD
+from murace.workspace.paths import BEGUN, HISTORY, RECORD
 
 SCHEMA = 2  # 1 had no seal
-FACTS = f"{RECORD}:facts"  # what a record itself tells, as a part that a child may consume
-EPOCHS = "history.csv:epochs"  # a training's history without its clock, as such a part
+FACTS = f"{RECORD}:facts"  # a record's settings and results, as a part that a later step may consume
+EPOCHS = f"{HISTORY}:epochs"  # the history without its clock, as a part that a later step may consume
 OPERATIONAL = ("seconds", "images_per_second", "compiled", "processes")  # in `info`: how a run went, not what came out
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "opencv-python", "safetensors")
 
@@ -26,9 +26,9 @@ PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "opencv-p
 class Record:
     """The content of `step.json`.
 
-    `step` is its place in the workspace (`train/resnet`). `produced` maps a file in the folder to its size and SHA-256;
-    `parts` maps what a child may consume of such a file alone (`roster.json:elbow`) to a digest, so that a change
-    elsewhere in it leaves the child current.
+    `step` is its place in the workspace (`train/resnet`). `produced` maps a file in the folder to its size, time and
+    SHA-256; `parts` maps a part of such a file that a later step may consume alone (`roster.json:elbow`) to a digest,
+    so that a change elsewhere in the file leaves that step current.
     """
 
     step: str
@@ -45,14 +45,14 @@ class Record:
     schema: int = SCHEMA
 
     def digests(self, prefix: str) -> dict[str, str]:
-        """What there is to consume: name in the workspace -> SHA-256."""
+        """What later steps may consume: name in the workspace -> SHA-256."""
         files = {name: entry["sha256"] for name, entry in self.produced.items()}
-        told = {**files, **self.parts, FACTS: self.facts}
-        return {f"{prefix}/{name}": digest for name, digest in told.items()}
+        digests = {**files, **self.parts, FACTS: self.facts}
+        return {f"{prefix}/{name}": digest for name, digest in digests.items()}
 
     @property
     def facts(self) -> str:
-        """A digest of the settings and of what came out, without clock and machine: two equal runs have the same."""
+        """A digest of the settings and the results, without clock and machine: two equal runs have the same."""
         info = {key: value for key, value in self.info.items() if key not in OPERATIONAL}
         return digest_of([self.params, info])
 
@@ -65,6 +65,14 @@ def read(folder: Path) -> Record | None:
 def begun(folder: Path) -> Record | None:
     """The record of a run that has begun and not ended, or None."""
     return _load(folder / BEGUN)
+
+
+def read_sound(folder: Path, record: Callable[[Path], Record | None] = read) -> Record | None:
+    """The record (`read` or `begun`), or None also where it cannot be read, for a caller that need not say so."""
+    try:
+        return record(folder)
+    except WorkspaceError:
+        return None
 
 
 def _load(path: Path) -> Record | None:
@@ -87,7 +95,7 @@ def _load(path: Path) -> Record | None:
 
 
 def begin(folder: Path, step: str, params: Mapping[str, Any], consumed: Mapping[str, str]) -> str:
-    """Note on disk that a run of `step` has begun; returns the start time, kept over resumes."""
+    """Write `begun.json` for a run of `step`; returns the start time, which a resumed run keeps."""
     sweep(folder, deep=True)
     try:
         unfinished = begun(folder)
@@ -99,10 +107,10 @@ def begin(folder: Path, step: str, params: Mapping[str, Any], consumed: Mapping[
     return started
 
 
-def complete(folder: Path, unfinished: Record, names: list[str], **told: Any) -> Record:
+def complete(folder: Path, unfinished: Record, names: list[str], **results: Any) -> Record:
     """Write `step.json`, last, and take `begun.json` away: the `unfinished` run has produced `names`.
 
-    `told` are the record's device, info and parts.
+    `results` are the record's device, info and parts.
     """
     record = replace(
         unfinished,
@@ -110,7 +118,7 @@ def complete(folder: Path, unfinished: Record, names: list[str], **told: Any) ->
         seed=unfinished.params.get("seed"),
         versions=_versions(),
         ended=_now(),
-        **told,
+        **results,
     )
     write_sealed(folder / RECORD, asdict(record))
     (folder / BEGUN).unlink()
@@ -118,9 +126,10 @@ def complete(folder: Path, unfinished: Record, names: list[str], **told: Any) ->
 
 
 def forget(folder: Path, *scratch: Path) -> None:
-    """Before a run from scratch: drop the unfinished run's `scratch` folders and its note. Finished files stay.
+    """Before a run from scratch: remove the unfinished run's `scratch` folders and `begun.json`. Finished files stay.
 
-    The note goes last: until then a kill leaves an unfinished run, whole or without its states, and never states alone.
+    `begun.json` goes last: until then a kill leaves an unfinished run, with or without its states, and never states
+    alone.
     """
     for path in scratch:
         discard(path)
@@ -156,7 +165,7 @@ def damaged(
 
 
 def _versions() -> dict[str, str]:
-    """What ran; a package that another build provides (a headless OpenCV) is left out."""
+    """The versions of murace, Python and packages; one that another build provides (headless OpenCV) is left out."""
     found = {"murace": __version__, "python": ".".join(map(str, sys.version_info[:3]))}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):

@@ -1,4 +1,4 @@
-"""The roster as it is read back: which learner serves which group. Its names become paths, so they are checked."""
+"""Read the roster: which learner serves which group. Its names become paths, so they are checked."""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +6,6 @@ from typing import Any
 from murace.errors import WorkspaceError
 from murace.system.files import read_json
 from murace.vocabulary import LEARNERS, Level, Metric, is_group
-
-MEND = "murace calibrate --fresh"
 
 
 def read_roster(path: Path) -> dict[str, Any]:
@@ -18,7 +16,9 @@ def read_roster(path: Path) -> dict[str, Any]:
     """
     values = read_json(path)
     if not _is_sound(values):
-        raise WorkspaceError(f"{path} is damaged: it is no roster of groups and learners. Run: {MEND}")
+        raise WorkspaceError(
+            f"{path} is damaged: it is no roster of groups and learners. Run: murace calibrate --fresh"
+        )
     roster: dict[str, Any] = values
     return roster
 

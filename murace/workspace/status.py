@@ -1,4 +1,4 @@
-"""What a step's folder amounts to, and whether a child may build on it."""
+"""The state of a step (missing, unfinished, stale, damaged or done), and the check that a later step makes of it."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +11,7 @@ NESTED = ("train", "finetune")  # steps with a folder for each learner or group
 
 
 class State(StrEnum):
-    """What a step's folder amounts to."""
+    """The state of a step's folder."""
 
     MISSING = "missing"
     PARTIAL = "partial"
@@ -42,7 +42,7 @@ def examine(folder: Path) -> tuple[State, list[str]]:
 
 
 def outdated(root: Path, record: Record) -> list[str]:
-    """Which consumed artifacts are no longer what the workspace's records say, parents of parents included."""
+    """Which consumed files are no longer those of the earlier steps' records, and of the steps before those."""
     reasons: list[str] = []
     parents: dict[Path, tuple[dict[str, str], list[str]]] = {}
     for name, digest in record.consumed.items():
@@ -50,7 +50,7 @@ def outdated(root: Path, record: Record) -> list[str]:
             continue  # the source: only `prepare` can look at it
         folder = (root / name).parent
         if folder not in parents:
-            parents[folder] = _standing(root, folder)
+            parents[folder] = _offered(root, folder)
         digests, why = parents[folder]
         now = digests.get(name)
         if now != digest:
@@ -60,8 +60,8 @@ def outdated(root: Path, record: Record) -> list[str]:
     return list(dict.fromkeys(reasons))
 
 
-def _standing(root: Path, folder: Path) -> tuple[dict[str, str], list[str]]:
-    """What a parent's record offers, and why that is itself outdated; nothing where there is no such record."""
+def _offered(root: Path, folder: Path) -> tuple[dict[str, str], list[str]]:
+    """The digests of an earlier step's record, and why that is itself outdated; empty where there is no record."""
     try:
         record = read(folder)
     except WorkspaceError:
@@ -84,27 +84,27 @@ def _root(folder: Path, record: Record) -> Path:
     return folder.parents[record.step.count("/")]
 
 
-def require(folder: Path, mend: str, names: tuple[str, ...] | None = None) -> Record:
-    """The record of a parent step, checked: complete, built on what is there now, and `names` (default: all) intact.
+def require(folder: Path, command: str, names: tuple[str, ...] | None = None) -> Record:
+    """The record of an earlier step, checked: complete, not stale, and its files `names` (default: all) intact.
 
     Raises:
-        WorkspaceError: it is missing, unfinished, stale or damaged; the message ends with `mend`, the command to run.
+        WorkspaceError: it is missing, unfinished, stale or damaged; the message ends with `command`, which makes it so.
     """
     try:
         state, reasons = examine(folder)
     except WorkspaceError as error:
-        raise WorkspaceError(f"{_name(folder)} is damaged ({error}). Run: {mend} --fresh") from error
+        raise WorkspaceError(f"{_name(folder)} is damaged ({error}). Run: {command} --fresh") from error
     if state is not State.DONE:
         why = f" ({'; '.join(reasons)})" if reasons else ""
         adjective = "unfinished" if state is State.PARTIAL else state
-        raise WorkspaceError(f"{_name(folder)} is {adjective}{why}. Run: {mend}")
+        raise WorkspaceError(f"{_name(folder)} is {adjective}{why}. Run: {command}")
     record = read(folder)
     assert record is not None
     damage = damaged(folder, record, names)
     if damage:
         # A large file that rotted in place has the size and time that it had: its own step would see nothing to do.
         force = "" if damaged(folder, record, names, trusts_from=LARGE) else " --force"
-        raise WorkspaceError(f"{_name(folder)} is damaged: {'; '.join(damage)}. Run: {mend}{force}")
+        raise WorkspaceError(f"{_name(folder)} is damaged: {'; '.join(damage)}. Run: {command}{force}")
     return record
 
 

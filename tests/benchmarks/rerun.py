@@ -2,25 +2,35 @@
 
 import statistics
 import tempfile
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
-from murace.config import Recipe, TrainConfig, params
-from murace.system.files import write_bytes, write_text
-from murace.vocabulary import LEARNERS
-from murace.workspace import begin, commit, require
-from murace.workspace.paths import Workspace
+import numpy as np
+import pandas as pd
+
+from murace.config import Bootstrap, CalibrateConfig, EvaluateConfig, Recipe, TrainConfig, params
+from murace.data.store import read_index, write_frame
+from murace.inference.combine import models_of
+from murace.metrics.analysis import analyse
+from murace.metrics.table import score_table
+from murace.steps.calibrate import inputs as calibrate
+from murace.steps.evaluate import inputs as evaluate
+from murace.system.files import write_bytes, write_json, write_text
+from murace.system.progress import Reporter
+from murace.vocabulary import LEARNERS, Split
+from murace.workspace import EPOCHS, StepRun, begin, commit, require
+from murace.workspace.paths import HISTORY, MODEL, PREDICTIONS, ROSTER, SCORES, Workspace
 from tests.benchmarks.lines import Line
 from tests.benchmarks.prepare import again, murace, tiny
 
 BAR = 2.0  # seconds
 MEMBERS = ("elbow", "finger", "forearm", "hand", "humerus", "shoulder", "wrist")
 WEIGHTS = 75 * 2**20  # bytes: the mean of the three learners'
-SCORES = {"best_score": None, "best_epoch": 1, "epochs": 1}
+RESULT = {"best_score": None, "best_epoch": 1, "epochs": 1}
 
 
 def measure(*, quick: bool = False) -> list[Line]:
-    """`prepare` as its own part measures it, with a harder bar; then a learner and the status."""
+    """`prepare` as its own part measures it, with a harder bar; then other steps with nothing to do, and the status."""
     lines = [replace(line, part="rerun", theirs=BAR, ratio=BAR / line.ours) for line in again(quick=quick)]
     size, count, weights = (32, 400, 2**20) if quick else (256, 40_000, WEIGHTS)
     with tempfile.TemporaryDirectory() as place:
@@ -29,10 +39,15 @@ def measure(*, quick: bool = False) -> list[Line]:
         _fabricate(Workspace(work), weights)
         total = sum(path.stat().st_size for path in work.rglob("*") if path.is_file()) / 1e6
         told = f"a workspace of {total:,.0f} MB from {count:,} files"
-        train = ["train", "--arch", "resnet", "--gpu", "cpu", "--json", "-w", str(work)]
-        status = ["status", "--json", "-w", str(work)]
+        commands = {
+            "train again, nothing changed": ["train", "--arch", "resnet", "--gpu", "cpu"],
+            "calibrate again, nothing changed": ["calibrate", "--gpu", "cpu"],
+            "evaluate again, nothing changed": ["evaluate", "--gpu", "cpu"],
+            "status": ["status"],
+        }
         rounds = 1 if quick else 5
-        lines += [_line("train again, nothing changed", train, told, rounds), _line("status", status, told, rounds)]
+        for what, words in commands.items():
+            lines.append(_line(what, [*words, "--json", "-w", str(work)], told, rounds))
     return lines
 
 
@@ -43,7 +58,7 @@ def _line(what: str, words: list[str], told: str, rounds: int) -> Line:
 
 
 def _fabricate(workspace: Workspace, weights: int) -> None:
-    """Learners and members that nobody has trained, with true records: what is in them does not matter here."""
+    """Learners, members and scores of nets that nobody has trained, with true records."""
     prepared = require(workspace.prepare.folder, "murace prepare SOURCE").digests("prepare")
     data = {name: prepared[f"prepare/{name}"] for name in ("index.csv", "pixels.npy")}
     consumed = {f"prepare/{name}": digest for name, digest in data.items()}
@@ -52,13 +67,52 @@ def _fabricate(workspace: Workspace, weights: int) -> None:
         _step(workspace, f"train/{name}", params(batch), consumed, weights)
     for group in MEMBERS:
         _step(workspace, f"finetune/{group}", {}, consumed, weights)
+    index = read_index(workspace.prepare.index)
+    test = index[index["split"] == Split.TEST]
+    test = test.assign(group=[MEMBERS[row % len(MEMBERS)] for row in test["row"]])
+    _choice(workspace, test)
+    _evaluation(workspace, test)
+
+
+def _choice(workspace: Workspace, images: pd.DataFrame) -> None:
+    run = calibrate.require_inputs(workspace).step_run(workspace, CalibrateConfig())
+    _begin(run)
+    scores = score_table(_guessed(images, LEARNERS), LEARNERS, MEMBERS).rename(columns={"model": "learner"})
+    write_frame(workspace.calibrate.scores, scores)
+    votes = dict.fromkeys(LEARNERS, 1)
+    entry = {"learner": "resnet", "votes": votes, "shared": [], "tie": True, "stability": votes, "near_tie": False}
+    roster = {"metrics": ["auc"], "level": "study", "resamples": 2000, "groups": dict.fromkeys(MEMBERS, entry)}
+    write_json(workspace.calibrate.roster, roster)
+    commit(run.folder, [SCORES, ROSTER], info={"learners": list(LEARNERS)})
+
+
+def _evaluation(workspace: Workspace, images: pd.DataFrame) -> None:
+    run, models = evaluate.require_inputs(workspace).step_run(workspace, EvaluateConfig()), models_of(LEARNERS)
+    _begin(run)
+    few = Bootstrap(resamples=100)
+    images = _guessed(images, models)
+    found = analyse(images, models, groups=MEMBERS, slices=(), calibrated={}, bootstrap=few, reporter=Reporter())
+    tables = {item.name: getattr(found, item.name) for item in fields(found)} | {"operating": images, "flow": images}
+    for name, table in tables.items():
+        write_frame(workspace.evaluate.table(name), table)
+    commit(run.folder, [f"{name}.csv" for name in tables], info={"models": models})
+
+
+def _guessed(images: pd.DataFrame, models: list[str]) -> pd.DataFrame:
+    """The images with a random probability of each model."""
+    return images.assign(**dict(zip(models, np.random.default_rng(0).random((len(models), len(images))), strict=True)))
+
+
+def _begin(run: StepRun) -> None:
+    run.folder.mkdir(parents=True)
+    begin(run.folder, run.step, run.params, run.consumed)
 
 
 def _step(workspace: Workspace, name: str, settings: dict[str, object], consumed: dict[str, str], size: int) -> None:
     folder = workspace.root / name
     folder.mkdir(parents=True)
     begin(folder, name, settings, consumed)
-    write_bytes(folder / "model.safetensors", name.encode().ljust(size, b"\0"))
-    write_text(folder / "history.csv", "epoch\n")
-    write_text(folder / "predictions.csv", "row\n")
-    commit(folder, ["model.safetensors", "history.csv", "predictions.csv"], info={"size": 256, **SCORES})
+    write_bytes(folder / MODEL, name.encode().ljust(size, b"\0"))
+    write_text(folder / HISTORY, "epoch\n")
+    write_text(folder / PREDICTIONS, "row\n")
+    commit(folder, [MODEL, HISTORY, PREDICTIONS], info={"size": 256, **RESULT}, parts={EPOCHS: "0" * 64})

@@ -19,11 +19,11 @@ from murace.data.store import open_pixels
 from murace.inference.combine import PAIR, combine
 from murace.nets.forward import Probabilities, logits_of, probabilities
 from murace.nets.weights import load_model
-from murace.steps.evaluate.predictions import ask_all
+from murace.steps.evaluate.predictions import predict_all
 from murace.system import device
 from murace.system.progress import Reporter
 from murace.vocabulary import LEARNERS
-from murace.workspace.paths import Workspace
+from murace.workspace.paths import MODEL, Workspace
 from tests.benchmarks.serve import Spec, Work, serve
 
 CPU = torch.device("cpu")
@@ -54,12 +54,12 @@ def test_images(groups: list[str], count: int) -> pd.DataFrame:
 
 
 def _once(workspace: Workspace, members: dict[str, str], test: pd.DataFrame, precision: str) -> pd.DataFrame:
-    record = SimpleNamespace(info={"precision": precision})
+    record = SimpleNamespace(info={"precision": precision}, produced={MODEL: {"sha256": ""}})
     learners, groups = dict.fromkeys(LEARNERS, record), dict.fromkeys(members, record)
     nets = {f"train/{name}": record for name in learners} | {f"finetune/{name}": record for name in groups}
-    lineup = SimpleNamespace(nets=nets, learners=learners, members=groups, models=[])
-    shutil.rmtree(workspace.evaluate.partial, ignore_errors=True)  # else the answers of the last round are taken
-    return ask_all(workspace, lineup, test, CPU, Reporter()).images
+    inputs = SimpleNamespace(nets=nets, learners=learners, members=groups, models=[])
+    shutil.rmtree(workspace.evaluate.partial, ignore_errors=True)  # else the probabilities of the last round are taken
+    return predict_all(workspace, inputs, test, CPU, Reporter()).images
 
 
 def _five(workspace: Workspace, members: dict[str, str], test: pd.DataFrame, precision: str) -> pd.DataFrame:

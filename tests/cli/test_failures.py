@@ -17,7 +17,7 @@ def fail_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("murace.steps.calibrate.run", run)
+    monkeypatch.setattr("murace.steps.calibrate.step.run", run)
 
 
 @pytest.mark.parametrize(("number", "told"), [(errno.ENOSPC, "disk full"), (errno.EDQUOT, "disk quota used up")])

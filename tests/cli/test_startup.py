@@ -59,6 +59,14 @@ def test_nothing_heavy_is_loaded_to_find_that_every_member_is_up_to_date(finishe
         assert "torch" in heavy_after(f"sys.argv = {['murace', *words, *changed]}\n{RUN}")
 
 
+@pytest.mark.parametrize("command", ["calibrate", "evaluate"])
+def test_only_what_reads_tables_is_loaded_to_find_that_scores_are_up_to_date(command: str, finished: Workspace) -> None:
+    words = [command, "--gpu", "cpu", "-w", str(finished.root)]
+    assert answered(*words)["skipped"]
+    assert set(heavy_after(f"sys.argv = {['murace', *words]}\n{RUN}")) <= {"numpy", "pandas", "safetensors"}
+    assert "torch" in heavy_after(f"sys.argv = {['murace', *words, '--seed', '1', '--resume']}\n{RUN}")
+
+
 def test_the_measure_itself_sees_an_import() -> None:
     assert "numpy" in heavy_after("import numpy")
 

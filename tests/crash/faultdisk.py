@@ -1,8 +1,8 @@
 """A disk that breaks when it is told to: the n-th operation on the files under a folder fails with a chosen errno.
 
 Seen are the system's own audit events (opening for writing, renaming, removing, making folders, cutting to length), and
-by standing in for them `os.fsync`, `os.pwrite`, `os.write` and the writing and flushing of files. Only the standard library is
-imported: a reading process loads this before anything else.
+by standing in for them `os.fsync`, `os.pwrite`, `os.write` and the writing and flushing of files. Only the standard
+library is imported: a reading process loads this before anything else.
 """
 
 import errno

@@ -9,7 +9,8 @@ import pandas as pd
 
 from murace.config import Bootstrap, CalibrateConfig, EvaluateConfig, PredictConfig, PrepareConfig
 from murace.explain.cam import MapMethod
-from murace.steps import calibrate, cam, predict, prepare
+from murace.steps import cam, predict, prepare
+from murace.steps.calibrate import step as calibrate
 from murace.steps.evaluate import step as evaluate
 from murace.steps.export import step as export
 from murace.steps.finetune import step as finetune

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from murace.system.files import TEMPORARY
-from murace.workspace.chain import links
+from murace.workspace.chain import step_statuses
 from tests.crash.conftest import Stand
 from tests.crash.killing import run, spread
 from tests.crash.steps import STEPS, lines, results, space
@@ -22,7 +22,7 @@ def survive(stand: Stand, step: str, event: int) -> None:
     base = stand.before(step)
     root, work = space(base).root, STEPS[step]
     assert run(work, base, root=root, kill_at=event).killed, event
-    links(space(base))  # whoever looks at what is left is not disturbed by it
+    step_statuses(space(base))  # whoever looks at what is left is not disturbed by it
     told = [epoch for word, epoch in lines(base) if word == "finished"]
     run(work, base, root=root)
     later = lines(base)[len(told) :]

@@ -146,8 +146,8 @@ def test_on_a_read_only_disk_every_step_refuses_before_it_computes(
 
     computing = (
         "training.run.run",
-        "steps.evaluate.step.ask_all",
-        "steps.calibrate._choose",
+        "steps.evaluate.step.predict_all",
+        "steps.calibrate.step._choose",
         "data.ingest.read_all.run_chunks",
         "steps.train.step.lead",
         "steps.finetune.step.lead",

@@ -14,7 +14,6 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from murace.errors import WorkspaceError
 from murace.inference.recogniser import (
     GroupModel,
-    Recogniser,
     Recognition,
     contradicts,
     facts_of,
@@ -25,7 +24,7 @@ from murace.inference.recogniser import (
 )
 from murace.inference.recogniser.fit import Labelled, chosen_learner, drawn, fit_group_model
 from murace.inference.recogniser.look import fit_recogniser
-from murace.inference.recogniser.recognise import features_of, pooled
+from murace.inference.recogniser.recognise import Recogniser, features_of, pooled
 from murace.nets import create
 from murace.nets.trained import TrainedNet
 from murace.system.device import Place

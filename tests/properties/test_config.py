@@ -31,8 +31,9 @@ def test_a_recipe_is_valid_or_is_refused(examples: int) -> None:
         assert 0 < recipe.lr < math.inf
         assert 0 <= recipe.seed < 2**63
         config = TrainConfig(learner="convnet", recipe=recipe)
-        told = json.loads(json.dumps(params(config), allow_nan=False))
-        assert recipe_from(told) == recipe
+        values = json.loads(json.dumps(params(config), allow_nan=False))
+        assert values == params(config)
+        assert recipe_from(values) == recipe
         born.append(recipe)
 
     valid = st.tuples(

@@ -22,7 +22,7 @@ from murace.errors import DataError, Interrupted, MuraceError
 from murace.steps import prepare
 from murace.system.progress import Bar, Reporter
 from murace.workspace import Rerun
-from murace.workspace.chain import links, next_command
+from murace.workspace.chain import next_command, step_statuses
 from murace.workspace.paths import Workspace
 from tests.staleness.model import CHAIN, LEARNERS, Model, Refused, Slot
 from tests.staleness.oracle import Oracle, run_step
@@ -398,7 +398,7 @@ class Staleness(RuleBasedStateMachine):
 
     @invariant()
     def status_tells_the_truth(self) -> None:
-        found = {link.name: str(link.state) for link in links(self.workspace)}
+        found = {status.name: str(status.state) for status in step_statuses(self.workspace)}
         found.pop("train/densenet")
         if "finetune/elbow" not in found:  # nobody knows the groups while there is no record of a choice
             assert not self.model.has("calibrate", "step.json") or not self.model.offers("calibrate")
@@ -412,8 +412,8 @@ class Staleness(RuleBasedStateMachine):
     def mend(self) -> None:
         """What `status` says, and what a refusal says, leads to the end."""
         for count in range(MOST_COMMANDS):
-            chain = [link for link in links(self.workspace) if link.name != "train/densenet"]
-            command = next_command(chain)
+            statuses = [status for status in step_statuses(self.workspace) if status.name != "train/densenet"]
+            command = next_command(statuses)
             if command is None:
                 self.count("mended", f"{min(count, 20)} commands")
                 return

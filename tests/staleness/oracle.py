@@ -23,7 +23,8 @@ from murace.config import (
     Recipe,
     TrainConfig,
 )
-from murace.steps import calibrate, prepare
+from murace.steps import prepare
+from murace.steps.calibrate import step as calibrate
 from murace.steps.evaluate import step as evaluate
 from murace.steps.finetune import step as finetune
 from murace.steps.train import step as train

@@ -23,7 +23,7 @@ from murace.config import params
 from murace.data.store import IDS, write_frame
 from murace.inference import readout
 from murace.metrics.table import by_study
-from murace.steps import calibrate
+from murace.steps.calibrate import step as calibrate
 from murace.steps.evaluate import step as evaluate
 from murace.steps.finetune import step as finetune
 from murace.steps.train import step as train
@@ -147,12 +147,14 @@ def recognise(workspace: Workspace, member: Any, index: pd.DataFrame, config: An
     )
 
 
-def answer(question: Any, workspace: Workspace, test: pd.DataFrame, images: Any, reporter: Reporter) -> np.ndarray:
+def predicted(
+    net: str, precision: str, workspace: Workspace, test: pd.DataFrame, images: Any, reporter: Reporter
+) -> np.ndarray:
     """In place of one net's pass over its test images."""
-    step, _, group = question.net.partition("/")
+    step, _, group = net.partition("/")
     rows = (test if step == "train" else test[test["group"] == group])["row"]
-    weights = (workspace.root / question.net / "model.safetensors").read_bytes()
-    found = chances(digest(weights, workspace.prepare.pixels.read_bytes(), question.precision.encode()), rows)
+    weights = (workspace.root / net / "model.safetensors").read_bytes()
+    found = chances(digest(weights, workspace.prepare.pixels.read_bytes(), precision.encode()), rows)
     with reporter.bar("net", 1) as bar:
         bar.advance()
     reporter.check()
@@ -160,15 +162,15 @@ def answer(question: Any, workspace: Workspace, test: pd.DataFrame, images: Any,
 
 
 def analysed(
-    workspace: Workspace, config: Any, lineup: Any, answers: Any, reporter: Reporter
+    workspace: Workspace, config: Any, inputs: Any, predictions: Any, reporter: Reporter
 ) -> dict[str, pd.DataFrame]:
-    known = by_study(evaluate.validation(workspace, lineup), lineup.models)
-    key = digest(known.to_csv().encode(), answers.images.to_csv().encode(), told(params(config)))
-    write_json(workspace.evaluate.operating, {"fitted": key.hex(), "weights": lineup.weights})
+    known = by_study(evaluate.validation(workspace, inputs), inputs.models)
+    key = digest(known.to_csv().encode(), predictions.images.to_csv().encode(), told(params(config)))
+    write_json(workspace.evaluate.operating, {"fitted": key.hex(), "weights": inputs.weights})
     tables = {
         name: pd.DataFrame({"table": [name], "made": [digest(key, name.encode()).hex()]}) for name in evaluate.TABLES
     }
-    return tables | {"predictions": answers.images[[*IDS, *lineup.models]]}
+    return tables | {"predictions": predictions.images[[*IDS, *inputs.models]]}
 
 
 def published(workspace: Workspace, page: Any) -> list[str]:
@@ -209,8 +211,8 @@ def instead() -> Iterator[None]:
         patch.setattr(train, "build", lambda form: None)
         patch.setattr(calibrate, "_stabilities", stabilities)
         patch.setattr(calibrate, "_fit_recogniser", recognise)
-        patch.setattr(calibrate, "load_group_model", lambda path: path.read_bytes())
-        patch.setattr("murace.steps.evaluate.predictions._ask", answer)
+        patch.setattr("murace.steps.calibrate.inputs.load_group_model", lambda path: path.read_bytes())
+        patch.setattr("murace.steps.evaluate.predictions._predict", predicted)
         patch.setattr(evaluate, "_analyse", analysed)
         patch.setattr(evaluate, "pictures", lambda *given: {"maps": [], "errors": [], "augmentation": None})
         patch.setattr(evaluate, "_publish", published)

@@ -13,7 +13,8 @@ import torch
 from murace.config import CalibrateConfig, EvaluateConfig, Machine, PrepareConfig
 from murace.errors import WorkspaceError
 from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
-from murace.steps import calibrate, prepare
+from murace.steps import prepare
+from murace.steps.calibrate import step as calibrate
 from murace.steps.evaluate import step as evaluate
 from murace.steps.finetune import step as finetune
 from murace.steps.train import step as train
@@ -21,7 +22,7 @@ from murace.system.files import read_json, sha256
 from murace.system.progress import Reporter
 from murace.vocabulary import LEARNERS
 from murace.workspace import EPOCHS, FACTS, Rerun, State, begin, begun, commit, examine, read
-from murace.workspace.chain import links
+from murace.workspace.chain import step_statuses
 from murace.workspace.paths import Workspace
 from tests.data.files import make_manifest
 from tests.staleness.machine import DEFAULTS, flip
@@ -184,7 +185,7 @@ def exchange(workspace: Workspace, one: str, other: str) -> None:
 
 
 def states(workspace: Workspace) -> dict[str, State]:
-    return {link.name: link.state for link in links(workspace) if link.name != "train/densenet"}
+    return {status.name: status.state for status in step_statuses(workspace) if status.name != "train/densenet"}
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ def states(workspace: Workspace) -> dict[str, State]:
 )
 def test_two_whole_folders_exchanged_are_found(quick: Workspace, one: str, other: str, child: str) -> None:
     exchange(quick, one, other)
-    found = {link.name: link for link in links(quick)}
+    found = {status.name: status for status in step_statuses(quick)}
     for place, guest in ((one, other), (other, one)):
         assert found[place].state is State.DAMAGED
         assert found[place].reasons == (f"it holds the files of {guest}",)
@@ -228,8 +229,8 @@ def test_a_learner_that_was_finished_since_makes_the_evaluation_stale(quick: Wor
     begin(folder, f"train/{folder.name}", {}, {})  # it is trained again, and the children were made before
     assert not again(quick, "evaluate").skipped
     (folder / "begun.json").unlink()
-    (link,) = [link for link in links(quick) if link.name == "evaluate"]
-    assert (link.state, link.reasons) == (State.STALE, (f"{folder.name} was trained since",))
+    (status,) = [status for status in step_statuses(quick) if status.name == "evaluate"]
+    assert (status.state, status.reasons) == (State.STALE, (f"{folder.name} was trained since",))
 
 
 def test_new_readings_wait_for_a_choice_among_all_learners(quick: Workspace) -> None:

@@ -110,7 +110,8 @@ def parameters_of(step: Any) -> Mapping[str, inspect.Parameter]:
 
 def test_steps_take_settings_only_in_these_forms() -> None:
     """A bare argument of a step would be neither on the lists above nor in its record."""
-    from murace.steps import calibrate, predict, prepare
+    from murace.steps import predict, prepare
+    from murace.steps.calibrate import step as calibrate
     from murace.steps.evaluate import step as evaluate
     from murace.steps.finetune import step as finetune
     from murace.steps.train import step as train

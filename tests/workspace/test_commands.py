@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from murace.config import Bootstrap, CalibrateConfig, EvaluateConfig, PrepareConfig, params
-from murace.steps import calibrate
+from murace.steps.calibrate import step as calibrate
 from murace.system.progress import Reporter
 from murace.vocabulary import LEARNERS, Level, Metric
 from murace.workspace import Rerun, begin

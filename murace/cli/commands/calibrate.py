@@ -43,12 +43,16 @@ def calibrate(
         from murace.cli.display.ending import finish
         from murace.cli.display.tables import roster_table, scores_table
         from murace.inference.recogniser import facts_of
-        from murace.steps import calibrate as step
+        from murace.steps.calibrate.inputs import up_to_date
         from murace.workspace import Rerun
         from murace.workspace.paths import Workspace
 
-        space = Workspace(workspace)
-        done = step.run(space, config, machine=machine, rerun=Rerun(resume, force), reporter=console)
+        space, rerun = Workspace(workspace), Rerun(resume, force)
+        done = up_to_date(space, config, machine=machine, rerun=rerun)
+        if done is None:
+            from murace.steps.calibrate import step  # loads torch
+
+            done = step.run(space, config, machine=machine, rerun=rerun, reporter=console)
         if done.skipped:
             console.say("calibrate is up to date: nothing has changed")
         for note in done.notes:

@@ -73,8 +73,9 @@ def _chain(console: ConsoleReporter, folder: Path, space: "Workspace", machine: 
     from murace.cli.commands.calibrate import recogniser_line
     from murace.cli.display.tables import counts_table, roster_table, scores_table
     from murace.sample.layout import draw_sample, is_drawn
-    from murace.steps import calibrate, prepare
-    from murace.steps.evaluate import step
+    from murace.steps import prepare
+    from murace.steps.calibrate import step as calibrate
+    from murace.steps.evaluate import step as evaluate
     from murace.steps.finetune import step as finetune
     from murace.steps.train import step as train
     from murace.workspace import Rerun
@@ -104,7 +105,7 @@ def _chain(console: ConsoleReporter, folder: Path, space: "Workspace", machine: 
     )
     finetune.run(space, members, groups=[], machine=machine, rerun=rerun, reporter=console)
     _title(console, "murace evaluate")
-    done = step.run(space, EvaluateConfig(), machine=machine, rerun=rerun, reporter=console)
+    done = evaluate.run(space, EvaluateConfig(), machine=machine, rerun=rerun, reporter=console)
     scores = done.tables["scores"]
     scores = scores[scores["level"] == "study"]
     console.show(scores_table(scores, done.models, title="Test scores by study (Table 3), synthetic data"))
@@ -125,6 +126,6 @@ def _draw(console: ConsoleReporter, folder: Path, space: "Workspace", machine: M
 
 
 def _title(console: ConsoleReporter, command: str) -> None:
-    """The command that does the same; all but the sample's need to be told the workspace."""
+    """Print the command that does the same; all but the sample's need the workspace."""
     assert console.workspace is not None
     console.say(f"\n$ {command}{'' if command.startswith('murace sample ') else option(console.workspace)}")

@@ -34,15 +34,19 @@ def evaluate(
         from murace.cli.display.ending import finish
         from murace.cli.display.evidence import calibration_table, comparisons_table, records, undefined_notes
         from murace.cli.display.tables import scores_table
-        from murace.cli.several import together
         from murace.metrics.slices import small_notes
-        from murace.steps.evaluate import step
+        from murace.steps.evaluate.inputs import up_to_date
         from murace.workspace import Rerun
         from murace.workspace.paths import Workspace
 
-        space = Workspace(workspace)
-        with together(machine, console):
-            done = step.run(space, config, machine=machine, rerun=Rerun(resume, force), reporter=console)
+        space, rerun = Workspace(workspace), Rerun(resume, force)
+        done = up_to_date(space, config, machine=machine, rerun=rerun)
+        if done is None:
+            from murace.cli.several import together
+            from murace.steps.evaluate import step  # loads torch
+
+            with together(machine, console):
+                done = step.run(space, config, machine=machine, rerun=rerun, reporter=console)
         if done.skipped:
             console.say("evaluate is up to date: nothing has changed")
         for note in done.notes:

@@ -55,7 +55,7 @@ def predict(
         config = PredictConfig(operating_point=operating_point, group=group, show_ids=show_ids)
         from murace.cli.display.ending import end
         from murace.cli.display.evidence import records
-        from murace.cli.display.studies import problems, readings, warnings
+        from murace.cli.display.studies import predictions, problems, warnings
         from murace.cli.several import together
         from murace.steps import predict as step
         from murace.workspace import Rerun
@@ -71,7 +71,7 @@ def predict(
         rows = records(done.studies)
         for line in warnings(rows):
             console.warn(line)
-        console.show(*readings(rows))
+        console.show(*predictions(rows))
         files = {kind: str(path) for kind, path in zip(("studies", "views"), done.files, strict=True)}
         console.show(*(f"{kind}: {path}" for kind, path in files.items()))
         for line in (*done.caveats, DISCLAIMER):

@@ -21,17 +21,17 @@ def status(
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as console:
         from murace.cli.display.ending import finish
-        from murace.workspace.chain import links
+        from murace.workspace.chain import step_statuses
         from murace.workspace.paths import Workspace
 
         space = Workspace(workspace)
-        chain = links(space)
+        statuses = step_statuses(space)
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
         for name in ("step", "state", "why"):
             table.add_column(name)
-        for link in chain:
-            state = str(link.state)
-            table.add_row(link.name, Text(state, style=STYLES[state]), "; ".join(link.reasons))
+        for one in statuses:
+            state = str(one.state)
+            table.add_row(one.name, Text(state, style=STYLES[state]), "; ".join(one.reasons))
         console.show(table)
-        steps = [{"step": link.name, "state": str(link.state), "reasons": list(link.reasons)} for link in chain]
+        steps = [{"step": one.name, "state": str(one.state), "reasons": list(one.reasons)} for one in statuses]
         finish(console, space, {"command": "status", "steps": steps})

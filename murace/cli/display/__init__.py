@@ -1,1 +1,1 @@
-"""What a command shows: console, progress bars, tables, and how it ends."""
+"""The output of a command: console, progress bars, tables, and how the command ends."""

@@ -1,4 +1,4 @@
-"""How running counts are shown on a terminal: bars that redraw themselves. Loaded when the first one is drawn."""
+"""Progress bars on a terminal. Imported when the first one is drawn."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -35,7 +35,7 @@ class Bars(Progress):
         )
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """Everything that is redrawn."""
+        """The bars, and the lines below them."""
         yield from super().get_renderables()
         for task in self.tasks:
             if task.fields["below"]:
@@ -51,12 +51,12 @@ class Bars(Progress):
 
 
 class RichBar(Bar):
-    """A line that redraws itself; `has_line`: its notes are long and stand below."""
+    """One bar; `has_line`: its notes are long and stand on a line below."""
 
     def __init__(self, bars: Bars, task: TaskID, *, has_line: bool) -> None:
         self.bars, self.task, self.place = bars, task, "below" if has_line else "beside"
 
     def advance(self, by: int = 1, note: str = "") -> None:
-        """Move on."""
+        """Count `by` more; `note` is shown beside or below the bar."""
         fields: dict[str, Any] = {self.place: note}
         self.bars.update(self.task, advance=by, **fields)

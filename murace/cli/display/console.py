@@ -1,4 +1,4 @@
-"""The only place that prints: results to stdout; progress, remarks and errors to stderr."""
+"""The console, the only place that prints: results to stdout; progress, remarks and errors to stderr."""
 
 import json
 import os
@@ -38,7 +38,7 @@ ENDS_WITH_COMMAND = re.compile(r": murace (?:[^.:;()]|\.(?=\S))*$")  # 0.1 is in
 
 
 class Out(Console):
-    """Stdout; a reader that has seen enough (`| head`) ends the program as SIGPIPE would, and is no bug of ours."""
+    """Stdout; where its reader has gone (`| head`) the program ends as SIGPIPE would end it, without a traceback."""
 
     def on_broken_pipe(self) -> None:
         """Let nothing more be written, and leave."""
@@ -47,7 +47,7 @@ class Out(Console):
 
 
 class ConsoleReporter(Reporter):
-    """What a command says while it runs: bars on a terminal, plain lines elsewhere. Of several processes one speaks."""
+    """The reporter of a command: bars on a terminal, plain lines elsewhere. Of several processes one prints."""
 
     def __init__(self, *, quiet: bool = False, as_json: bool = False, workspace: Path | None = WORKSPACE) -> None:
         super().__init__()
@@ -65,17 +65,17 @@ class ConsoleReporter(Reporter):
         return sys.stderr.isatty() and not self.quiet and not self.rank and os.environ.get("TERM") != "dumb"
 
     def say(self, message: str) -> None:
-        """A remark, unless quiet."""
+        """Print a remark to stderr, unless quiet."""
         if not self.quiet and not self.rank:
             self.err.print(printable(message, keep="\n"))
 
     def warn(self, message: str) -> None:
-        """A remark that is shown even when quiet."""
+        """Print a warning to stderr, also when quiet."""
         if not self.rank:
             self.err.print(f"warning: {self.complete(printable(message))}")
 
     def complete(self, message: str) -> str:
-        """A message that ends with a command to type, with the workspace that it is about."""
+        """The message; where it ends with a command to type, with that command's `-w`."""
         if self.workspace is None or not ENDS_WITH_COMMAND.search(message):
             return message
         return message + option(self.workspace)
@@ -131,7 +131,7 @@ def printable(text: str, keep: str = "") -> str:
 
 
 def option(workspace: Path) -> str:
-    """What a command needs after it to mean that workspace."""
+    """The option `-w` that a command needs for that workspace; empty for the default one."""
     return "" if workspace == WORKSPACE else f" -w {shlex.quote(str(workspace))}"
 
 
@@ -173,8 +173,8 @@ def _require_alone(several: bool) -> None:
 
 
 def refuse(console: ConsoleReporter, error: MuraceError) -> int:
-    """Say in one line what went wrong; returns the exit code."""
-    if not _is_mine_to_say(console, error):
+    """Report an error in one line; returns the exit code."""
+    if not _should_report(console, error):
         time.sleep(1)  # torchrun ends all processes when one has gone: the leading one is to speak first
         return error.exit_code
     if isinstance(error, Interrupted):
@@ -192,15 +192,15 @@ def refuse(console: ConsoleReporter, error: MuraceError) -> int:
     return error.exit_code
 
 
-def _is_mine_to_say(console: ConsoleReporter, error: MuraceError) -> bool:
-    """Of several processes the leading one says what all see; another one what befell it alone."""
+def _should_report(console: ConsoleReporter, error: MuraceError) -> bool:
+    """Of several processes the leading one reports an error that all have; another one only its own."""
     if isinstance(error, PeerLostError):
         return console.rank <= 1  # the second, should the lost one be the first
     return not console.rank or (isinstance(error, MachineError) and not isinstance(error, DismissedError))
 
 
 def failure(error: Exception, message: str, exit_code: int) -> dict[str, Any]:
-    """What the JSON object of a command holds where something went wrong."""
+    """The entry of a command's JSON object about an error."""
     return {"error": {"kind": type(error).__name__, "message": message, "exit_code": exit_code}}
 
 
@@ -216,7 +216,7 @@ def _same_command() -> str:
 
 @contextmanager
 def _listening(console: ConsoleReporter) -> Iterator[None]:
-    """Note the first signal for the step to see; let the second end the process at once."""
+    """Record the first signal, for the step to check; let the second end the process at once."""
 
     def note(signum: int, frame: FrameType | None) -> None:
         if console.signum is not None:

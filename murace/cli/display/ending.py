@@ -1,4 +1,4 @@
-"""A command that did most of what it was asked for: its results, what is wrong with the rest, and the exit code."""
+"""How a command ends: its JSON result, the next command to type, and the error and exit code of a partial failure."""
 
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -7,19 +7,19 @@ import typer
 
 from murace.cli.display.console import ConsoleReporter, failure, option, printable
 from murace.errors import MuraceError
-from murace.workspace.chain import links, next_command
+from murace.workspace.chain import next_command, step_statuses
 from murace.workspace.paths import Workspace
 
 
 def end(console: ConsoleReporter, values: Mapping[str, Any], error: MuraceError | None) -> None:
-    """Close a command with its results, and with `error` where something is wrong with a part of them."""
+    """End a command with its results, and with `error` where a part of them failed."""
     if error is not None:
         end_with(console, values, error)
     console.result(values)
 
 
 def end_with(console: ConsoleReporter, values: Mapping[str, Any], error: MuraceError) -> NoReturn:
-    """Say what is wrong, beside the results in the one JSON object, and leave with the error's exit code."""
+    """Report an error beside the results, in the one JSON object too, and exit with its exit code."""
     message = console.complete(printable(str(error)))
     if not console.rank:
         console.err.print(f"error: {message}")
@@ -28,9 +28,9 @@ def end_with(console: ConsoleReporter, values: Mapping[str, Any], error: MuraceE
 
 
 def finish(console: ConsoleReporter, workspace: Workspace, values: dict[str, Any]) -> None:
-    """Close a command: the next one on stderr, or in the JSON object."""
+    """End a command with its results and the next command of the chain, on stderr or in the JSON object."""
     try:
-        command = next_command(links(workspace))
+        command = next_command(step_statuses(workspace))
     except MuraceError:
         command = "murace status"
     here = option(workspace.root)

@@ -1,4 +1,4 @@
-"""Tables for the terminal of what stands behind the scores: differences, calibration, slices; all per study."""
+"""Terminal tables beside the scores: differences between models, calibration, slices; all per study."""
 
 import math
 from collections.abc import Hashable, Sequence
@@ -10,7 +10,7 @@ from rich.text import Text
 from murace.cli.display.columns import Column, Columns, heading, words
 from murace.cli.display.tables import UNDEFINED
 from murace.metrics.comparison import SIGNIFICANT, is_real
-from murace.vocabulary import OVERALL, Level
+from murace.vocabulary import OVERALL, Level, Metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,25 +114,24 @@ def calibration_table(calibration: "pd.DataFrame") -> Columns:
     )
 
 
-def slices_table(slices: "pd.DataFrame", models: Sequence[str], *, metric: str = "auc") -> list[Columns]:
-    """A metric with its interval in every part of every slice; parts too small to say much say so.
+def slices_table(slices: "pd.DataFrame", models: Sequence[str]) -> list[Columns]:
+    """The AUC with its interval in every part of every slice; parts too small to say much say so.
 
     Nothing where there is no slice.
 
     Args:
         slices: as in `murace.report.contents.Contents`.
         models: the columns, in order.
-        metric: what is shown.
     """
     if slices.empty:
         return []
-    found = slices[(slices["level"] == str(Level.STUDY)) & (slices["metric"] == metric)].to_dict("records")
+    found = slices[(slices["level"] == str(Level.STUDY)) & (slices["metric"] == str(Metric.AUC))].to_dict("records")
     cells = {(row["slice"], row["part"], row["model"]): row for row in found}
     parts = list({(row["slice"], row["part"]): row for row in found}.values())
     firsts = {row["slice"]: row["part"] for row in reversed(parts)}
     sizes = [f"{row['cases']:,}" + ("\nsmall" if row["small"] else "") for row in parts]
     table = Columns(
-        title=f"Slices by study: {metric}, below it the 95 % interval",
+        title=f"Slices by study: {Metric.AUC}, below it the 95 % interval",
         words=[
             Column(
                 heading=Text("slice"),

@@ -1,4 +1,4 @@
-"""Answers about new studies for the terminal: one by one where there are few, else by group; and what went wrong."""
+"""Predictions for new studies on the terminal: one by one where there are few, else by group; and the failures."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,10 +15,10 @@ NAMED = 5  # problems in one line
 Row = Mapping[Any, Any]
 
 
-def readings(rows: Sequence[Row]) -> list[RenderableType]:
-    """A line for each answered study, or a table by group where there are many."""
-    answered = [row for row in rows if row["probability"] is not None]
-    return [_line(row) for row in answered] if len(answered) <= SHOWN else [_by_group(answered)]
+def predictions(rows: Sequence[Row]) -> list[RenderableType]:
+    """A line for each predicted study, or a table by group where there are many."""
+    predicted = [row for row in rows if row["probability"] is not None]
+    return [_line(row) for row in predicted] if len(predicted) <= SHOWN else [_by_group(predicted)]
 
 
 def _line(row: Row) -> str:
@@ -39,9 +39,9 @@ def _by_group(rows: Sequence[Row]) -> RenderableType:
         table.add_column(name, justify="right" if name in ("studies", "abnormal") else "left", overflow="fold")
     for (group, learner), items in sorted(found.items()):
         sources = Counter(row["group_source"] for row in items).most_common()
-        told = ", ".join(f"{source} {count:,}" for source, count in sources)
+        known_by = ", ".join(f"{source} {count:,}" for source, count in sources)
         abnormal = sum(row["decision"] == "abnormal" for row in items)
-        table.add_row(group, learner, f"{len(items):,}", f"{abnormal:,}", told)
+        table.add_row(group, learner, f"{len(items):,}", f"{abnormal:,}", known_by)
     return titled(f"{len(rows):,} studies", table)
 
 
@@ -55,7 +55,7 @@ def warnings(rows: Sequence[Row]) -> list[str]:
 
 
 def problems(rows: Sequence[Row], views: Sequence[Row], *, places: Sequence[Path]) -> DataError | None:
-    """What has no answer, and what could not be read; None where all is well."""
+    """The error about studies without a prediction and files that could not be read; None where there are none."""
     unanswered = [f"{row['study']}: {row['problem']}" for row in rows if row["problem"]]
     unreadable = [f"{row['view']}: {row['problem']}" for row in views if row["problem"]]
     if not unanswered and not unreadable:

@@ -11,6 +11,7 @@ from murace.system.files import parse_json
 from murace.vocabulary import DISCLAIMER, LEARNERS, is_group
 
 SCHEMA = 1
+# Names in the file, which `SCHEMA` fixes; those of a workspace are its own.
 CARD, OPERATING, ROSTER, RECOGNISER = "MODEL_CARD.md", "operating.json", "roster.json", "recogniser.safetensors"
 MAX_GROUPS, MAX_WIDTH, SIZES = 1000, 16, (8, 4096)
 PRECISIONS = ("fp32", "bf16")

@@ -21,7 +21,8 @@ from murace.inference.bundle import (
 )
 from murace.inference.ensemble.interface import caveats
 from murace.inference.readout import Readout
-from murace.inference.recogniser import Recogniser, group_model_from
+from murace.inference.recogniser import group_model_from
+from murace.inference.recogniser.recognise import Recogniser
 from murace.nets import Learner
 from murace.nets.trained import TrainedNet
 from murace.nets.weights import model_from

@@ -9,7 +9,8 @@ from murace.errors import WorkspaceError
 from murace.inference import readout as operating
 from murace.inference.ensemble.interface import caveats
 from murace.inference.readout import Readout
-from murace.inference.recogniser import Recogniser, load_group_model
+from murace.inference.recogniser import load_group_model
+from murace.inference.recogniser.recognise import Recogniser
 from murace.nets.trained import TrainedNet
 from murace.nets.weights import load_model
 from murace.system.device import Place
@@ -18,7 +19,7 @@ from murace.vocabulary import CALIBRATED
 from murace.workspace import Record
 from murace.workspace.chain import require_choice, require_evaluation, require_step
 from murace.workspace.commands import command
-from murace.workspace.paths import FitFolder, Workspace
+from murace.workspace.paths import INDEX, MODEL, OPERATING, FitFolder, Workspace
 from murace.workspace.roster import read_roster
 
 
@@ -32,7 +33,7 @@ class WorkspaceEnsemble:
             WorkspaceError: one is missing, unfinished, stale or damaged.
         """
         self.workspace, self.device = workspace, chosen
-        self.prepared = require_step(workspace, "prepare", ("index.csv",))
+        self.prepared = require_step(workspace, "prepare", (INDEX,))
         self.choice = require_choice(workspace)
         self.records: dict[str, Record] = {}
         self.groups: tuple[str, ...] = tuple(sorted(read_roster(workspace.calibrate.roster)["groups"]))
@@ -59,11 +60,8 @@ class WorkspaceEnsemble:
 
     def readout(self) -> Readout:
         """What `evaluate` has fitted on validation for these very members."""
-        require_evaluation(self.workspace, ("operating.json",))
-        weights = {
-            f"finetune/{group}/model.safetensors": self._record(group).produced["model.safetensors"]["sha256"]
-            for group in self.groups
-        }
+        require_evaluation(self.workspace, (OPERATING,))
+        weights = {f"finetune/{group}/{MODEL}": self._record(group).produced[MODEL]["sha256"] for group in self.groups}
         return operating.load(self.workspace.evaluate.operating, {CALIBRATED: weights})[CALIBRATED]
 
     def recogniser(self) -> Recogniser | None:
@@ -77,13 +75,13 @@ class WorkspaceEnsemble:
             raise WorkspaceError(f"{lacks}. Run: {again}")
         require_step(self.workspace, "calibrate", (file.name,))
         model = load_group_model(file)
-        record = require_step(self.workspace, f"train/{model.learner}", ("model.safetensors",))
+        record = require_step(self.workspace, f"train/{model.learner}", (MODEL,))
         return Recogniser(model, self._trained(self.workspace.train(model.learner), record))
 
     def _record(self, group: str) -> Record:
         """A member's record, checked when it is first asked for."""
         if group not in self.records:
-            self.records[group] = require_step(self.workspace, f"finetune/{group}", ("model.safetensors",))
+            self.records[group] = require_step(self.workspace, f"finetune/{group}", (MODEL,))
         return self.records[group]
 
     def _trained(self, folder: FitFolder, record: Record) -> TrainedNet:

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from murace.inference.readout import Readout
-from murace.inference.recogniser import Recogniser
+from murace.inference.recogniser.recognise import Recogniser
 from murace.nets.trained import TrainedNet
 
 SYNTHETIC = "The ensemble was trained on synthetic pictures (drawings): what it says of radiographs means nothing."

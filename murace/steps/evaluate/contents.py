@@ -1,4 +1,4 @@
-"""What the workspace's records say, gathered as the contents of the report."""
+"""Gather the contents of the report from a workspace: tables, settings, training histories and notes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from murace.data.store import read_frame, read_index
 from murace.report.contents import Contents
 from murace.vocabulary import OVERALL, Split
 from murace.workspace import Record, read
-from murace.workspace.paths import Workspace
+from murace.workspace.paths import FitFolder, Workspace
 from murace.workspace.roster import read_roster
 
 SYNTHETIC = (
@@ -54,7 +54,7 @@ def contents(
         learners=pd.DataFrame([_learner_row(name, records[f"train/{name}"]) for name in learners]),
         validation=read_frame(workspace.calibrate.scores, needs=("level", "learner", "group", "metric", "value")),
         roster=roster,
-        histories={name: read_frame(workspace.root / name / "history.csv", needs=("epoch",)) for name in records},
+        histories={name: read_frame(FitFolder(workspace.root / name).history, needs=("epoch",)) for name in records},
         settings={**_settings({"prepare": prepared, "calibrate": chosen, **records}), "evaluate": params(config)},
         notes=notes(prepared, [record for name, record in records.items() if name.startswith("train/")]),
         facts=_facts(prepared, records),

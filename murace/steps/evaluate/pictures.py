@@ -1,4 +1,4 @@
-"""The pictures of the report: Figure 1, activation maps (Figure 3), and the ensemble's worst errors."""
+"""The pictures of the report: augmented images (Figure 1), activation maps (Figure 3), the most confident errors."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -37,16 +37,16 @@ def pictures(workspace: Workspace, predictions: pd.DataFrame, trained: Sequence[
         predictions: test images; columns row, study, group, label and `calibrated`.
         trained: the learners' records: Figure 1 shows what the first of them saw in epoch 1.
     """
-    pen = DigestWriter(workspace)
+    drawer = MapDrawer(workspace)
     return {
-        "maps": [picture for picture in _maps(pen, predictions) if picture is not None],
-        "errors": _errors(pen, predictions),
+        "maps": [picture for picture in _maps(drawer, predictions) if picture is not None],
+        "errors": _errors(drawer, predictions),
         "augmentation": _augmentation(workspace, seed=int(trained[0].params["seed"])),
     }
 
 
-class DigestWriter:
-    """Draws test images with the map of their group's member; each member is loaded once."""
+class MapDrawer:
+    """Draws test images with the activation map of their group's member; each member is loaded once."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
@@ -76,35 +76,35 @@ def jpeg(drawn: npt.NDArray[np.uint8]) -> bytes:
     return data.tobytes()
 
 
-def _maps(pen: DigestWriter, predictions: pd.DataFrame) -> list[Picture | None]:
+def _maps(drawer: MapDrawer, predictions: pd.DataFrame) -> list[Picture | None]:
     """For each group, the map of the abnormal test image that the calibrated ensemble is most sure of (Fig. 3)."""
     abnormal = predictions[predictions["label"] == 1].sort_values(CALIBRATED, ascending=False, kind="stable")
     found: list[Picture | None] = []
     for group, rows in abnormal.groupby("group", sort=True):
         chance = float(rows[CALIBRATED].iloc[0])
-        drawn, has_map = pen.draw(int(rows["row"].iloc[0]), str(group), chance)
+        drawn, has_map = drawer.draw(int(rows["row"].iloc[0]), str(group), chance)
         caption = f"{group}: an abnormal test image, probability {chance:.2f} (image as prepared | map | overlay)"
         found.append(Picture(caption=caption, png=drawn) if has_map else None)
     return found
 
 
-def _errors(pen: DigestWriter, predictions: pd.DataFrame) -> list[Picture]:
-    """The wrong decisions about test studies that the calibrated ensemble was most sure of, by their telling view."""
+def _errors(drawer: MapDrawer, predictions: pd.DataFrame) -> list[Picture]:
+    """The wrong decisions about test studies of which the calibrated ensemble was most sure, by their extreme view."""
     studies = by_study(predictions, [CALIBRATED]).sort_values(CALIBRATED, kind="stable")
     decided = studies[CALIBRATED] >= THRESHOLD
     missed = studies[~decided & (studies["label"] == 1)]["study"].tolist()
     alarms = studies[decided & (studies["label"] == 0)]["study"].tolist()[::-1]
     views = dict(list(predictions.sort_values(CALIBRATED, kind="stable").groupby("study")))
     return [
-        *(_error(pen, "False negative", views[study], place=0) for study in missed[:ERRORS]),
-        *(_error(pen, "False positive", views[study], place=-1) for study in alarms[:ERRORS]),
+        *(_error(drawer, "False negative", views[study], place=0) for study in missed[:ERRORS]),
+        *(_error(drawer, "False positive", views[study], place=-1) for study in alarms[:ERRORS]),
     ]
 
 
-def _error(pen: DigestWriter, kind: str, views: pd.DataFrame, *, place: int) -> Picture:
-    """One wrong study by the view at `place`, the views being in the order of their probability."""
+def _error(drawer: MapDrawer, kind: str, views: pd.DataFrame, *, place: int) -> Picture:
+    """A wrongly decided study, shown by the view at `place` in the order of the views' probabilities."""
     row, group = int(views["row"].iloc[place]), str(views["group"].iloc[place])
-    drawn, _ = pen.draw(row, group, float(views[CALIBRATED].iloc[place]))
+    drawn, _ = drawer.draw(row, group, float(views[CALIBRATED].iloc[place]))
     number = f"{len(views)} view{'s' if len(views) > 1 else ''}"
     mean = float(views[CALIBRATED].mean())
     caption = f"{kind}, {group}: study probability {mean:.2f} over {number}; row {row} of index.csv"

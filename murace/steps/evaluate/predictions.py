@@ -1,7 +1,7 @@
-"""What the nets of the ensemble answer about the test images, each net asked once about each image."""
+"""The probabilities of every net for the test images: predicted by the nets, or read from an earlier evaluation."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,67 +14,67 @@ from murace.errors import DamagedError, WorkspaceError
 from murace.inference.combine import combine
 from murace.nets.forward import Probabilities, logits_of, probabilities
 from murace.nets.weights import load_model
-from murace.steps.evaluate.inputs import Lineup
+from murace.steps.evaluate.inputs import EvaluationInputs
 from murace.system import device
 from murace.system.processes import process_group
 from murace.system.progress import Reporter
 from murace.system.sealed import read_sealed, write_sealed
 from murace.vocabulary import Split
 from murace.workspace import begun, damaged, read
-from murace.workspace.paths import Workspace
+from murace.workspace.paths import MODEL, PREDICTIONS, FitFolder, Workspace
 
 
 @dataclass(frozen=True)
-class Answers:
-    """The test images with a raw probability column per model, and the device that gave them."""
+class ModelPredictions:
+    """The test images with a raw probability column per model, and the device that computed them."""
 
     images: pd.DataFrame
     device: str
 
 
-def known_answers(workspace: Workspace, lineup: Lineup, test: pd.DataFrame) -> Answers | None:
-    """What a finished evaluation of these very nets and images was answered; an unfinished one is resumed instead."""
+def stored_predictions(workspace: Workspace, inputs: EvaluationInputs, test: pd.DataFrame) -> ModelPredictions | None:
+    """Those of a finished evaluation of these very nets and images; none where an unfinished one is to be resumed."""
     folder = workspace.evaluate
     try:
         done, unfinished = read(folder.folder), begun(folder.folder)
-    except DamagedError:  # `take_up` will say so
+    except DamagedError:  # the plan's reasons say so
         return None
-    if unfinished or done is None or done.info["models"] != lineup.models:
+    if unfinished or done is None or done.info["models"] != inputs.models:
         return None
-    if any(done.consumed.get(name) != digest for name, digest in lineup.asked.items()):
+    if any(done.consumed.get(name) != digest for name, digest in inputs.predicted_from.items()):
         return None
-    if damaged(folder.folder, done, ("predictions.csv",)):
+    if damaged(folder.folder, done, (PREDICTIONS,)):
         return None
     table = read_frame(folder.predictions)
-    columns = {model: table[model].to_numpy(dtype=np.float64) for model in lineup.models}
-    return Answers(test.assign(**columns), done.device)
+    columns = {model: table[model].to_numpy(dtype=np.float64) for model in inputs.models}
+    return ModelPredictions(test.assign(**columns), done.device)
 
 
-def ask_all(
-    workspace: Workspace, lineup: Lineup, test: pd.DataFrame, chosen: torch.device, reporter: Reporter
-) -> Answers:
-    """Ask each net once about its rows; kept on disk as they come, so that a resume asks only the rest."""
+def predict_all(
+    workspace: Workspace, inputs: EvaluationInputs, test: pd.DataFrame, chosen: torch.device, reporter: Reporter
+) -> ModelPredictions:
+    """Predict the test images with each net, once; each net's are kept on disk, so that a resume runs only the rest."""
     images = Images(open_pixels(workspace.prepare.pixels), np.array(test["row"]), chosen)
-    answers = {}
-    with reporter.bar("nets", len(lineup.nets)) as bar:
-        for name, record in lineup.nets.items():
-            kept = workspace.evaluate.partial / f"{name.replace('/', '-')}.json"
-            about = {"net": name, "weights": record.produced["model.safetensors"]["sha256"]}
-            known = _kept(kept, about)
-            if known is None:
-                question = Question(name, record.info["precision"])
-                process_group().broadcast({"question": asdict(question)})
-                known = _ask(question, workspace, test, images, reporter)
-                write_sealed(kept, {**about, "probabilities": known.tolist()})
-            answers[name] = known
+    found = {}
+    with reporter.bar("nets", len(inputs.nets)) as bar:
+        for name, record in inputs.nets.items():
+            path = workspace.evaluate.partial / f"{name.replace('/', '-')}.json"
+            about = {"net": name, "weights": record.produced[MODEL]["sha256"]}
+            kept = _read_kept(path, about)
+            if kept is None:
+                precision = record.info["precision"]
+                process_group().broadcast({"net": name, "precision": precision})
+                kept = _predict(name, precision, workspace, test, images, reporter)
+                write_sealed(path, {**about, "probabilities": kept.tolist()})
+            found[name] = kept
             bar.advance(note=name)
-    learners = {name: answers[f"train/{name}"] for name in lineup.learners}
-    members = {name: answers[f"finetune/{name}"] for name in lineup.members}
-    return Answers(combine(test, learners, members), device.Place(chosen, "fp32").name)
+    learners = {name: found[f"train/{name}"] for name in inputs.learners}
+    members = {name: found[f"finetune/{name}"] for name in inputs.members}
+    return ModelPredictions(combine(test, learners, members), device.Place(chosen, "fp32").name)
 
 
-def _kept(path: Path, about: Mapping[str, str]) -> Probabilities | None:
-    """What that net was answered before; None where it was not, or the file is damaged: it is asked again."""
+def _read_kept(path: Path, about: Mapping[str, str]) -> Probabilities | None:
+    """What an unfinished run has predicted with that net; None where it has not, or where the file is damaged."""
     try:
         values = read_sealed(path) if path.is_file() else {}
     except WorkspaceError:
@@ -84,32 +84,24 @@ def _kept(path: Path, about: Mapping[str, str]) -> Probabilities | None:
     return np.array(values["probabilities"], dtype=np.float64)
 
 
-def help_asking(workspace: Workspace, chosen: torch.device, reporter: Reporter) -> None:
-    """Ask with the leading process, each its share of the images, until it has no more questions."""
+def predict_as_follower(workspace: Workspace, chosen: torch.device, reporter: Reporter) -> None:
+    """Predict this process's share of the images with every net that the leading process names, until it is done."""
     images = test = None
-    while "question" in (word := process_group().receive()):
+    while "net" in (message := process_group().receive()):
         if images is None or test is None:
             index = read_index(workspace.prepare.index)
             test = index[index["split"] == Split.TEST]
             images = Images(open_pixels(workspace.prepare.pixels), np.array(test["row"]), chosen)
-        _ask(Question(**word["question"]), workspace, test, images, reporter)
+        _predict(message["net"], message["precision"], workspace, test, images, reporter)
 
 
-@dataclass(frozen=True)
-class Question:
-    """A net's folder in the workspace, and the precision in which it was trained."""
-
-    net: str
-    precision: str
-
-
-def _ask(
-    question: Question, workspace: Workspace, test: pd.DataFrame, images: Images, reporter: Reporter
+def _predict(
+    net: str, precision: str, workspace: Workspace, test: pd.DataFrame, images: Images, reporter: Reporter
 ) -> Probabilities:
-    """A learner is asked about all test images, a member about those of its group."""
-    step, _, group = question.net.partition("/")
+    """The probabilities of a net, such as `train/resnet` or `finetune/elbow`; a member's of its group alone."""
+    step, _, group = net.partition("/")
     rows = np.array((test if step == "train" else test[test["group"] == group])["row"])
-    net = load_model(workspace.root / question.net / "model.safetensors")
-    place = device.Place(images.device, question.precision)
-    place.put(net)
-    return probabilities(logits_of(net, images, rows, place=place, reporter=reporter))
+    model = load_model(FitFolder(workspace.root / net).model)
+    place = device.Place(images.device, precision)
+    place.put(model)
+    return probabilities(logits_of(model, images, rows, place=place, reporter=reporter))

@@ -1,13 +1,12 @@
-"""Every model on the test split: probabilities, what can be said about them and how surely, and the report."""
+"""Evaluate every model on the test split: probabilities, scores with intervals, calibration, and the report."""
 
 import shutil
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import fields
 
 import pandas as pd
 
-from murace.config import EvaluateConfig, Machine, params
-from murace.data.store import COLUMNS, IDS, read_frame, read_index, write_frame
+from murace.config import EvaluateConfig, Machine
+from murace.data.store import COLUMNS, IDS, read_index, write_frame
 from murace.errors import UsageError
 from murace.inference import readout as operating
 from murace.metrics.analysis import Analysis, analyse
@@ -19,31 +18,25 @@ from murace.report.contents import Contents
 from murace.report.page import figures, render, tables
 from murace.report.text.latex import latex, table_csv
 from murace.steps.evaluate.contents import contents, flow
-from murace.steps.evaluate.inputs import Lineup, require_lineup, validation
+from murace.steps.evaluate.inputs import (
+    TABLES,
+    Evaluated,
+    EvaluationInputs,
+    Frames,
+    read_result,
+    require_inputs,
+    validation,
+)
 from murace.steps.evaluate.pictures import pictures
-from murace.steps.evaluate.predictions import Answers, ask_all, help_asking, known_answers
+from murace.steps.evaluate.predictions import ModelPredictions, predict_all, predict_as_follower, stored_predictions
 from murace.system import device
 from murace.system.files import write_bytes, write_text
 from murace.system.processes import process_group
 from murace.system.progress import Reporter
 from murace.vocabulary import Split, closest
-from murace.workspace import Rerun, StepRun, commit, decide, writing
+from murace.workspace import Rerun, commit, decide, writing
 from murace.workspace.chain import require_pixels
-from murace.workspace.paths import Workspace
-
-TABLES = (*(item.name for item in fields(Analysis)), "operating", "flow")
-Frames = dict[str, pd.DataFrame]
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """What an evaluation found: its `tables` by name (`scores` is Table 3, long), and where the report is."""
-
-    skipped: bool
-    tables: Frames
-    models: tuple[str, ...]
-    report: Path
-    notes: tuple[str, ...]
+from murace.workspace.paths import OPERATING, PREDICTIONS, Workspace
 
 
 def run(
@@ -51,8 +44,8 @@ def run(
 ) -> Evaluated:
     """Evaluate every trained learner, the pair's mean and the calibrated ensemble, each net once over its images.
 
-    An interrupted run keeps the probabilities of the nets that it has been through; a run that only asks for other
-    resamples or slices asks no net again. Of several processes each asks the nets about its share of the images.
+    An interrupted run keeps the probabilities of the nets that it has been through; a run with other resamples or
+    slices runs no net again. Of several processes each predicts its share of the images.
 
     Raises:
         MachineError, WorkspaceError, UsageError, Interrupted: see their classes.
@@ -61,42 +54,29 @@ def run(
     chosen, remark = device.choose(machine)
     if not processes.leads:
         device.set_threads(machine)
-        help_asking(workspace, chosen, reporter)
-        return _found(workspace, require_lineup(workspace), skipped=False)
-    lineup = require_lineup(workspace)
+        predict_as_follower(workspace, chosen, reporter)
+        return read_result(workspace, require_inputs(workspace), skipped=False)
+    inputs = require_inputs(workspace)
     index = read_index(workspace.prepare.index)
     test = index[index["split"] == Split.TEST]
     _check_slices(index, config)
-    with_slices(test, config.slice)  # refuses one that is none before anything is asked
+    with_slices(test, config.slice)  # refuses one that is none before anything is predicted
     folder = workspace.evaluate
     with writing(folder.folder):
-        step_run = StepRun(
-            folder=folder.folder,
-            step="evaluate",
-            params=params(config),
-            consumed=lineup.consumed,
-            scratch=folder.partial,
-        )
-        plan = decide(step_run, rerun)
+        plan = decide(inputs.step_run(workspace, config), rerun)
         if not plan.skips:
             require_pixels(workspace)
-            known = None if rerun.force or rerun.resume is False else known_answers(workspace, lineup, test)
+            afresh = rerun.force or rerun.resume is False
+            stored = None if afresh else stored_predictions(workspace, inputs, test)
             plan.begin(reporter)
             if remark:
                 reporter.say(remark)
             device.set_threads(machine)
-            answers = known or ask_all(workspace, lineup, test, chosen, reporter)
-            frames = _analyse(workspace, config, lineup, answers, reporter) | {"flow": flow(index)}
-            _write(workspace, config, lineup, answers, frames)
+            predictions = stored or predict_all(workspace, inputs, test, chosen, reporter)
+            frames = _analyse(workspace, config, inputs, predictions, reporter) | {"flow": flow(index)}
+            _write(workspace, config, inputs, predictions, frames)
     processes.broadcast({"done": True})
-    return _found(workspace, lineup, skipped=plan.skips)
-
-
-def _found(workspace: Workspace, lineup: Lineup, *, skipped: bool) -> Evaluated:
-    """What stands in the folder."""
-    folder = workspace.evaluate
-    found = {name: read_frame(folder.table(name)) for name in TABLES}
-    return Evaluated(skipped, found, tuple(lineup.models), folder.report, lineup.notes)
+    return read_result(workspace, inputs, skipped=plan.skips)
 
 
 def _check_slices(index: pd.DataFrame, config: EvaluateConfig) -> None:
@@ -109,18 +89,22 @@ def _check_slices(index: pd.DataFrame, config: EvaluateConfig) -> None:
 
 
 def _analyse(
-    workspace: Workspace, config: EvaluateConfig, lineup: Lineup, answers: Answers, reporter: Reporter
+    workspace: Workspace,
+    config: EvaluateConfig,
+    inputs: EvaluationInputs,
+    predictions: ModelPredictions,
+    reporter: Reporter,
 ) -> Frames:
     """Freeze temperatures and operating points on validation, apply them to test, and analyse."""
-    models = lineup.models
-    known = validation(workspace, lineup)
-    operating.save(workspace.evaluate.operating, operating.fit(known, models, lineup.weights))
-    readouts = operating.load(workspace.evaluate.operating, lineup.weights)
-    images = operating.apply(answers.images, readouts)
+    models = inputs.models
+    known = validation(workspace, inputs)
+    operating.save(workspace.evaluate.operating, operating.fit(known, models, inputs.weights))
+    readouts = operating.load(workspace.evaluate.operating, inputs.weights)
+    images = operating.apply(predictions.images, readouts)
     found = analyse(
         images,
         models,
-        groups=sorted(lineup.members),
+        groups=sorted(inputs.members),
         slices=config.slice,
         calibrated={model: operating.column_of(model) for model in models},
         bootstrap=config.bootstrap,
@@ -153,19 +137,25 @@ def _predictions(images: pd.DataFrame, models: list[str]) -> pd.DataFrame:
     return images[[*IDS, *extra, *models, *rescaled]]
 
 
-def _write(workspace: Workspace, config: EvaluateConfig, lineup: Lineup, answers: Answers, frames: Frames) -> None:
+def _write(
+    workspace: Workspace,
+    config: EvaluateConfig,
+    inputs: EvaluationInputs,
+    predictions: ModelPredictions,
+    frames: Frames,
+) -> None:
     """The files of the step, and its record last."""
     folder = workspace.evaluate
-    drawn = pictures(workspace, answers.images, list(lineup.learners.values()))
+    drawn = pictures(workspace, predictions.images, list(inputs.learners.values()))
     shown = {name: frame for name, frame in frames.items() if name not in ("predictions", "flow")}
-    page = contents(workspace, list(lineup.learners), config, tables=shown, pictures=drawn)
+    page = contents(workspace, list(inputs.learners), config, tables=shown, pictures=drawn)
     write_frame(folder.predictions, frames["predictions"], private=True)
     for name in TABLES:
         write_frame(folder.table(name), frames[name])
-    written = ["predictions.csv", "operating.json", *(f"{name}.csv" for name in TABLES), *_publish(workspace, page)]
-    studies = int(answers.images["study"].nunique())
-    info = {"models": lineup.models, "images": len(answers.images), "studies": studies}
-    commit(folder.folder, written, device=answers.device, info=info)
+    written = [PREDICTIONS, OPERATING, *(folder.table(name).name for name in TABLES), *_publish(workspace, page)]
+    studies = int(predictions.images["study"].nunique())
+    info = {"models": inputs.models, "images": len(predictions.images), "studies": studies}
+    commit(folder.folder, written, device=predictions.device, info=info)
     shutil.rmtree(folder.partial, ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""The folder of ONNX files: all members or none, and `ensemble.json`, written last, which says how to use them."""
+"""Write the members as a folder of ONNX files, all or none, and `ensemble.json`, last, which says how to use them."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -14,7 +14,15 @@ import torch
 from murace import __version__
 from murace.errors import MachineError, UsageError, WorkspaceError
 from murace.nets.trained import Bytes, TrainedNet
-from murace.steps.export.onnx_graph import INPUT, OPSET, PACKAGES, answer, open_session, probabilities, to_onnx
+from murace.steps.export.onnx_graph import (
+    INPUT,
+    OPSET,
+    PACKAGES,
+    onnx_probabilities,
+    open_session,
+    to_onnx,
+    torch_probabilities,
+)
 from murace.system.device import Place
 from murace.system.disk import disk_error
 from murace.system.files import digest_of, parse_json, sha256, write_bytes
@@ -50,10 +58,10 @@ USE = {
 
 @dataclass(frozen=True, kw_only=True)
 class OnnxEnsemble:
-    """What goes out: the members, pictures uint8 [V, size, size] to compare them on, how the answers are read out."""
+    """The members, a group's images uint8 [V, size, size] to compare them on, temperatures, thresholds, the data."""
 
     members: Mapping[str, TrainedNet]
-    pictures: Callable[[str], Bytes]
+    images: Callable[[str], Bytes]
     readout: Mapping[str, Any]
     data: Mapping[str, Any]
 
@@ -68,7 +76,7 @@ class Converted:
 
 
 def refuse_foreign(folder: Path) -> None:
-    """Make sure that no file of somebody else's is overwritten.
+    """Make sure that no file of another program is overwritten.
 
     Raises:
         UsageError: the folder is a file, or holds something and no record of ours.
@@ -80,12 +88,12 @@ def refuse_foreign(folder: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """What a run that was stopped has left; while its folder is there, graphs may have been put in their places."""
+    """Whether a stopped run has left it; while its folder `.unfinished` is there, graphs may be in their places."""
     return path.name in OWN or (path.suffix == ".onnx" and path.with_name(UNFINISHED).is_dir())
 
 
 def convert_all(folder: Path, ensemble: OnnxEnsemble, *, reporter: Reporter) -> Converted:
-    """Write `<group>.onnx` for every member, each compared with its net on its pictures, and `ensemble.json`.
+    """Write `<group>.onnx` for every member, each compared with its net on its images, and `ensemble.json`.
 
     Raises:
         MachineError: a graph answers otherwise than its net, or cannot be made; nothing is left. Or the disk is full.
@@ -93,7 +101,7 @@ def convert_all(folder: Path, ensemble: OnnxEnsemble, *, reporter: Reporter) -> 
     """
     about, unfinished = _about(ensemble), folder / UNFINISHED
     with writing(folder):
-        before = _sealed(folder)
+        before = _undamaged(folder)
         if before is not None and before.get("made_from") == about["made_from"] and _is_whole(folder, before):
             return Converted(folder, True, before)
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -124,8 +132,8 @@ def _write_members(unfinished: Path, ensemble: OnnxEnsemble, reporter: Reporter)
             path = unfinished / f"{group}.onnx"
             net = _on_cpu(member, "fp32").net()
             write_bytes(path, to_onnx(net, size=member.size))
-            checked = _compare(group, path, net, member, ensemble.pictures(group))
-            found[group] = {"file": path.name, "sha256": sha256(path), **_form(member), "checked": checked}
+            checked = _compare(group, path, net, member, ensemble.images(group))
+            found[group] = {"file": path.name, "sha256": sha256(path), **_net_facts(member), "checked": checked}
             bar.advance(1, f"{group}: largest difference {checked['largest_difference']:.1e}")
     return found
 
@@ -134,24 +142,24 @@ def _on_cpu(member: TrainedNet, precision: str) -> TrainedNet:
     return replace(member, place=Place(torch.device("cpu"), precision))
 
 
-def _compare(group: str, path: Path, net: torch.nn.Module, member: TrainedNet, pictures: Bytes) -> dict[str, Any]:
-    """How much a probability differs at most between onnxruntime and torch in fp32, and in bf16 where that is used."""
-    ask = partial(answer, net)
-    (wanted,) = _on_cpu(member, "fp32").ask(ask, pictures)
-    difference = float(np.max(np.abs(probabilities(open_session(path.read_bytes()), pictures) - wanted)))
+def _compare(group: str, path: Path, net: torch.nn.Module, member: TrainedNet, images: Bytes) -> dict[str, Any]:
+    """The largest difference of a probability between onnxruntime and torch, in fp32 and, where it is used, in bf16."""
+    ask = partial(torch_probabilities, net)
+    (wanted,) = _on_cpu(member, "fp32").ask(ask, images)
+    difference = float(np.max(np.abs(onnx_probabilities(open_session(path.read_bytes()), images) - wanted)))
     if not difference <= TOLERANCE:
         raise MachineError(
-            f"the ONNX graph of {group} answers otherwise than its net (by {difference:.2g}, allowed is {TOLERANCE:g}):"
+            f"the ONNX graph of {group} differs from its net (by {difference:.2g}, allowed is {TOLERANCE:g}):"
             ' nothing was written; try other versions: pip install -U "murace[onnx]"'
         )
-    found = {"images": len(pictures), "largest_difference": difference, "bf16_difference": None}
+    found = {"images": len(images), "largest_difference": difference, "bf16_difference": None}
     if member.place.precision == "bf16":
-        (rough,) = _on_cpu(member, "bf16").ask(ask, pictures)
+        (rough,) = _on_cpu(member, "bf16").ask(ask, images)
         found["bf16_difference"] = float(np.max(np.abs(rough - wanted)))
     return found
 
 
-def _form(member: TrainedNet) -> dict[str, Any]:
+def _net_facts(member: TrainedNet) -> dict[str, Any]:
     return {
         "learner": member.learner,
         "size": member.size,
@@ -161,7 +169,7 @@ def _form(member: TrainedNet) -> dict[str, Any]:
 
 
 def _about(ensemble: OnnxEnsemble) -> dict[str, Any]:
-    """Everything that is known before the first graph is made, and the digest of it."""
+    """The content of `ensemble.json` but for the graphs, and the digest of what they are made from."""
     fits = {member.fit for member in ensemble.members.values()}
     values = {
         "schema": SCHEMA,
@@ -178,7 +186,7 @@ def _about(ensemble: OnnxEnsemble) -> dict[str, Any]:
         **ensemble.readout,
         "versions": {name: version(name) for name in ("torch", *PACKAGES)},
     }
-    members = {group: _form(member) for group, member in ensemble.members.items()}
+    members = {group: _net_facts(member) for group, member in ensemble.members.items()}
     return {**values, "made_from": digest_of([values, members])}
 
 
@@ -191,8 +199,8 @@ def _recorded(folder: Path) -> dict[str, Any] | None:
     return values if isinstance(values, dict) and values.get("format") == FORMAT else None
 
 
-def _sealed(folder: Path) -> dict[str, Any] | None:
-    """The same, undamaged."""
+def _undamaged(folder: Path) -> dict[str, Any] | None:
+    """The folder's `ensemble.json`, where it is undamaged."""
     try:
         return read_sealed(folder / RECORD)
     except (OSError, WorkspaceError):

@@ -1,4 +1,4 @@
-"""A net as an ONNX graph that takes grey pixels and gives a probability, and what both make of the same pictures."""
+"""Convert a net to ONNX, grey pixels in and a probability out, and run both on the same images to compare them."""
 
 import io
 import logging
@@ -25,7 +25,7 @@ AT_ONCE = 8
 
 
 class _Graph(nn.Module):
-    """Everything from decoded pixels to the answer; bytes as input, so that nobody can scale them twice."""
+    """Everything from decoded pixels to the probability; bytes as input, so that nobody can scale them twice."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ def to_onnx(net: nn.Module, *, size: int) -> bytes:
 
 
 def _tidy(model: Any) -> None:
-    """Drop what tells of the machine (the exporter notes the lines of code behind every node) or is derived anyway."""
+    """Remove what depends on the machine (the exporter records lines of code for every node) or can be inferred."""
     graph = model.graph
     for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
         part.ClearField("metadata_props")
@@ -99,22 +99,22 @@ def open_session(data: bytes) -> Any:
     return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def probabilities(session: Any, prepared: Bytes) -> Floats:
-    """What onnxruntime says of pictures uint8 [V, size, size], float64 [V]."""
+def onnx_probabilities(session: Any, prepared: Bytes) -> Floats:
+    """Probabilities float64 [V] by onnxruntime, of images uint8 [V, size, size]."""
     passes = [prepared[first : first + AT_ONCE, None] for first in range(0, len(prepared), AT_ONCE)]
     return np.concatenate([session.run(["probability"], {INPUT: images})[0] for images in passes]).astype(np.float64)
 
 
 @torch.no_grad()
-def answer(net: nn.Module, images: Tensor) -> tuple[Floats]:
-    """What torch says of images [B, 1, size, size] in 0..1: probabilities float64 [B]."""
+def torch_probabilities(net: nn.Module, images: Tensor) -> tuple[Floats]:
+    """Probabilities float64 [B] by torch, of images float [B, 1, size, size] in 0..1."""
     logits = net(images).double()
     return (torch.sigmoid(logits[:, 1] - logits[:, 0]).cpu().numpy(),)
 
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """The exporter talks to its developers, on every channel there is."""
+    """Suppress what the exporter prints, logs and warns: it is meant for torch's developers."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -1,4 +1,4 @@
-"""Hand the ensemble over: one file that murace opens without a workspace, and ONNX for programs without murace."""
+"""Export the ensemble: one file that murace opens without a workspace, and ONNX graphs for programs without murace."""
 
 import hashlib
 import json
@@ -36,13 +36,12 @@ from murace.system import device
 from murace.system.files import sha256, sweep_beside
 from murace.system.progress import Reporter
 from murace.vocabulary import CALIBRATED, Split
-from murace.workspace import Record
+from murace.workspace import Record, paths
 from murace.workspace.chain import require_evaluation, require_step
 from murace.workspace.paths import Workspace
 
 SUFFIX = ".murace"
-FITTED = ("model.safetensors",)
-COMPARED = 64  # pictures of a group, at most
+COMPARED = 64  # images of a group, at most
 Sources = dict[str, bytes | Path]
 
 
@@ -73,16 +72,16 @@ def run(
     Raises:
         UsageError: neither is named, or something that is not of `export` would be overwritten.
         MachineError: the extra for ONNX is missing, a graph answers otherwise than its net, or the disk is full.
-        WorkspaceError: a step is missing, unfinished, stale or damaged; the message names the command that mends it.
+        WorkspaceError: a step is missing, unfinished, stale or damaged; the message ends with the command to run.
         Interrupted: a signal came between two members.
     """
     _check_names(file, onnx)
     if onnx is not None:
         require_packages()
     device.set_threads(machine)
-    ensemble = _whole_chain(workspace)
+    ensemble = _require_ensemble(workspace)
     packed = None if file is None else _pack(file, workspace, ensemble)
-    converted = None if onnx is None else convert_all(onnx, _ensemble(workspace, ensemble), reporter=reporter)
+    converted = None if onnx is None else convert_all(onnx, _onnx_ensemble(workspace, ensemble), reporter=reporter)
     return Exported(packed, converted)
 
 
@@ -97,12 +96,12 @@ def _check_names(file: Path | None, onnx: Path | None) -> None:
         refuse_foreign(onnx)
 
 
-def _whole_chain(workspace: Workspace) -> WorkspaceEnsemble:
-    """The ensemble, once every step is complete and current; the first in the chain that is not is named."""
+def _require_ensemble(workspace: Workspace) -> WorkspaceEnsemble:
+    """The ensemble, once every step is complete and current; else the first step that is not is refused."""
     ensemble = WorkspaceEnsemble(workspace, torch.device("cpu"))
     for group in ensemble.groups:
         ensemble.member(group)
-    require_evaluation(workspace, ("operating.json", "MODEL_CARD.md"))
+    require_evaluation(workspace, (paths.OPERATING, paths.CARD))
     return ensemble
 
 
@@ -116,7 +115,7 @@ def _pack(file: Path, workspace: Workspace, ensemble: WorkspaceEnsemble) -> Pack
 
 
 def _is_current(file: Path, manifest: Manifest) -> bool:
-    """Whether the file is whole and says the same; one of ours that is damaged is written anew."""
+    """Whether the file is undamaged and has the same manifest; a damaged one of ours is written anew."""
     if not file.exists():
         return False
     try:
@@ -126,25 +125,25 @@ def _is_current(file: Path, manifest: Manifest) -> bool:
 
 
 def _content(workspace: Workspace, ensemble: WorkspaceEnsemble) -> tuple[Manifest, Sources]:
-    """What the file says, and where its parts come from."""
-    records = {group: require_step(workspace, f"finetune/{group}", FITTED) for group in ensemble.groups}
+    """The manifest of the file, and the bytes or the path of each of its parts."""
+    records = {group: require_step(workspace, f"finetune/{group}", (paths.MODEL,)) for group in ensemble.groups}
     parts = {weights_of(group): (workspace.finetune(group), record) for group, record in records.items()}
     recogniser, sources = ensemble.recogniser(), Sources()
-    seen = None
+    recognising = None
     if recogniser is not None:
         folder = workspace.train(recogniser.model.learner)
-        seen = require_step(workspace, f"train/{recogniser.model.learner}", FITTED)
-        parts[weights_of_learner(recogniser.model.learner)] = (folder, seen)
+        recognising = require_step(workspace, f"train/{recogniser.model.learner}", (paths.MODEL,))
+        parts[weights_of_learner(recogniser.model.learner)] = (folder, recognising)
         sources[RECOGNISER] = workspace.calibrate.recogniser.read_bytes()
-    weights = {name: File(name=name, **_state(record)) for name, (_, record) in parts.items()}
+    weights = {name: File(name=name, **_size_and_digest(record)) for name, (_, record) in parts.items()}
     members = {weights_of(group): weights[weights_of(group)].sha256 for group in records}
     sources[OPERATING] = _json(operating.content({CALIBRATED: replace(ensemble.readout(), weights=members)}))
     sources[ROSTER], sources[CARD] = workspace.calibrate.roster.read_bytes(), workspace.evaluate.card.read_bytes()
-    texts = {name: _described(name, data) for name, data in sources.items() if isinstance(data, bytes)}
+    texts = {name: _file_entry(name, data) for name, data in sources.items() if isinstance(data, bytes)}
     sources |= {name: folder.model for name, (folder, _) in parts.items()}
     size = int(ensemble.prepared.params["size"])
     groups = {group: _net(record, size) for group, record in records.items()}
-    net = _net(seen, size) if seen else None
+    net = _net(recognising, size) if recognising else None
     manifest = Manifest(
         murace=__version__,
         fit=str(ensemble.prepared.params["fit"]),
@@ -156,12 +155,12 @@ def _content(workspace: Workspace, ensemble: WorkspaceEnsemble) -> tuple[Manifes
     return manifest, sources
 
 
-def _state(record: Record) -> dict[str, Any]:
-    produced = record.produced[FITTED[0]]
+def _size_and_digest(record: Record) -> dict[str, Any]:
+    produced = record.produced[paths.MODEL]
     return {"size": int(produced["size"]), "sha256": str(produced["sha256"])}
 
 
-def _described(name: str, data: bytes) -> File:
+def _file_entry(name: str, data: bytes) -> File:
     return File(name=name, size=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
@@ -181,17 +180,17 @@ def _net(record: Record, size: int) -> Net:
 
 
 def _data(prepared: Record) -> Data:
-    """What every reader of the numbers must know of the pictures behind them."""
+    """What every reader of the numbers must know of the images behind them."""
     info = prepared.info
     return Data(synthetic=bool(info.get("synthetic")), patient_level_split=bool(info.get("patient_level", True)))
 
 
-def _ensemble(workspace: Workspace, ensemble: WorkspaceEnsemble) -> OnnxEnsemble:
-    """The members, with prepared pictures of the group to compare them on: of the test split, else of the others."""
-    require_step(workspace, "prepare", ("index.csv", "pixels.npy"))
+def _onnx_ensemble(workspace: Workspace, ensemble: WorkspaceEnsemble) -> OnnxEnsemble:
+    """The members, with prepared images of the group to compare them on, those of the test split first."""
+    require_step(workspace, "prepare", (paths.INDEX, paths.PIXELS))
     index, pixels = read_index(workspace.prepare.index), open_pixels(workspace.prepare.pixels)
 
-    def pictures(group: str) -> Bytes:
+    def images(group: str) -> Bytes:
         mine = index[index["group"] == group]
         rows = pd.concat([mine[mine["split"] == Split.TEST], mine[mine["split"] != Split.TEST]])["row"].to_numpy()
         return np.asarray(pixels[np.sort(rows[:COMPARED])])
@@ -199,7 +198,7 @@ def _ensemble(workspace: Workspace, ensemble: WorkspaceEnsemble) -> OnnxEnsemble
     readout = operating.content({CALIBRATED: ensemble.readout()})["models"][CALIBRATED]
     return OnnxEnsemble(
         members={group: ensemble.member(group) for group in ensemble.groups},
-        pictures=pictures,
+        images=images,
         readout={"temperature": readout["groups"], "points": readout["points"]},
         data=asdict(_data(ensemble.prepared)),
     )

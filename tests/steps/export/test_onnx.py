@@ -15,7 +15,7 @@ from murace.nets import Learner, create
 from murace.nets.trained import TrainedNet
 from murace.steps.export import onnx_folder
 from murace.steps.export.onnx_folder import OnnxEnsemble, convert_all, refuse_foreign
-from murace.steps.export.onnx_graph import open_session, probabilities, require_packages, to_onnx
+from murace.steps.export.onnx_graph import onnx_probabilities, open_session, require_packages, to_onnx
 from murace.system.device import Place
 from murace.system.progress import Reporter
 from murace.system.sealed import read_sealed
@@ -76,7 +76,7 @@ def member(learner: str = "convnet", precision: str = "fp32") -> TrainedNet:
 def ensemble(members: dict[str, TrainedNet] | None = None) -> OnnxEnsemble:
     return OnnxEnsemble(
         members=members or {"elbow": member()},
-        pictures=lambda group: pictures(11),
+        images=lambda group: pictures(11),
         readout={"temperature": {"elbow": 1.5}, "points": {"half": 0.5, "youden": None}},
         data={"synthetic": True},
     )
@@ -92,7 +92,7 @@ def test_the_graph_answers_as_the_net_for_any_number_of_views(learner: str) -> N
             wanted = torch.softmax(net(torch.from_numpy(images).float().div(255)[:, None]).double(), dim=1)[
                 :, 1
             ].numpy()
-        found = probabilities(session, images)
+        found = onnx_probabilities(session, images)
         assert np.abs(found - wanted).max() < 1e-4
         (odds,) = session.run(["log_odds"], {"image": images[:, None]})
         assert np.allclose(1 / (1 + np.exp(-odds.astype(np.float64))), wanted, atol=1e-4)
@@ -165,18 +165,18 @@ def test_a_second_run_has_nothing_to_do_until_something_changes(
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_graph_that_answers_otherwise_is_refused_and_nothing_is_left(
+def test_a_graph_that_differs_from_its_net_is_refused_and_nothing_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     members = {"elbow": member(), "wrist": member("resnet")}
-    real = onnx_folder.probabilities
+    real = onnx_folder.onnx_probabilities
 
     def slightly_off(session: object, prepared: np.ndarray) -> np.ndarray:
         return real(session, prepared) + 2e-4
 
     for wrong in (slightly_off, lambda session, prepared: real(session, prepared) * np.nan):
-        monkeypatch.setattr(onnx_folder, "probabilities", wrong)
-        with pytest.raises(MachineError, match="the ONNX graph of elbow answers otherwise than its net"):
+        monkeypatch.setattr(onnx_folder, "onnx_probabilities", wrong)
+        with pytest.raises(MachineError, match="the ONNX graph of elbow differs from its net"):
             convert_all(tmp_path / "deep" / "out", ensemble(members), reporter=Reporter())
         assert not (tmp_path / "deep" / "out").exists()
 

@@ -129,9 +129,9 @@ def test_members_are_compared_on_test_pictures_of_their_group(
     pixels = step.open_pixels(finished.prepare.pixels)
     mine = index[index["group"] == "elbow"]
     assert len(mine) > step.COMPARED // 2
-    assert len(ensemble.pictures("elbow")) == min(step.COMPARED, len(mine))
+    assert len(ensemble.images("elbow")) == min(step.COMPARED, len(mine))
     test = mine[mine["split"] == "test"]["row"]
     monkeypatch.setattr(step, "COMPARED", len(test))
-    assert (ensemble.pictures("elbow") == pixels[test]).all()
+    assert (ensemble.images("elbow") == pixels[test]).all()
     assert ensemble.data == {"patient_level_split": True, "synthetic": True}
     assert not is_bundle(tmp_path / "onnx")

@@ -16,7 +16,8 @@ from murace.inference.recogniser import load_group_model
 from murace.metrics.resampling import resamples
 from murace.metrics.selection import choose
 from murace.metrics.table import by_study, score_table
-from murace.steps import calibrate
+from murace.steps.calibrate import step as calibrate
+from murace.steps.calibrate.inputs import Calibrated
 from murace.steps.train import step as train
 from murace.system.progress import Bar, Reporter
 from murace.system.sealed import read_sealed, write_sealed
@@ -26,7 +27,7 @@ from murace.workspace.paths import Workspace
 from tests.workshop import CPU, tiny_config, tiny_workspace
 
 
-def run(workspace: Workspace, rerun: Rerun = Rerun(), **config: object) -> calibrate.Calibrated:  # noqa: B008
+def run(workspace: Workspace, rerun: Rerun = Rerun(), **config: object) -> Calibrated:  # noqa: B008
     return calibrate.run(workspace, CalibrateConfig(**config), machine=CPU, rerun=rerun, reporter=Reporter())
 
 

@@ -1,10 +1,9 @@
-"""Score every trained learner on validation, designate one for each group, and ask how stable that choice is.
+"""Score every trained learner on validation, designate one for each group, and measure how stable that choice is.
 
-Where there are several groups it also fits what recognises them.
+Where there are several groups the group recogniser is fitted, too.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,40 +11,26 @@ import numpy as np
 import pandas as pd
 import torch
 
-from murace.config import CalibrateConfig, Machine, params
-from murace.data.store import IDS, open_pixels, read_frame, read_index, write_frame
+from murace.config import CalibrateConfig, Machine
+from murace.data.store import IDS, open_pixels, read_frame, write_frame
 from murace.errors import WorkspaceError
-from murace.inference.recogniser import GroupModel, load_group_model, save_group_model
+from murace.inference.recogniser import save_group_model
 from murace.inference.recogniser.fit import chosen_learner
 from murace.inference.recogniser.look import fit_recogniser
 from murace.metrics.resampling import LEAST_PATIENTS, resamples
 from murace.metrics.scores import measure
-from murace.metrics.selection import NEAR_TIE, Choice, Grids, choose, stability
+from murace.metrics.selection import NEAR_TIE, Choice, ScoreArray, choose, stability
 from murace.metrics.table import at_level, score_table
 from murace.nets.trained import TrainedNet
 from murace.nets.weights import load_model
+from murace.steps.calibrate.inputs import Calibrated, read_result, require_inputs
 from murace.system import device
 from murace.system.files import digest_of, write_json
 from murace.system.progress import Reporter
 from murace.vocabulary import OVERALL
-from murace.workspace import Record, Rerun, StepRun, commit, decide, writing
-from murace.workspace.chain import finished_learners, require_pixels, require_step
-from murace.workspace.paths import Workspace
-from murace.workspace.roster import read_roster
-
-SCORES = ("level", "learner", "group", "metric", "value")
-CONSUMED = ("model.safetensors", "predictions.csv")
-
-
-@dataclass(frozen=True)
-class Calibrated:
-    """Table 5 and the choice: `scores` as in `scores.csv`, `roster` as in `roster.json`; who recognises groups."""
-
-    skipped: bool
-    scores: pd.DataFrame
-    roster: dict[str, Any]
-    recogniser: GroupModel | None
-    notes: tuple[str, ...]
+from murace.workspace import Record, Rerun, commit, decide, writing
+from murace.workspace.chain import require_pixels
+from murace.workspace.paths import RECOGNISER, ROSTER, SCORES, Workspace
 
 
 def run(
@@ -53,58 +38,40 @@ def run(
 ) -> Calibrated:
     """Choose by `config.metrics` at `config.level` among the learners whose training is complete and current.
 
-    Then fit what recognises the groups, where there are several. An interrupted run starts over: it is short.
+    Then fit the group recogniser, where there are several groups. An interrupted run starts over: it is short.
 
     Raises:
         MachineError, WorkspaceError, Interrupted: see their classes.
     """
     chosen, remark = device.choose(machine)
-    prepared = require_step(workspace, "prepare", ("index.csv",))
-    trained, notes = finished_learners(workspace, CONSUMED)
-    index = read_index(workspace.prepare.index)
-    folder, is_several = workspace.calibrate, index["group"].nunique() > 1
+    inputs, folder = require_inputs(workspace), workspace.calibrate
     with writing(folder.folder):
-        consumed = _consumed(prepared, trained, looks=is_several)
-        step_run = StepRun(folder=folder.folder, step="calibrate", params=params(config), consumed=consumed)
-        plan = decide(step_run, rerun)
+        plan = decide(inputs.step_run(workspace, config), rerun)
         if not plan.skips:
-            if is_several:
+            if inputs.has_groups:
                 require_pixels(workspace)
             plan.begin(reporter)
-            info, parts = _choose(workspace, config, list(trained), index, reporter)
-            written, place = ["scores.csv", "roster.json"], device.Place(torch.device("cpu"), "fp32")
-            if is_several:
+            info, parts = _choose(workspace, config, list(inputs.learners), inputs.index, reporter)
+            written, place = [SCORES, ROSTER], device.Place(torch.device("cpu"), "fp32")
+            if inputs.has_groups:
                 if remark:
                     reporter.say(remark)
                 device.set_threads(machine)
-                record = trained[chosen_learner(list(trained))]
+                record = inputs.learners[chosen_learner(list(inputs.learners))]
                 place = device.Place(chosen, record.info["precision"])
-                member = _reader(workspace, record, place, fit=str(prepared.params["fit"]))
-                _fit_recogniser(workspace, member, index, config, reporter)
-                written.append(folder.recogniser.name)
+                net = _trained_net(workspace, record, place, fit=str(inputs.prepared.params["fit"]))
+                _fit_recogniser(workspace, net, inputs.index, config, reporter)
+                written.append(RECOGNISER)
             else:
                 folder.recogniser.unlink(missing_ok=True)
             commit(folder.folder, written, device=place.name, info=info, parts=parts)
-        scores, roster = read_frame(folder.scores, needs=SCORES), read_roster(folder.roster)
-        recogniser = load_group_model(folder.recogniser) if is_several else None
-    return Calibrated(plan.skips, scores, roster, recogniser, notes)
-
-
-def _consumed(prepared: Record, trained: Mapping[str, Record], *, looks: bool) -> dict[str, str]:
-    """File in the workspace -> SHA-256; the pictures where they are looked at."""
-    parents = {"prepare": (prepared, ("index.csv", "pixels.npy") if looks else ("index.csv",))}
-    parents |= {f"train/{learner}": (record, CONSUMED) for learner, record in trained.items()}
-    return {
-        f"{folder}/{name}": record.produced[name]["sha256"]
-        for folder, (record, names) in parents.items()
-        for name in names
-    }
+        return read_result(workspace, inputs, skipped=plan.skips)
 
 
 def _choose(
     workspace: Workspace, config: CalibrateConfig, learners: list[str], index: pd.DataFrame, reporter: Reporter
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Write the scores and the roster; what the record says of them, and what members may consume of the roster."""
+    """Write the scores and the roster; returns the record's `info` and `parts`: members consume one entry each."""
     images = _validation(workspace, learners)
     groups = sorted(set(index["group"]))
     scores = score_table(images, learners, groups).rename(columns={"model": "learner"})
@@ -120,11 +87,11 @@ def _choose(
     write_json(workspace.calibrate.roster, roster)
     overall = scores[(scores["group"] == OVERALL) & (scores["level"] == str(config.level))]
     info = {"learners": learners, "ties": sum(choice.tie for choice in choices.values()), "rows": len(overall)}
-    return info, {f"roster.json:{group}": digest_of(choice.learner) for group, choice in choices.items()}
+    return info, {f"{ROSTER}:{group}": digest_of(choice.learner) for group, choice in choices.items()}
 
 
-def _reader(workspace: Workspace, record: Record, place: device.Place, *, fit: str) -> TrainedNet:
-    """A trained learner as it will see new pictures."""
+def _trained_net(workspace: Workspace, record: Record, place: device.Place, *, fit: str) -> TrainedNet:
+    """The learner of a record of `train`, as new pictures are given to it."""
     learner = str(record.params["learner"])
     path = workspace.train(learner).model
     return TrainedNet(
@@ -139,11 +106,11 @@ def _reader(workspace: Workspace, record: Record, place: device.Place, *, fit: s
 
 
 def _fit_recogniser(
-    workspace: Workspace, member: TrainedNet, index: pd.DataFrame, config: CalibrateConfig, reporter: Reporter
+    workspace: Workspace, net: TrainedNet, index: pd.DataFrame, config: CalibrateConfig, reporter: Reporter
 ) -> None:
-    """Look at prepared pictures and write the group model."""
+    """Fit the group recogniser to the features of prepared pictures, and write it."""
     pixels = open_pixels(workspace.prepare.pixels)
-    model = fit_recogniser(member, pixels, index, seed=config.bootstrap.seed, reporter=reporter)
+    model = fit_recogniser(net, pixels, index, seed=config.bootstrap.seed, reporter=reporter)
     save_group_model(workspace.calibrate.recogniser, model)
 
 
@@ -169,7 +136,7 @@ def _stabilities(
     labels, chances = frame["label"].to_numpy(dtype=np.int64), frame[list(learners)].to_numpy(dtype=np.float64)
     parts = {group: (frame["group"] == group).to_numpy() for group in groups}
     parts[OVERALL] = np.ones(len(frame), dtype=bool)
-    drawn: dict[str, list[Grids]] = {group: [] for group in parts}
+    drawn: dict[str, list[ScoreArray]] = {group: [] for group in parts}
     with reporter.bar("resamples", config.bootstrap.resamples) as bar:
         for weights in resamples(frame["patient"], config.bootstrap):
             reporter.check()

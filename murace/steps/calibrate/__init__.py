@@ -1,0 +1,1 @@
+"""The step calibrate: designate a learner for each group by validation scores."""
