@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import murace.cli.app  # noqa: F401 - threads wait as in any command
 from murace.config import Machine
 from murace.explain.cam import activation_maps
-from murace.explain.overlays.triptych import upsample
+from murace.explain.overlays.colours import upsample
 from murace.nets import create
 from murace.nets.learner import Learner
 from murace.system.device import set_threads

@@ -16,7 +16,7 @@ import murace.cli.app  # noqa: F401 - as any command does, before torch
 from murace.config import Machine
 from murace.data.images.views import read_views
 from murace.data.studies.find import StudyFiles, find_studies
-from murace.inference.readout import Readout
+from murace.inference.operating_points import Readout
 from murace.inference.recogniser import Recognition
 from murace.inference.studies import predict_studies, requested
 from murace.nets import Learner, create

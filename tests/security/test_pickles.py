@@ -18,7 +18,7 @@ from murace.data.sources.manifest import list_manifest
 from murace.data.store import open_pixels, read_frame, read_index
 from murace.data.tables.predictions import read_predictions
 from murace.errors import DataError, WorkspaceError
-from murace.inference import readout
+from murace.inference import operating_points
 from murace.inference.bundle import open_bundle
 from murace.inference.recogniser import load_group_model
 from murace.inference.studies.journal import kept
@@ -90,7 +90,7 @@ GATES: dict[str, Callable[[Path], Any]] = {
     "begun.json": step_of("begun.json", begun),
     "sealed": read_sealed,
     "roster": read_roster,
-    "operating": lambda path: readout.load(path, {"calibrated": {}}),
+    "operating": lambda path: operating_points.load(path, {"calibrated": {}}),
     "JSON": read_json,
     "recogniser": load_group_model,
     "index": read_index,

@@ -21,7 +21,7 @@ import torch
 
 from murace.config import params
 from murace.data.store import IDS, write_frame
-from murace.inference import readout
+from murace.inference import operating_points
 from murace.metrics.table import by_study
 from murace.steps.calibrate import step as calibrate
 from murace.steps.evaluate import step as evaluate
@@ -218,7 +218,7 @@ def instead() -> Iterator[None]:
         patch.setattr(evaluate, "_publish", published)
         for module in ("step", "contents"):
             patch.setattr(f"murace.steps.evaluate.{module}.flow", flowed)
-        patch.setattr(readout, "load", None)  # nothing here may need it
+        patch.setattr(operating_points, "load", None)  # nothing here may need it
         patch.setattr(device, "set_threads", lambda machine, recorded=None: 1)
         patch.setattr("os.fsync", lambda descriptor: None)
         patch.setattr(note, "_versions", lambda: versions)

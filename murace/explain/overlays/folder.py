@@ -12,8 +12,9 @@ from typing import Any
 from murace.data.images.views import Bytes, Views
 from murace.errors import UsageError, WorkspaceError
 from murace.explain.cam import DEFAULT_MAP_METHOD, Floats, MapMethod, Maps, flaw, over_original
+from murace.explain.overlays.colours import LIMIT
 from murace.explain.overlays.folders import StudyToDraw, view_names
-from murace.explain.overlays.triptych import LIMIT, triptych, without_map
+from murace.explain.overlays.triptych import triptych, without_map
 from murace.metrics.scores import THRESHOLD
 from murace.nets.trained import TrainedNet, probability
 from murace.system.files import sha256, sweep, write_bytes, write_json

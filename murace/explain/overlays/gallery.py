@@ -12,8 +12,8 @@ from urllib.parse import quote
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from murace.explain.overlays.colours import LIMIT, colours
 from murace.explain.overlays.thumbnail import Thumbnail
-from murace.explain.overlays.triptych import LIMIT, colours
 from murace.report.text.formats import model_name, signed
 from murace.vocabulary import DISCLAIMER
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from murace.explain.overlays.triptych import BACKGROUND, TITLES, Bytes
+from murace.explain.overlays.colours import Bytes
+from murace.explain.overlays.triptych import BACKGROUND, TITLES
 from murace.report.drawing.sheet import panels_on
 from murace.system.opencv import cv2
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 
 from murace.errors import WorkspaceError
-from murace.inference import readout as operating
+from murace.inference import operating_points as operating
 from murace.inference.bundle import (
     OPERATING,
     RECOGNISER,
@@ -20,7 +20,7 @@ from murace.inference.bundle import (
     weights_of_learner,
 )
 from murace.inference.ensemble.interface import caveats
-from murace.inference.readout import Readout
+from murace.inference.operating_points import Readout
 from murace.inference.recogniser import group_model_from
 from murace.inference.recogniser.recognise import Recogniser
 from murace.nets import Learner

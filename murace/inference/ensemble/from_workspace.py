@@ -6,9 +6,9 @@ from functools import cached_property, partial
 import torch
 
 from murace.errors import WorkspaceError
-from murace.inference import readout as operating
+from murace.inference import operating_points as operating
 from murace.inference.ensemble.interface import caveats
-from murace.inference.readout import Readout
+from murace.inference.operating_points import Readout
 from murace.inference.recogniser import load_group_model
 from murace.inference.recogniser.recognise import Recogniser
 from murace.nets.trained import TrainedNet

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from murace.inference.readout import Readout
+from murace.inference.operating_points import Readout
 from murace.inference.recogniser.recognise import Recogniser
 from murace.nets.trained import TrainedNet
 

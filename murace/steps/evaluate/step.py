@@ -8,11 +8,11 @@ import pandas as pd
 from murace.config import EvaluateConfig, Machine
 from murace.data.store import COLUMNS, IDS, read_index, write_frame
 from murace.errors import UsageError
-from murace.inference import readout as operating
+from murace.inference import operating_points as operating
 from murace.metrics.analysis import Analysis, analyse
-from murace.metrics.decisions import operating_table
 from murace.metrics.slices import with_slices
 from murace.metrics.table import by_study
+from murace.metrics.threshold import operating_table
 from murace.report.card import model_card
 from murace.report.contents import Contents
 from murace.report.page import figures, render, tables

@@ -15,7 +15,7 @@ from murace.config import Machine
 from murace.data.store import open_pixels, read_index
 from murace.errors import UsageError, WorkspaceError
 from murace.inference import bundle
-from murace.inference import readout as operating
+from murace.inference import operating_points as operating
 from murace.inference.bundle import (
     CARD,
     OPERATING,

@@ -7,9 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from murace.explain.overlays.colours import colours
 from murace.explain.overlays.gallery import Entry, View, gallery_page, ranked
 from murace.explain.overlays.thumbnail import SIDE, Thumbnail, thumbnail, thumbnail_of
-from murace.explain.overlays.triptych import colours, triptych
+from murace.explain.overlays.triptych import triptych
 from murace.report.drawing.sheet import panels_on
 from murace.system.opencv import cv2
 from murace.vocabulary import DISCLAIMER

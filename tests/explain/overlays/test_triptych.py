@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from murace.explain.overlays.triptych import (
+from murace.explain.overlays.colours import (
     LIMIT,
     OPACITY,
     RAMP,
@@ -9,9 +9,9 @@ from murace.explain.overlays.triptych import (
     TOWARDS_NORMAL,
     blend,
     colours,
-    triptych,
     upsample,
 )
+from murace.explain.overlays.triptych import triptych
 
 
 def grey(height: int, width: int, seed: int = 0) -> np.ndarray:

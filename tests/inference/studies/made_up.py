@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import torch
 
-from murace.inference.readout import Readout
+from murace.inference.operating_points import Readout
 from murace.inference.recogniser import Recognition
 from murace.nets import Learner, create
 from murace.nets.trained import Bytes, Floats, TrainedNet

@@ -1,4 +1,4 @@
-"""How a model's probability is read out: temperatures and operating points, fitted on validation studies and frozen.
+"""Operating points (thresholds) and temperatures of each model, fitted on validation studies, stored and frozen.
 
 They belong to the weights that gave the probabilities: their file names these by digest and is refused for others.
 """

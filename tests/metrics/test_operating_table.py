@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from murace.config import Bootstrap
-from murace.metrics.decisions import MEASURED, operating_table
+from murace.metrics.threshold import MEASURED, operating_table
 
 STUDIES = pd.DataFrame(
     {

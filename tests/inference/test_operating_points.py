@@ -7,7 +7,7 @@ import pytest
 from scipy.special import logit
 
 from murace.errors import WorkspaceError
-from murace.inference import readout
+from murace.inference import operating_points
 from murace.metrics.table import by_study
 
 pytestmark = pytest.mark.kernels
@@ -32,11 +32,11 @@ def images(seed: int = 0, *, sharpness: float = 3.0) -> pd.DataFrame:
 
 
 def test_overconfidence_is_found_and_decisions_stay() -> None:
-    readouts = readout.fit(images(), MODELS, WEIGHTS)
+    readouts = operating_points.fit(images(), MODELS, WEIGHTS)
     assert readouts["resnet"].temperature == pytest.approx(3.0, rel=0.25)
     assert set(readouts["calibrated"].groups) == {"elbow", "hip"}
     assert readouts["resnet"].groups == {}
-    test = readout.apply(images(1), readouts)
+    test = operating_points.apply(images(1), readouts)
     studies = by_study(test, [*MODELS, "resnet_calibrated", "calibrated_calibrated"])
     for model in MODELS:
         assert ((studies[model] >= 0.5) == (studies[f"{model}_calibrated"] >= 0.5)).all()
@@ -45,8 +45,8 @@ def test_overconfidence_is_found_and_decisions_stay() -> None:
 
 
 def test_a_studys_calibrated_probability_is_its_mean_scaled_and_stands_on_all_its_images() -> None:
-    readouts = readout.fit(images(), MODELS, WEIGHTS)
-    test = readout.apply(images(1), readouts)
+    readouts = operating_points.fit(images(), MODELS, WEIGHTS)
+    test = operating_points.apply(images(1), readouts)
     assert (test.groupby("study")["resnet_calibrated"].nunique() == 1).all()
     mean = test.groupby("study")["resnet"].transform("mean")
     assert np.allclose(logit(test["resnet_calibrated"]) * readouts["resnet"].temperature, logit(mean))
@@ -58,38 +58,38 @@ def test_a_studys_calibrated_probability_is_its_mean_scaled_and_stands_on_all_it
 
 def test_the_file_reads_back_and_is_refused_for_other_weights(tmp_path: Path) -> None:
     path = tmp_path / "operating.json"
-    readouts = readout.fit(images(), MODELS, WEIGHTS)
-    readout.save(path, readouts)
-    assert readout.load(path, WEIGHTS) == readouts
+    readouts = operating_points.fit(images(), MODELS, WEIGHTS)
+    operating_points.save(path, readouts)
+    assert operating_points.load(path, WEIGHTS) == readouts
     other = {**WEIGHTS, "resnet": {"train/resnet/model.safetensors": "c" * 64}}
     with pytest.raises(WorkspaceError, match=r"fitted to other weights of resnet\. Run: murace evaluate --force"):
-        readout.load(path, other)
+        operating_points.load(path, other)
     with pytest.raises(WorkspaceError, match="is missing"):
-        readout.load(tmp_path / "none.json", WEIGHTS)
+        operating_points.load(tmp_path / "none.json", WEIGHTS)
 
 
 def test_one_class_on_validation_leaves_probabilities_and_thresholds_alone(tmp_path: Path) -> None:
-    readouts = readout.fit(images().assign(label=1), MODELS, WEIGHTS)
+    readouts = operating_points.fit(images().assign(label=1), MODELS, WEIGHTS)
     assert readouts["resnet"].temperature == 1
     assert set(readouts["calibrated"].groups.values()) == {1}
     path = tmp_path / "operating.json"
-    readout.save(path, readouts)
+    operating_points.save(path, readouts)
     assert json.loads(path.read_text())["models"]["resnet"]["points"]["youden"] is None
-    assert np.isnan(readout.load(path, WEIGHTS)["resnet"].points["youden"])
+    assert np.isnan(operating_points.load(path, WEIGHTS)["resnet"].points["youden"])
 
 
 def test_the_calibration_table_holds_every_temperature() -> None:
-    readouts = readout.fit(images(), MODELS, WEIGHTS)
-    rows = readout.temperatures(readouts).set_index(["model", "group"])["value"]
+    readouts = operating_points.fit(images(), MODELS, WEIGHTS)
+    rows = operating_points.temperatures(readouts).set_index(["model", "group"])["value"]
     assert rows["resnet", "overall"] == readouts["resnet"].temperature
     assert rows["calibrated", "hip"] == readouts["calibrated"].groups["hip"]
 
 
 @pytest.mark.parametrize("points", [{}, {"half": None}, {"half": 0.4}, {"half": 0.5, "youden": 2}])
 def test_points_that_are_not_those_of_an_evaluation_are_refused(points: dict[str, object]) -> None:
-    values = readout.content(readout.fit(images(), MODELS, WEIGHTS))
-    assert readout.parse(values, WEIGHTS).keys() == set(MODELS)
+    values = operating_points.content(operating_points.fit(images(), MODELS, WEIGHTS))
+    assert operating_points.parse(values, WEIGHTS).keys() == set(MODELS)
     known = values["models"]["calibrated"]["points"]
     values["models"]["calibrated"]["points"] = {**known, **points} if points else {}
     with pytest.raises(ValueError, match="makes no sense"):
-        readout.parse(values, WEIGHTS)
+        operating_points.parse(values, WEIGHTS)
