@@ -12,7 +12,7 @@ from murace.errors import Interrupted, MuraceError
 from murace.explain.overlays.folder import sealed_record
 from murace.inference.studies import kept
 from murace.steps import train
-from murace.steps.evaluate.predictions import _kept
+from murace.steps.evaluate.predictions import _read_kept
 from murace.training.checkpoint import latest_state
 from murace.workspace import Rerun, begun, read, require
 from murace.workspace.paths import Workspace
@@ -128,9 +128,9 @@ def test_an_answer_that_an_evaluation_has_kept(finished: Workspace) -> None:
     about = {"net": "train/convnet", "weights": "0" * 64}
     path = finished.evaluate.partial / "train-convnet.json"
     write_sealed(path, {**about, "probabilities": [0.25, 0.125, 1 / 3]})
-    assert _kept(path, about) is not None
-    assert _kept(path, {**about, "weights": "1" * 64}) is None
-    assert_found(path, lambda path: _kept(path, about) is None)
+    assert _read_kept(path, about) is not None
+    assert _read_kept(path, {**about, "weights": "1" * 64}) is None
+    assert_found(path, lambda path: _read_kept(path, about) is None)
 
 
 def test_a_drawn_study(ground: Path) -> None:
