@@ -12,7 +12,7 @@ from murace.nets.forward import logits_of, probabilities
 from murace.nets.weights import load_model
 from murace.steps import calibrate
 from murace.steps.finetune import step as finetune
-from murace.steps.finetune.plan import Finetuned
+from murace.steps.finetune.inputs import Finetuned
 from murace.system.device import Place
 from murace.system.progress import Reporter
 from murace.training import split_arrays, study_scores

@@ -8,7 +8,7 @@ from murace.config import FinetuneConfig, Machine, Recipe, metric
 from murace.errors import UsageError
 
 if TYPE_CHECKING:
-    from murace.steps.finetune.plan import Finetuned
+    from murace.steps.finetune.inputs import Finetuned
     from murace.workspace import Rerun
     from murace.workspace.paths import Workspace
 
@@ -75,7 +75,7 @@ def finetuned(
     console: ConsoleReporter,
 ) -> list["Finetuned"]:
     """Fine-tune the members; torch, which takes seconds, is not loaded where there is nothing to do at all."""
-    from murace.steps.finetune.plan import up_to_date
+    from murace.steps.finetune.inputs import up_to_date
 
     known = up_to_date(space, config, groups=groups, machine=machine, rerun=rerun)
     if known is not None:

@@ -11,7 +11,7 @@ from murace.errors import UsageError
 from murace.vocabulary import LEARNERS, closest
 
 if TYPE_CHECKING:
-    from murace.steps.train.plan import Trained
+    from murace.steps.train.inputs import Trained
     from murace.workspace import Rerun
     from murace.workspace.paths import Workspace
 
@@ -77,7 +77,7 @@ def trained(
     space: "Workspace", configs: list[TrainConfig], machine: Machine, rerun: "Rerun", console: ConsoleReporter
 ) -> Iterator["Trained"]:
     """Train one after the other; torch, which takes seconds, is not loaded where there is nothing to do at all."""
-    from murace.steps.train.plan import up_to_date
+    from murace.steps.train.inputs import up_to_date
 
     known = [up_to_date(space, config, machine=machine, rerun=rerun) for config in configs]
     if None not in known:

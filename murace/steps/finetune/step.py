@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from murace.config import FinetuneConfig, Machine, recipe_from
-from murace.steps.finetune.plan import FORM, Finetuned, finetuned, planned
+from murace.steps.finetune.inputs import FORM, Finetuned, finetuned, planned
 from murace.system import device
 from murace.system.processes import process_group
 from murace.system.progress import Reporter

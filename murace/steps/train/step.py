@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from murace.config import Machine, TrainConfig
 from murace.nets import count_parameters
-from murace.steps.train.plan import Trained, planned
+from murace.steps.train.inputs import Trained, planned
 from murace.system import device
 from murace.system.processes import process_group
 from murace.system.progress import Reporter
