@@ -6,7 +6,7 @@ consumed, so the next invocation can tell done from unfinished from changed, and
 """
 
 from murace.workspace.commit import commit
-from murace.workspace.decision import Action, Plan, Rerun, StepRun, current_records, decide, may_answer_from_record
+from murace.workspace.decision import Action, Plan, Rerun, StepRun, decide, may_answer_from_record
 from murace.workspace.lock import writing
 from murace.workspace.record import EPOCHS, FACTS, OPERATIONAL, Record, begin, begun, damaged, forget, read, read_sound
 from murace.workspace.status import State, examine, require
@@ -24,7 +24,6 @@ __all__ = [
     "begin",
     "begun",
     "commit",
-    "current_records",
     "damaged",
     "decide",
     "examine",

@@ -1,13 +1,13 @@
 """Whether to skip, resume or run a step, and why."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from murace.config import Machine, changed_settings
-from murace.errors import DamagedError, MuraceError, WorkspaceError
+from murace.errors import DamagedError, WorkspaceError
 from murace.system.files import changed_files
 from murace.system.launch import launch
 from murace.system.progress import Reporter
@@ -106,22 +106,6 @@ def decide(run: StepRun, rerun: Rerun) -> Plan:
     if plan.resumes and run.states is not None and not (is_new or _has_files(run.states)):
         raise WorkspaceError(f"no saved state in {run.states} to go on from; start over with --fresh")
     return plan
-
-
-def current_records(planned: Callable[[], Sequence[StepRun]], *, machine: Machine, rerun: Rerun) -> list[Record] | None:
-    """The records of runs that are all finished and current; None as soon as the step has anything to do or to say.
-
-    It needs no torch, which takes seconds to load: a command asks this first. `planned` works out the runs, and any
-    error on the way is left to the step itself, which repeats it.
-    """
-    if not may_answer_from_record(machine, rerun):
-        return None
-    try:
-        records = [read(run.folder) if decide(run, rerun).skips else None for run in planned()]
-    except MuraceError:
-        return None
-    found = [record for record in records if record is not None]
-    return found if len(found) == len(records) else None
 
 
 def _decide(run: StepRun, rerun: Rerun) -> Plan:

@@ -121,7 +121,7 @@ WRITERS = {
     "prepare": ("prepare", "SOURCE", "--jobs", 1, "--size", 64),
     "train": (*TRAIN, "--epochs", 3),
     "calibrate": ("calibrate", *CPU),
-    "finetune": ("finetune", *MEMBER, "--groups", "elbow"),
+    "finetune": ("finetune", *MEMBER, "--groups", "elbow", "--seed", 1),
     "evaluate": ("evaluate", *CPU),
     "cam": ("cam", "VIEW", *CPU, "--group", "elbow", "--out", "WORKSPACE/maps"),
     "predict": ("predict", "VIEW", *CPU, "--out", "WORKSPACE/table.csv"),
@@ -166,5 +166,6 @@ def test_on_a_read_only_disk_every_step_refuses_before_it_computes(
 def test_readers_work_on_a_read_only_disk(read_only: Workspace) -> None:
     assert "done" in done("status", "-w", read_only.root).stdout
     done("score", read_only.evaluate.predictions, "--resamples", 100)
+    assert "is up to date" in done("finetune", *MEMBER, "-w", read_only.root).stdout
     result = typed("train", "--arch", "convnet", *NARROW, "-w", read_only.root)
     assert not [line for line in error_lines(result) if "Traceback" in line]

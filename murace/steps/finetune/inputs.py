@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from murace.config import FinetuneConfig, Machine, params
-from murace.errors import UsageError
+from murace.errors import MuraceError, UsageError
 from murace.vocabulary import closest
-from murace.workspace import Record, Rerun, StepRun, current_records
+from murace.workspace import Record, Rerun, StepRun, decide, may_answer_from_record, read
 from murace.workspace.chain import consumed_images, require_choice, require_step
 from murace.workspace.paths import Workspace
 from murace.workspace.roster import read_roster
@@ -28,9 +28,16 @@ class Finetuned:
 def up_to_date(
     workspace: Workspace, config: FinetuneConfig, *, groups: Sequence[str], machine: Machine, rerun: Rerun
 ) -> list[Finetuned] | None:
-    """The results where there is nothing to do, found without torch; None where the step must run, or say something."""
-    records = current_records(lambda: planned(workspace, config, groups), machine=machine, rerun=rerun)
-    return [finetuned(record, skipped=True) for record in records] if records else None
+    """The results of finished and current members; None where the step has something to do, say or refuse."""
+    if not may_answer_from_record(machine, rerun):
+        return None
+    try:
+        runs = planned(workspace, config, groups)
+        records = [read(run.folder) if decide(run, rerun).skips else None for run in runs]
+    except MuraceError:
+        return None
+    found = [finetuned(record, skipped=True) for record in records if record]
+    return found if len(found) == len(runs) else None
 
 
 def finetuned(record: Record, *, skipped: bool) -> Finetuned:

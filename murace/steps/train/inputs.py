@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from murace.config import Machine, TrainConfig, params
-from murace.workspace import Rerun, StepRun, current_records
+from murace.errors import MuraceError
+from murace.workspace import Rerun, StepRun, decide, may_answer_from_record, read
 from murace.workspace.chain import consumed_images, require_step
 from murace.workspace.paths import Workspace
 
@@ -19,9 +20,15 @@ class Trained:
 
 
 def up_to_date(workspace: Workspace, config: TrainConfig, *, machine: Machine, rerun: Rerun) -> Trained | None:
-    """The result where there is nothing to do, found without torch; None where the step must run, or say something."""
-    records = current_records(lambda: [planned(workspace, config)[0]], machine=machine, rerun=rerun)
-    return Trained(config.learner, skipped=True, info=records[0].info) if records else None
+    """The result of a finished and current training; None where the step has something to do, say or refuse."""
+    if not may_answer_from_record(machine, rerun):
+        return None
+    try:
+        step_run, _ = planned(workspace, config)
+        record = read(step_run.folder) if decide(step_run, rerun).skips else None
+    except MuraceError:
+        return None
+    return Trained(config.learner, skipped=True, info=record.info) if record else None
 
 
 def planned(workspace: Workspace, config: TrainConfig) -> tuple[StepRun, int]:
