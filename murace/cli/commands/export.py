@@ -19,10 +19,7 @@ File = Annotated[
     typer.Argument(metavar="FILE.murace", help="The one file to write.", show_default=False),
 ]
 Onnx = Annotated[
-    Path | None,
-    typer.Option(
-        "--onnx", metavar="DIR", help="Folder for an ONNX file per group, checked against torch.", show_default=False
-    ),
+    Path | None, options.optional("--onnx", "Folder for an ONNX file per group, checked against torch.", metavar="DIR")
 ]
 
 
