@@ -57,7 +57,7 @@ def contents(
         roster=roster,
         histories={name: read_frame(FitFolder(workspace.root / name).history, needs=("epoch",)) for name in records},
         settings={name: dict(record.params) for name, record in steps.items()} | {"evaluate": params(config)},
-        notes=notes(prepared, [record for name, record in records.items() if name.startswith("train/")]),
+        notes=notes(prepared, [records[f"train/{name}"] for name in learners]),
         facts=_facts(prepared, records),
         studies=_studies(index),
         best_epochs={name: int(record.info["best_epoch"]) for name, record in records.items()},

@@ -55,18 +55,12 @@ class Packed:
     manifest: Manifest
 
 
-@dataclass(frozen=True)
-class Exported:
-    """What was written, or found to be up to date."""
-
-    packed: Packed | None
-    converted: Converted | None
-
-
 def run(
     workspace: Workspace, file: Path | None, onnx: Path | None, *, machine: Machine, reporter: Reporter
-) -> Exported:
+) -> tuple[Packed | None, Converted | None]:
     """Write the ensemble that `evaluate` has measured into `file`, as ONNX into the folder `onnx`, or both.
+
+    Returns what was written there, or found to be up to date; None for what is not named.
 
     Raises:
         UsageError: neither is named, or something that is not of `export` would be overwritten.
@@ -81,7 +75,7 @@ def run(
     ensemble = _require_ensemble(workspace)
     packed = None if file is None else _pack(file, workspace, ensemble)
     converted = None if onnx is None else convert_all(onnx, _onnx_ensemble(workspace, ensemble), reporter=reporter)
-    return Exported(packed, converted)
+    return packed, converted
 
 
 def _check_names(file: Path | None, onnx: Path | None) -> None:
