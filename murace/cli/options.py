@@ -1,9 +1,9 @@
 """Every option of the command line, named once; defaults come from `config`. Nothing heavy is imported here."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from murace.vocabulary import LEARNERS, METHODS, METRIC_ALIASES, POINTS, Level, 
 from murace.workspace.paths import Workspace
 from murace.workspace.roster import read_roster
 
+FIRST_GPU, OWN_CORES = "[default: the first GPU, else the CPU]", "[default: the cores it may use]"
 RUN, MODEL, HARDWARE = "Running again", "Model", "Hardware"
 
 
@@ -50,6 +51,25 @@ def _groups(context: typer.Context, incomplete: str) -> list[str]:
     return _last(names, incomplete)
 
 
+def optional(
+    name: str,
+    text: str,
+    *,
+    panel: str | None = None,
+    completion: Callable[..., list[str]] | None = None,
+    metavar: str | None = None,
+) -> Any:
+    """An option that may be left out: what happens then stands in its help `text`, and no default beside it."""
+    return typer.Option(
+        name, help=text, metavar=metavar, rich_help_panel=panel, autocompletion=completion, show_default=False
+    )
+
+
+def _choice(name: str, text: str, words: Iterable[str], panel: str | None = None) -> Any:
+    """An option that takes one of some `words`, which complete it."""
+    return typer.Option(name, help=text, rich_help_panel=panel, autocompletion=_known(*words))
+
+
 WORKSPACE = Path("workspace")
 WorkspaceOption = Annotated[
     Path,
@@ -61,52 +81,28 @@ Seed = Annotated[int, typer.Option("--seed", help="Number from which all chance 
 
 Gpu = Annotated[
     str | None,
-    typer.Option(
-        "--gpu",
-        help="Number of the GPU, or cpu. [default: the first GPU, else the CPU]",
-        rich_help_panel=HARDWARE,
-        autocompletion=_known("cpu", "0"),
-        show_default=False,
-    ),
+    optional("--gpu", f"Number of the GPU, or cpu. {FIRST_GPU}", panel=HARDWARE, completion=_known("cpu", "0")),
 ]
 Gpus = Annotated[
     str | None,
-    typer.Option(
+    optional(
         "--gpu",
-        help="Number of the GPU, several separated by commas, or cpu. [default: the first GPU, else the CPU]",
-        rich_help_panel=HARDWARE,
-        autocompletion=_known("cpu", "0", "0,1"),
-        show_default=False,
+        f"Number of the GPU, several separated by commas, or cpu. {FIRST_GPU}",
+        panel=HARDWARE,
+        completion=_known("cpu", "0", "0,1"),
     ),
 ]
 Compile = Annotated[
-    str,
-    typer.Option(
-        "--compile",
-        help="torch.compile: auto is on where a GPU's epochs repay it.",
-        rich_help_panel=HARDWARE,
-        autocompletion=_known(*COMPILE),
-    ),
+    str, _choice("--compile", "torch.compile: auto is on where a GPU's epochs repay it.", COMPILE, HARDWARE)
 ]
-Threads = Annotated[
-    int | None,
-    typer.Option(
-        "--threads", help="CPU threads. [default: the cores it may use]", rich_help_panel=HARDWARE, show_default=False
-    ),
-]
-Jobs = Annotated[
-    int | None,
-    typer.Option(
-        "--jobs", help="Processes. [default: the cores it may use]", rich_help_panel=HARDWARE, show_default=False
-    ),
-]
+Threads = Annotated[int | None, optional("--threads", f"CPU threads. {OWN_CORES}", panel=HARDWARE)]
+Jobs = Annotated[int | None, optional("--jobs", f"Processes. {OWN_CORES}", panel=HARDWARE)]
 Resume = Annotated[
     bool | None,
-    typer.Option(
+    optional(
         "--resume/--fresh",
-        help="Insist on going on with an unfinished run, or start over. [default: go on where there is one]",
-        rich_help_panel=RUN,
-        show_default=False,
+        "Insist on going on with an unfinished run, or start over. [default: go on where there is one]",
+        panel=RUN,
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run again though nothing has changed.", rich_help_panel=RUN)]
@@ -122,103 +118,60 @@ Arch = Annotated[
 Epochs = Annotated[int, typer.Option("--epochs", help="Epochs at most; more of them continue a finished run.")]
 Rate = Annotated[float, typer.Option("--lr", help="Learning rate of Adam.")]
 BatchSize = Annotated[
-    int | None,
-    typer.Option(
-        "--batch-size", help="Images per step, of all GPUs together. [default: 32; densenet 16]", show_default=False
-    ),
+    int | None, optional("--batch-size", "Images per step, of all GPUs together. [default: 32; densenet 16]")
 ]
 Patience = Annotated[int, typer.Option("--patience", help="Stop after so many epochs without a lower training loss.")]
 Monitor = Annotated[
-    str,
-    typer.Option(
-        "--monitor",
-        help="Validation metric, at study level, that picks the epoch.",
-        autocompletion=_known(*Metric, "acc"),
-    ),
+    str, _choice("--monitor", "Validation metric, at study level, that picks the epoch.", (*Metric, "acc"))
 ]
 Precision = Annotated[
-    str,
-    typer.Option(
-        "--precision",
-        help="auto is bf16 where the hardware has it, else fp32.",
-        rich_help_panel=HARDWARE,
-        autocompletion=_known(*PRECISIONS),
-    ),
+    str, _choice("--precision", "auto is bf16 where the hardware has it, else fp32.", PRECISIONS, HARDWARE)
 ]
 Width = Annotated[
     float, typer.Option("--width", help="Scale the number of channels; 1 is the paper's.", rich_help_panel=MODEL)
 ]
-Head = Annotated[
-    str,
-    typer.Option(
-        "--head",
-        help="gap; or fc, convnet's head of the paper's Table 4.",
-        rich_help_panel=MODEL,
-        autocompletion=_known(*HEADS),
-    ),
-]
+Head = Annotated[str, _choice("--head", "gap; or fc, convnet's head of the paper's Table 4.", HEADS, MODEL)]
 Size = Annotated[int, typer.Option("--size", help="Side of the square images in pixels.")]
-Fit = Annotated[
-    str,
-    typer.Option("--fit", help="squash to the square, or pad to keep the aspect.", autocompletion=_known(*FITS)),
-]
+Fit = Annotated[str, _choice("--fit", "squash to the square, or pad to keep the aspect.", FITS)]
 ValMetrics = Annotated[
     str,
     typer.Option(
         "--val-metrics", help="Metrics that vote: auc, acc, precision, recall, kappa.", autocompletion=_metrics
     ),
 ]
-LevelOption = Annotated[
-    str, typer.Option("--level", help="What is scored: study or image.", autocompletion=_known(*Level))
-]
+LevelOption = Annotated[str, _choice("--level", "What is scored: study or image.", Level)]
 Resamples = Annotated[
     int, typer.Option("--resamples", help="Times that the patients are drawn anew for the 95 % intervals.")
 ]
 Slices = Annotated[
-    list[str] | None,
-    typer.Option("--slice", help="Another column of the data to slice the scores by. Repeatable.", show_default=False),
+    list[str] | None, optional("--slice", "Another column of the data to slice the scores by. Repeatable.")
 ]
 Models = Annotated[
     list[str] | None,
-    typer.Option(
+    optional(
         "--models",
-        help="Columns that are models, separated by commas or repeated. [default: all that are not something else]",
-        show_default=False,
+        "Columns that are models, separated by commas or repeated. [default: all that are not something else]",
     ),
 ]
 Latex = Annotated[bool, typer.Option("--latex", help="Print Table 3 as LaTeX; all tables stand in evaluate/tables.")]
 Groups = Annotated[
     list[str] | None,
-    typer.Option(
-        "--groups",
-        help="Groups, separated by commas or repeated. [default: all]",
-        autocompletion=_groups,
-        show_default=False,
-    ),
+    optional("--groups", "Groups, separated by commas or repeated. [default: all]", completion=_groups),
 ]
 Group = Annotated[
-    str | None,
-    typer.Option(
-        "--group",
-        help="The group, where no DICOM tag and no path names one.",
-        autocompletion=_groups,
-        show_default=False,
-    ),
+    str | None, optional("--group", "The group, where no DICOM tag and no path names one.", completion=_groups)
 ]
-Method = Annotated[
-    str,
-    typer.Option("--method", help=f"How a map is made: {', '.join(METHODS)}.", autocompletion=_known(*METHODS)),
-]
+Method = Annotated[str, _choice("--method", f"How a map is made: {', '.join(METHODS)}.", METHODS)]
 Scales = Annotated[
     str,
     typer.Option("--scales", help="Sizes at which the net looks, in its own, separated by commas: 1,2 is sharper."),
 ]
 OperatingPoint = Annotated[
     str,
-    typer.Option(
+    _choice(
         "--operating-point",
-        help=f"Where abnormal begins: {', '.join(POINTS)}; half is 0.5, the others come from validation.",
-        autocompletion=_known(*POINTS),
+        f"Where abnormal begins: {', '.join(POINTS)}; half is 0.5, the others come from validation.",
+        POINTS,
     ),
 ]
 ShowIds = Annotated[

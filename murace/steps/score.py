@@ -39,7 +39,8 @@ def run(
     predictions = read_predictions(path, models=models, slices=slices)
     reporter.check()
     reporter.say(_size(predictions, bootstrap))
-    reporter.say(_roles(predictions))
+    after = "".join(f"; {column} is {model} after calibration" for model, column in predictions.calibrated.items())
+    reporter.say(f"models: {', '.join(predictions.models)}{after}")  # one that is none is not scored unnoticed
     analysis = analyse(
         predictions.images,
         predictions.models,
@@ -55,12 +56,6 @@ def run(
         groups=predictions.groups,
         notes=(*predictions.notes, *small_notes(analysis.support, analysis.slices)),
     )
-
-
-def _roles(predictions: Predictions) -> str:
-    """The line that names the columns taken as models: one that is none would otherwise be scored unnoticed."""
-    after = "".join(f"; {column} is {model} after calibration" for model, column in predictions.calibrated.items())
-    return f"models: {', '.join(predictions.models)}{after}"
 
 
 def _size(predictions: Predictions, bootstrap: Bootstrap) -> str:

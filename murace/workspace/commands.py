@@ -33,18 +33,13 @@ def command(workspace: Workspace, place: str) -> str:
 
 def settings(workspace: Workspace, place: str) -> str:
     """The options of a step's last run that differ from the defaults, as they are typed; empty without a record."""
-    record = _record(workspace, place)
+    folder = workspace.root / place
+    record = read_sound(folder, begun) or read_sound(folder)  # of the unfinished run, else of the finished one
     if record is None:
         return ""
     defaults = _defaults(place, record)
     changed = [key for key in defaults if key not in DERIVED and record.params.get(key, defaults[key]) != defaults[key]]
     return "".join(_typed(option_of(key), record.params[key]) for key in changed)
-
-
-def _record(workspace: Workspace, place: str) -> Record | None:
-    """The record of the unfinished run, else of the finished one; None where there is none that can be read."""
-    folder = workspace.root / place
-    return read_sound(folder, begun) or read_sound(folder)
 
 
 def _defaults(place: str, record: Record) -> dict[str, Any]:

@@ -45,13 +45,9 @@ def _replaced(root: Path, unfinished: Record) -> list[str]:
         folder = (root / name).parent
         record, file = read(folder), Path(name).name
         now = record.digests(record.step).get(name) if record else None
-        if now != digest or (record and file in record.produced and _is_other(folder, record, file)):
+        if now != digest or (record and file in record.produced and damaged(folder, record, (file,), trusts_from=0)):
             found.append(name)
     return found
-
-
-def _is_other(folder: Path, record: Record, file: str) -> bool:
-    return bool(damaged(folder, record, (file,), trusts_from=0))
 
 
 def _left_over(folder: Path, names: list[str]) -> list[str]:

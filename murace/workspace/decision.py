@@ -1,7 +1,7 @@
 """Whether to skip, resume or run a step, and why."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,7 @@ def _extended(old: Record, params: Mapping[str, Any]) -> Record:
     before, now = old.params.get(EXTENDABLE), params.get(EXTENDABLE)
     if before is None or now is None or now <= before:
         return old
-    return Record(**{**asdict(old), "params": {**old.params, EXTENDABLE: now}})
+    return replace(old, params={**old.params, EXTENDABLE: now})
 
 
 def _has_files(folder: Path) -> bool:

@@ -61,6 +61,9 @@ def _acquire(lock: "FileLock", path: Path) -> None:
     for _ in range(TRIES):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise disk_error(error, path) from error
+        try:
             lock.acquire()
         except FileNotFoundError:
             continue

@@ -12,173 +12,85 @@ ROSTER, RECOGNISER = "roster.json", "recogniser.safetensors"  # of `calibrate`
 OPERATING, CARD = "operating.json", "MODEL_CARD.md"  # of `evaluate`
 
 
+class Inside:
+    """A file or folder of this name in a step's folder, as an attribute that gives its path."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, step: "StepFolder", kind: type) -> Path:
+        """The path in the folder of `step`."""
+        return step.folder / self.name
+
+
 @dataclass(frozen=True)
-class PrepareFolder:
+class StepFolder:
+    """The folder of a step, or of one of its learners or groups."""
+
+    folder: Path
+
+
+class PrepareFolder(StepFolder):
     """`WORKSPACE/prepare`."""
 
-    folder: Path
-
-    @property
-    def index(self) -> Path:
-        """The table of images: `row` i describes `pixels[i]`."""
-        return self.folder / INDEX
-
-    @property
-    def pixels(self) -> Path:
-        """uint8 [N, size, size]."""
-        return self.folder / PIXELS
-
-    @property
-    def counts(self) -> Path:
-        """Table 1 of this data."""
-        return self.folder / COUNTS
-
-    @property
-    def rejected(self) -> Path:
-        """Files that could not be used, and why."""
-        return self.folder / "rejected.csv"
-
-    @property
-    def sources(self) -> Path:
-        """Size and modification time of every source file, to notice changes cheaply."""
-        return self.folder / "sources.csv"
-
-    @property
-    def fingerprints(self) -> Path:
-        """Hashes and remarks by row of the index, to find duplicates; no ids."""
-        return self.folder / FINGERPRINTS
-
-    @property
-    def partial(self) -> Path:
-        """Decoded chunks of an unfinished run."""
-        return self.folder / "partial"
+    index = Inside(INDEX)  # the table of images: `row` i describes `pixels[i]`
+    pixels = Inside(PIXELS)  # uint8 [N, size, size]
+    counts = Inside(COUNTS)  # Table 1 of this data
+    rejected = Inside("rejected.csv")  # files that could not be used, and why
+    sources = Inside("sources.csv")  # size and modification time of every source file, to notice changes cheaply
+    fingerprints = Inside(FINGERPRINTS)  # hashes and remarks by row of the index, to find duplicates; no ids
+    partial = Inside("partial")  # decoded chunks of an unfinished run
 
 
-@dataclass(frozen=True)
-class AuditFolder:
+class AuditFolder(StepFolder):
     """`WORKSPACE/audit`."""
 
-    folder: Path
-
-    @property
-    def findings(self) -> Path:
-        """Duplicates, contradictory labels and odd images, by row of the index; no ids."""
-        return self.folder / "findings.csv"
-
-    @property
-    def sheet(self) -> Path:
-        """The findings as pictures."""
-        return self.folder / "contact-sheet.png"
+    findings = Inside("findings.csv")  # duplicates, contradictory labels and odd images, by row of the index; no ids
+    sheet = Inside("contact-sheet.png")  # the findings as pictures
 
 
-@dataclass(frozen=True)
-class FitFolder:
+class FitFolder(StepFolder):
     """`WORKSPACE/train/<learner>` or `WORKSPACE/finetune/<group>`."""
 
-    folder: Path
-
-    @property
-    def model(self) -> Path:
-        """The best epoch's weights."""
-        return self.folder / MODEL
-
-    @property
-    def history(self) -> Path:
-        """One row per epoch."""
-        return self.folder / HISTORY
-
-    @property
-    def predictions(self) -> Path:
-        """Validation probabilities, one row per image."""
-        return self.folder / PREDICTIONS
+    model = Inside(MODEL)  # the best epoch's weights
+    history = Inside(HISTORY)  # a row per epoch
+    predictions = Inside(PREDICTIONS)  # validation probabilities, one row per image
+    checkpoint = Inside("checkpoint")  # the saved states of an unfinished or finished training, to resume from
 
     @property
     def files(self) -> list[str]:
         """The names of what a training produces."""
         return [self.model.name, self.history.name, self.predictions.name]
 
-    @property
-    def checkpoint(self) -> Path:
-        """The saved states of an unfinished or finished training, to resume from."""
-        return self.folder / "checkpoint"
 
-
-@dataclass(frozen=True)
-class CalibrateFolder:
+class CalibrateFolder(StepFolder):
     """`WORKSPACE/calibrate`."""
 
-    folder: Path
-
-    @property
-    def scores(self) -> Path:
-        """Validation scores of every learner."""
-        return self.folder / SCORES
-
-    @property
-    def roster(self) -> Path:
-        """Which learner serves which group."""
-        return self.folder / ROSTER
-
-    @property
-    def recogniser(self) -> Path:
-        """The model that recognises the group of an image; missing where there is one group."""
-        return self.folder / RECOGNISER
+    scores = Inside(SCORES)  # validation scores of every learner
+    roster = Inside(ROSTER)  # which learner serves which group
+    recogniser = Inside(RECOGNISER)  # the model that recognises the group of an image; missing where there is one group
 
 
-@dataclass(frozen=True)
-class EvaluateFolder:
+class EvaluateFolder(StepFolder):
     """`WORKSPACE/evaluate`."""
 
-    folder: Path
-
-    @property
-    def predictions(self) -> Path:
-        """Test probabilities of every model, one row per image."""
-        return self.folder / PREDICTIONS
-
-    @property
-    def scores(self) -> Path:
-        """Table 3, long."""
-        return self.folder / SCORES
+    predictions = Inside(PREDICTIONS)  # test probabilities of every model, one row per image
+    scores = Inside(SCORES)  # Table 3, long
+    operating = Inside(OPERATING)  # temperatures and operating points, fitted on validation
+    card = Inside(CARD)  # the model card
+    tables = Inside("tables")  # the report's tables as LaTeX and csv
+    report = Inside("report.html")  # the report: one self-contained HTML page
+    figures = Inside("figures")  # the report's figures as files
+    partial = Inside("partial")  # probabilities of the nets that an unfinished run has finished with, a JSON file each
 
     def table(self, name: str) -> Path:
         """One of the tables of `murace.metrics.analysis`, or what the report's figures are drawn from."""
         return self.folder / f"{name}.csv"
 
     @property
-    def operating(self) -> Path:
-        """Temperatures and operating points, fitted on validation."""
-        return self.folder / OPERATING
-
-    @property
-    def card(self) -> Path:
-        """The model card."""
-        return self.folder / CARD
-
-    @property
     def table_3(self) -> Path:
         """The paper's Table 3, per study, as LaTeX."""
         return self.tables / "table-3-study.tex"
-
-    @property
-    def tables(self) -> Path:
-        """The report's tables as LaTeX and csv."""
-        return self.folder / "tables"
-
-    @property
-    def report(self) -> Path:
-        """The report: one self-contained HTML page."""
-        return self.folder / "report.html"
-
-    @property
-    def figures(self) -> Path:
-        """The report's figures as files."""
-        return self.folder / "figures"
-
-    @property
-    def partial(self) -> Path:
-        """Probabilities of the nets that an unfinished run has finished with, one JSON file each."""
-        return self.folder / "partial"
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,7 @@ def calibrate(
     Example: murace calibrate --val-metrics auc,acc,kappa
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as console:
-        names = [name for name in val_metrics.split(",") if name.strip()]
-        metrics = tuple(metric(name) for name in names)
+        metrics = tuple(metric(name) for name in val_metrics.split(",") if name.strip())
         machine = Machine(gpu=gpu, threads=threads)
         bootstrap = Bootstrap(resamples=resamples, seed=seed)
         config = CalibrateConfig(metrics=metrics, level=cast(Level, level), bootstrap=bootstrap)  # it checks the word

@@ -7,16 +7,17 @@ import typer
 
 from murace.cli import options
 from murace.cli.display.console import ConsoleReporter, running
-from murace.config import Machine
-from murace.errors import UsageError
+from murace.cli.display.ending import end
+from murace.config import Bootstrap, Machine
+from murace.errors import DataError, UsageError
 from murace.vocabulary import METHODS
+from murace.workspace.paths import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from murace.cli.display.columns import Columns
     from murace.explain.cam import MapMethod
-    from murace.workspace.paths import Workspace
 
 Paths = Annotated[
     list[Path] | None,
@@ -29,11 +30,10 @@ Paths = Annotated[
 Out = Annotated[Path, typer.Option("--out", help="Folder for the overlays, and index.html, which shows them all.")]
 Check = Annotated[
     Path | None,
-    typer.Option(
+    options.optional(
         "--check",
+        "Instead of drawing, measure on the test images whether maps point at these boxes of findings.",
         metavar="BOXES.csv",
-        help="Instead of drawing, measure on the test images whether maps point at these boxes of findings.",
-        show_default=False,
     ),
 ]
 
@@ -68,7 +68,6 @@ def cam(
         if check is not None and (group or force):
             raise UsageError("--check looks at the workspace's test images: it takes neither --group nor --force")
         from murace.explain.cam import MapMethod
-        from murace.workspace.paths import Workspace
 
         map_method = MapMethod.of(method, scales)
         space = Workspace(workspace)
@@ -80,7 +79,7 @@ def cam(
 
 def _draw(
     console: ConsoleReporter,
-    space: "Workspace",
+    space: Workspace,
     paths: list[Path],
     map_method: "MapMethod",
     machine: Machine,
@@ -89,7 +88,6 @@ def _draw(
     out: Path,
     force: bool,
 ) -> None:
-    from murace.cli.display.ending import end
     from murace.steps import cam as step
 
     done = step.run(
@@ -113,13 +111,8 @@ def _draw(
     end(console, values, done.error)
 
 
-def _check(
-    console: ConsoleReporter, space: "Workspace", boxes: Path, map_method: "MapMethod", machine: Machine
-) -> None:
-    from murace.cli.display.ending import end
+def _check(console: ConsoleReporter, space: Workspace, boxes: Path, map_method: "MapMethod", machine: Machine) -> None:
     from murace.cli.display.evidence import records
-    from murace.config import Bootstrap
-    from murace.errors import DataError
     from murace.steps import check as step
 
     done = step.run(space, boxes, map_method=map_method, bootstrap=Bootstrap(), machine=machine, reporter=console)

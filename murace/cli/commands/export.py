@@ -19,10 +19,7 @@ File = Annotated[
     typer.Argument(metavar="FILE.murace", help="The one file to write.", show_default=False),
 ]
 Onnx = Annotated[
-    Path | None,
-    typer.Option(
-        "--onnx", metavar="DIR", help="Folder for an ONNX file per group, checked against torch.", show_default=False
-    ),
+    Path | None, options.optional("--onnx", "Folder for an ONNX file per group, checked against torch.", metavar="DIR")
 ]
 
 
@@ -46,20 +43,19 @@ def export(
         from murace.steps.export import step
         from murace.workspace.paths import Workspace
 
-        done = step.run(Workspace(workspace), file, onnx, machine=machine, reporter=console)
+        packed, converted = step.run(Workspace(workspace), file, onnx, machine=machine, reporter=console)
         values: dict[str, object] = {"command": "export", "file": None, "onnx": None}
-        if done.packed:
-            packed, manifest = done.packed, done.packed.manifest
+        if packed:
+            groups = packed.manifest.groups
             if packed.skipped:
                 console.say(f"{packed.path} is up to date: nothing has changed")
             console.show(
-                f"{packed.path}: {packed.size:,} bytes, for {', '.join(manifest.groups)}",
+                f"{packed.path}: {packed.size:,} bytes, for {', '.join(groups)}",
                 f"SHA-256 {packed.sha256}",
             )
             facts = {"path": str(packed.path), "skipped": packed.skipped, "size": packed.size, "sha256": packed.sha256}
-            values["file"] = {**facts, "groups": {name: asdict(net) for name, net in manifest.groups.items()}}
-        if done.converted:
-            converted = done.converted
+            values["file"] = {**facts, "groups": {name: asdict(net) for name, net in groups.items()}}
+        if converted:
             if converted.skipped:
                 console.say(f"{converted.folder} is up to date: nothing has changed")
             console.show(_differences(converted.content["groups"]), str(converted.folder))

@@ -1,16 +1,14 @@
 """`murace finetune`."""
 
-from typing import TYPE_CHECKING
-
 from murace.cli import options
-from murace.cli.display.console import ConsoleReporter, running
+from murace.cli.commands.train import outcome
+from murace.cli.display.console import running
+from murace.cli.display.ending import finish
 from murace.config import FinetuneConfig, Machine, Recipe, metric
 from murace.errors import UsageError
-
-if TYPE_CHECKING:
-    from murace.steps.finetune.inputs import Finetuned
-    from murace.workspace import Rerun
-    from murace.workspace.paths import Workspace
+from murace.steps.finetune.inputs import up_to_date
+from murace.workspace import Rerun
+from murace.workspace.paths import Workspace
 
 DEFAULT = FinetuneConfig().recipe
 
@@ -48,40 +46,15 @@ def finetune(
         names = options.listed(groups or [])
         if groups and not names:
             raise UsageError("--groups names no group")
-        from murace.cli.display.ending import finish
-        from murace.workspace import Rerun
-        from murace.workspace.paths import Workspace
+        space, rerun = Workspace(workspace), Rerun(resume, force)
+        done = up_to_date(space, config, groups=names, machine=machine, rerun=rerun)
+        if done is None:
+            from murace.cli.several import together
+            from murace.steps.finetune import step  # loads torch
 
-        space = Workspace(workspace)
-        done = finetuned(space, config, names, machine, Rerun(resume, force), console)
+            with together(machine, console):
+                done = step.run(space, config, groups=names, machine=machine, rerun=rerun, reporter=console)
         for item in done:
-            score = item.info["best_score"]
-            shown = "undefined" if score is None else f"{score:.4f}"
-            state = "is up to date: nothing has changed;" if item.skipped else "is specialised:"
-            console.show(
-                f"{item.group} ({item.learner}) {state} best epoch {item.info['best_epoch']} of {item.info['epochs']}, "
-                f"validation score {shown}"
-            )
+            console.show(f"{item.group} ({item.learner}) {outcome(item, 'specialised')}")
         members = [{"group": item.group, "skipped": item.skipped, **item.info} for item in done]
         finish(console, space, {"command": "finetune", "members": members})
-
-
-def finetuned(
-    space: "Workspace",
-    config: FinetuneConfig,
-    groups: list[str],
-    machine: Machine,
-    rerun: "Rerun",
-    console: ConsoleReporter,
-) -> list["Finetuned"]:
-    """Fine-tune the members; torch, which takes seconds, is not loaded where there is nothing to do at all."""
-    from murace.steps.finetune.inputs import up_to_date
-
-    known = up_to_date(space, config, groups=groups, machine=machine, rerun=rerun)
-    if known is not None:
-        return known
-    from murace.cli.several import together
-    from murace.steps.finetune import step
-
-    with together(machine, console):
-        return step.run(space, config, groups=groups, machine=machine, rerun=rerun, reporter=console)

@@ -20,10 +20,7 @@ Paths = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Csv file, a row for each study; the views' is NAME-views.csv.")]
-Model = Annotated[
-    Path | None,
-    typer.Option("--model", help="A file that murace export wrote, instead of a workspace.", show_default=False),
-]
+Model = Annotated[Path | None, options.optional("--model", "A file that murace export wrote, instead of a workspace.")]
 
 
 def predict(

@@ -16,14 +16,10 @@ Source = Annotated[
     ),
 ]
 Accept = Annotated[
-    int | None,
-    typer.Option(
-        "--accept-rejects", help="Go on with up to so many unusable files. [default: 1 %]", show_default=False
-    ),
+    int | None, options.optional("--accept-rejects", "Go on with up to so many unusable files. [default: 1 %]")
 ]
 Preview = Annotated[
-    Path | None,
-    typer.Option("--preview", help="Draw some images and their augmentations into this PNG.", show_default=False),
+    Path | None, options.optional("--preview", "Draw some images and their augmentations into this PNG.")
 ]
 DEFAULT = PrepareConfig()
 

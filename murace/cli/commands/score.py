@@ -41,7 +41,13 @@ def score(
     """
     with running(quiet=quiet, as_json=as_json, workspace=None) as console:
         config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slice=tuple(slices or ()))
-        from murace.cli.display.evidence import evidence, records, undefined_notes
+        from murace.cli.display.evidence import (
+            calibration_table,
+            comparisons_table,
+            records,
+            slices_table,
+            undefined_notes,
+        )
         from murace.cli.display.tables import scores_table
         from murace.steps import score as step
 
@@ -56,6 +62,7 @@ def score(
         for level in (Level.STUDY, Level.IMAGE):
             scores, title = found.scores[found.scores["level"] == str(level)], f"Scores by {level}, with 95 % intervals"
             console.show(scores_table(scores, done.models, title=title))
-        console.show(*evidence(found, done.models))
+        console.show(*comparisons_table(found.comparisons), calibration_table(found.calibration))
+        console.show(*slices_table(found.slices, done.models))
         tables = {item.name: records(getattr(found, item.name)) for item in fields(found)}
         console.result({"command": "score", "models": done.models, "notes": done.notes, **tables})

@@ -1,11 +1,13 @@
 """`murace status`."""
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from murace.cli import options
 from murace.cli.display.console import running
+from murace.cli.display.ending import finish
+from murace.cli.display.tables import plain_table
+from murace.workspace.chain import step_statuses
+from murace.workspace.paths import Workspace
 
 STYLES = {"done": "green", "missing": "dim", "partial": "yellow", "stale": "yellow", "damaged": "red"}
 
@@ -20,13 +22,9 @@ def status(
     Example: murace status
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as console:
-        from murace.cli.display.ending import finish
-        from murace.workspace.chain import step_statuses
-        from murace.workspace.paths import Workspace
-
         space = Workspace(workspace)
         statuses = step_statuses(space)
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+        table = plain_table()
         for name in ("step", "state", "why"):
             table.add_column(name)
         for one in statuses:

@@ -1,19 +1,18 @@
 """`murace train`."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from murace.cli import options
 from murace.cli.display.console import ConsoleReporter, running
+from murace.cli.display.ending import finish
 from murace.config import Machine, Recipe, TrainConfig, metric
 from murace.config import batch_size as batch_size_of
 from murace.errors import UsageError
+from murace.steps.finetune.inputs import Finetuned
+from murace.steps.train.inputs import Trained, up_to_date
 from murace.vocabulary import LEARNERS, closest
-
-if TYPE_CHECKING:
-    from murace.steps.train.inputs import Trained
-    from murace.workspace import Rerun
-    from murace.workspace.paths import Workspace
+from murace.workspace import Rerun
+from murace.workspace.paths import Workspace
 
 DEFAULT = Recipe()
 ALL = ["all"]
@@ -62,23 +61,17 @@ def train(
             )
             for name in expand(arch)
         ]
-        from murace.cli.display.ending import finish
-        from murace.workspace import Rerun
-        from murace.workspace.paths import Workspace
-
         space, results = Workspace(workspace), []
         for done in trained(space, configs, machine, Rerun(resume, force), console):
-            tell(console, done)
+            console.show(f"{done.learner} {outcome(done, 'trained')}")
             results.append({"learner": done.learner, "skipped": done.skipped, **done.info})
         finish(console, space, {"command": "train", "learners": results})
 
 
 def trained(
-    space: "Workspace", configs: list[TrainConfig], machine: Machine, rerun: "Rerun", console: ConsoleReporter
-) -> Iterator["Trained"]:
+    space: Workspace, configs: list[TrainConfig], machine: Machine, rerun: Rerun, console: ConsoleReporter
+) -> Iterator[Trained]:
     """Train one after the other; torch, which takes seconds, is not loaded where there is nothing to do at all."""
-    from murace.steps.train.inputs import up_to_date
-
     known = [up_to_date(space, config, machine=machine, rerun=rerun) for config in configs]
     if None not in known:
         yield from (done for done in known if done is not None)
@@ -106,11 +99,9 @@ def expand(names: list[str]) -> list[str]:
     return [name for name in LEARNERS if name in names or "all" in names]
 
 
-def tell(console: ConsoleReporter, done: "Trained") -> None:
-    """One line about a training."""
+def outcome(done: Trained | Finetuned, what: str) -> str:
+    """How a training ended, in words: what the net now is, and its best epoch."""
     score, info = done.info["best_score"], done.info
     shown = "undefined" if score is None else f"{score:.4f}"
-    state = "is up to date: nothing has changed;" if done.skipped else "is trained:"
-    console.show(
-        f"{done.learner} {state} best epoch {info['best_epoch']} of {info['epochs']}, validation score {shown}"
-    )
+    state = "is up to date: nothing has changed;" if done.skipped else f"is {what}:"
+    return f"{state} best epoch {info['best_epoch']} of {info['epochs']}, validation score {shown}"

@@ -1,7 +1,7 @@
 """How a command ends: its JSON result, the next command to type, and the error and exit code of a partial failure."""
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import typer
 
@@ -12,14 +12,10 @@ from murace.workspace.paths import Workspace
 
 
 def end(console: ConsoleReporter, values: Mapping[str, Any], error: MuraceError | None) -> None:
-    """End a command with its results, and with `error` where a part of them failed."""
-    if error is not None:
-        end_with(console, values, error)
-    console.result(values)
-
-
-def end_with(console: ConsoleReporter, values: Mapping[str, Any], error: MuraceError) -> NoReturn:
-    """Report an error beside the results, in the one JSON object too, and exit with its exit code."""
+    """End a command with its results; where a part of them failed, with `error` beside them and its exit code."""
+    if error is None:
+        console.result(values)
+        return
     message = console.complete(printable(str(error)))
     if not console.rank:
         console.err.print(f"error: {message}")

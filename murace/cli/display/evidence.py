@@ -4,7 +4,6 @@ import math
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import RenderableType
 from rich.text import Text
 
 from murace.cli.display.columns import Column, Columns, heading, words
@@ -15,19 +14,8 @@ from murace.vocabulary import OVERALL, Level, Metric
 if TYPE_CHECKING:
     import pandas as pd
 
-    from murace.metrics.analysis import Analysis
-
 MOST_PAIRS = 10
 MEASURED = {"slope": 2, "intercept": 2, "brier": 3, "ece": 3}  # metric -> digits
-
-
-def evidence(analysis: "Analysis", models: Sequence[str]) -> list[RenderableType]:
-    """Every table of this file that has something to show."""
-    return [
-        *comparisons_table(analysis.comparisons),
-        calibration_table(analysis.calibration),
-        *slices_table(analysis.slices, models),
-    ]
 
 
 def records(table: "pd.DataFrame") -> list[dict[Hashable, Any]]:

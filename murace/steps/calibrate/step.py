@@ -30,7 +30,7 @@ from murace.system.progress import Reporter
 from murace.vocabulary import OVERALL
 from murace.workspace import Record, Rerun, commit, decide, writing
 from murace.workspace.chain import require_pixels
-from murace.workspace.paths import RECOGNISER, ROSTER, SCORES, Workspace
+from murace.workspace.paths import MODEL, RECOGNISER, ROSTER, SCORES, Workspace
 
 
 def run(
@@ -93,11 +93,10 @@ def _choose(
 def _trained_net(workspace: Workspace, record: Record, place: device.Place, *, fit: str) -> TrainedNet:
     """The learner of a record of `train`, as new pictures are given to it."""
     learner = str(record.params["learner"])
-    path = workspace.train(learner).model
     return TrainedNet(
         learner=learner,
-        load=partial(load_model, path),
-        sha256=record.produced[path.name]["sha256"],
+        load=partial(load_model, workspace.train(learner).model),
+        sha256=record.produced[MODEL]["sha256"],
         place=place,
         size=int(record.info["size"]),
         fit=fit,

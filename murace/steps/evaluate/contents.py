@@ -48,6 +48,7 @@ def contents(
     prepared, chosen = read(workspace.prepare.folder), read(workspace.calibrate.folder)
     assert prepared is not None
     assert chosen is not None
+    steps = {"prepare": prepared, "calibrate": chosen, **records}
     index = read_index(workspace.prepare.index)
     return Contents(
         counts=read_frame(workspace.prepare.counts, needs=("group",)),
@@ -55,8 +56,8 @@ def contents(
         validation=read_frame(workspace.calibrate.scores, needs=("level", "learner", "group", "metric", "value")),
         roster=roster,
         histories={name: read_frame(FitFolder(workspace.root / name).history, needs=("epoch",)) for name in records},
-        settings={**_settings({"prepare": prepared, "calibrate": chosen, **records}), "evaluate": params(config)},
-        notes=notes(prepared, [record for name, record in records.items() if name.startswith("train/")]),
+        settings={name: dict(record.params) for name, record in steps.items()} | {"evaluate": params(config)},
+        notes=notes(prepared, [records[f"train/{name}"] for name in learners]),
         facts=_facts(prepared, records),
         studies=_studies(index),
         best_epochs={name: int(record.info["best_epoch"]) for name, record in records.items()},
@@ -116,28 +117,18 @@ def _learner_row(learner: str, record: Record) -> dict[str, Any]:
     info = record.info
     return {
         "learner": learner,
-        "parameters": info["parameters"],
-        "trainable": info["trainable"],
-        "batch_size": info["batch_size"],
-        "epochs": info["epochs"],
-        "best_epoch": info["best_epoch"],
+        **{key: info[key] for key in ("parameters", "trainable", "batch_size", "epochs", "best_epoch")},
         "hours": info["seconds"] / 3600,
-        "images_per_second": info["images_per_second"],
-        "precision": info["precision"],
+        **{key: info[key] for key in ("images_per_second", "precision")},
         "device": record.device,
     }
 
 
-def _settings(records: Mapping[str, Record]) -> dict[str, dict[str, Any]]:
-    return {name: dict(record.params) for name, record in records.items()}
-
-
 def _facts(prepared: Record, records: Mapping[str, Record]) -> dict[str, Any]:
-    seeds = sorted({str(record.seed) for record in records.values()})
     return {
         **prepared.versions,
         "split seed": prepared.seed,
-        "training seeds": ", ".join(seeds),
+        "training seeds": ", ".join(sorted({str(record.seed) for record in records.values()})),
         "prepared": prepared.started,
         "last member finished": max((record.ended for record in records.values()), default=""),
         "devices": ", ".join(sorted({record.device for record in records.values()})),

@@ -15,7 +15,6 @@ from murace.explain.cam import activation_maps
 from murace.explain.overlays.triptych import triptych
 from murace.metrics.scores import THRESHOLD
 from murace.metrics.table import by_study
-from murace.nets import Learner
 from murace.nets.weights import load_model
 from murace.report.contents import Picture
 from murace.report.drawing.preview import draw_figure
@@ -39,7 +38,7 @@ def pictures(workspace: Workspace, predictions: pd.DataFrame, trained: Sequence[
     """
     drawer = MapDrawer(workspace)
     return {
-        "maps": [picture for picture in _maps(drawer, predictions) if picture is not None],
+        "maps": _maps(drawer, predictions),
         "errors": _errors(drawer, predictions),
         "augmentation": _augmentation(workspace, seed=int(trained[0].params["seed"])),
     }
@@ -49,12 +48,8 @@ class MapDrawer:
     """Draws test images with the activation map of their group's member; each member is loaded once."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
         self.pixels = open_pixels(workspace.prepare.pixels)
-        self.member = cache(self._member)
-
-    def _member(self, group: str) -> Learner:
-        return load_model(self.workspace.finetune(group).model)
+        self.member = cache(lambda group: load_model(workspace.finetune(group).model))
 
     def draw(self, row: int, group: str, chance: float) -> tuple[bytes, bool]:
         """The image as prepared, with its map and an overlay where the member has a map; and whether it has."""
@@ -76,15 +71,16 @@ def jpeg(drawn: npt.NDArray[np.uint8]) -> bytes:
     return data.tobytes()
 
 
-def _maps(drawer: MapDrawer, predictions: pd.DataFrame) -> list[Picture | None]:
+def _maps(drawer: MapDrawer, predictions: pd.DataFrame) -> list[Picture]:
     """For each group, the map of the abnormal test image that the calibrated ensemble is most sure of (Fig. 3)."""
     abnormal = predictions[predictions["label"] == 1].sort_values(CALIBRATED, ascending=False, kind="stable")
-    found: list[Picture | None] = []
+    found = []
     for group, rows in abnormal.groupby("group", sort=True):
         chance = float(rows[CALIBRATED].iloc[0])
         drawn, has_map = drawer.draw(int(rows["row"].iloc[0]), str(group), chance)
-        caption = f"{group}: an abnormal test image, probability {chance:.2f} (image as prepared | map | overlay)"
-        found.append(Picture(caption=caption, png=drawn) if has_map else None)
+        if has_map:
+            caption = f"{group}: an abnormal test image, probability {chance:.2f} (image as prepared | map | overlay)"
+            found.append(Picture(caption=caption, png=drawn))
     return found
 
 

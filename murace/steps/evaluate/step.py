@@ -9,7 +9,7 @@ from murace.config import EvaluateConfig, Machine
 from murace.data.store import COLUMNS, IDS, read_index, write_frame
 from murace.errors import UsageError
 from murace.inference import operating_points as operating
-from murace.metrics.analysis import Analysis, analyse
+from murace.metrics.analysis import analyse
 from murace.metrics.slices import with_slices
 from murace.metrics.table import by_study
 from murace.metrics.threshold import operating_table
@@ -110,7 +110,7 @@ def _analyse(
         bootstrap=config.bootstrap,
         reporter=reporter,
     )
-    frames = _frames(found)
+    frames = {item.name: getattr(found, item.name) for item in fields(found)}
     keep = ("patient", "group", "label")
     points = {model: readout.points for model, readout in readouts.items()}
     splits = {Split.VALIDATION: (known, None), Split.TEST: (images, config.bootstrap)}
@@ -124,10 +124,6 @@ def _analyse(
     frames["calibration"] = pd.concat([frames["calibration"], operating.temperatures(readouts)], ignore_index=True)
     frames["predictions"] = _predictions(images, models)
     return frames
-
-
-def _frames(found: Analysis) -> Frames:
-    return {item.name: getattr(found, item.name) for item in fields(found)}
 
 
 def _predictions(images: pd.DataFrame, models: list[str]) -> pd.DataFrame:

@@ -4,7 +4,6 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,18 +55,12 @@ class Packed:
     manifest: Manifest
 
 
-@dataclass(frozen=True)
-class Exported:
-    """What was written, or found to be up to date."""
-
-    packed: Packed | None
-    converted: Converted | None
-
-
 def run(
     workspace: Workspace, file: Path | None, onnx: Path | None, *, machine: Machine, reporter: Reporter
-) -> Exported:
+) -> tuple[Packed | None, Converted | None]:
     """Write the ensemble that `evaluate` has measured into `file`, as ONNX into the folder `onnx`, or both.
+
+    Returns what was written there, or found to be up to date; None for what is not named.
 
     Raises:
         UsageError: neither is named, or something that is not of `export` would be overwritten.
@@ -82,7 +75,7 @@ def run(
     ensemble = _require_ensemble(workspace)
     packed = None if file is None else _pack(file, workspace, ensemble)
     converted = None if onnx is None else convert_all(onnx, _onnx_ensemble(workspace, ensemble), reporter=reporter)
-    return Exported(packed, converted)
+    return packed, converted
 
 
 def _check_names(file: Path | None, onnx: Path | None) -> None:
@@ -135,11 +128,19 @@ def _content(workspace: Workspace, ensemble: WorkspaceEnsemble) -> tuple[Manifes
         recognising = require_step(workspace, f"train/{recogniser.model.learner}", (paths.MODEL,))
         parts[weights_of_learner(recogniser.model.learner)] = (folder, recognising)
         sources[RECOGNISER] = workspace.calibrate.recogniser.read_bytes()
-    weights = {name: File(name=name, **_size_and_digest(record)) for name, (_, record) in parts.items()}
+    produced = {name: record.produced[paths.MODEL] for name, (_, record) in parts.items()}
+    weights = {
+        name: File(name=name, size=int(entry["size"]), sha256=str(entry["sha256"])) for name, entry in produced.items()
+    }
     members = {weights_of(group): weights[weights_of(group)].sha256 for group in records}
-    sources[OPERATING] = _json(operating.content({CALIBRATED: replace(ensemble.readout(), weights=members)}))
+    readout = operating.content({CALIBRATED: replace(ensemble.readout(), weights=members)})
+    sources[OPERATING] = (json.dumps(readout, indent=1, allow_nan=False) + "\n").encode()
     sources[ROSTER], sources[CARD] = workspace.calibrate.roster.read_bytes(), workspace.evaluate.card.read_bytes()
-    texts = {name: _file_entry(name, data) for name, data in sources.items() if isinstance(data, bytes)}
+    texts = {
+        name: File(name=name, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        for name, data in sources.items()
+        if isinstance(data, bytes)
+    }
     sources |= {name: folder.model for name, (folder, _) in parts.items()}
     size = int(ensemble.prepared.params["size"])
     groups = {group: _net(record, size) for group, record in records.items()}
@@ -153,19 +154,6 @@ def _content(workspace: Workspace, ensemble: WorkspaceEnsemble) -> tuple[Manifes
         files=tuple((texts | weights)[name] for name in bundle.names_of(groups, net)),
     )
     return manifest, sources
-
-
-def _size_and_digest(record: Record) -> dict[str, Any]:
-    produced = record.produced[paths.MODEL]
-    return {"size": int(produced["size"]), "sha256": str(produced["sha256"])}
-
-
-def _file_entry(name: str, data: bytes) -> File:
-    return File(name=name, size=len(data), sha256=hashlib.sha256(data).hexdigest())
-
-
-def _json(values: Any) -> bytes:
-    return (json.dumps(values, indent=1, allow_nan=False) + "\n").encode()
 
 
 def _net(record: Record, size: int) -> Net:

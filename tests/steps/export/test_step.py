@@ -14,12 +14,14 @@ from murace.workspace.paths import Workspace
 from tests.workshop import CPU
 
 
-def run(workspace: Workspace, file: Path | None = None, onnx: Path | None = None) -> step.Exported:
+def run(
+    workspace: Workspace, file: Path | None = None, onnx: Path | None = None
+) -> tuple[step.Packed | None, step.Converted | None]:
     return step.run(workspace, file, onnx, machine=CPU, reporter=Reporter())
 
 
 def test_the_file_holds_the_ensemble_and_says_what_it_is(finished: Workspace, tmp_path: Path) -> None:
-    packed = run(finished, tmp_path / "a.murace").packed
+    packed = run(finished, tmp_path / "a.murace")[0]
     assert packed is not None
     assert not packed.skipped
     with zipfile.ZipFile(packed.path) as archive:
@@ -43,7 +45,7 @@ def test_the_bytes_depend_on_the_ensemble_alone(finished: Workspace, tmp_path: P
 
 
 def test_nothing_tells_of_patients_or_of_this_machine(finished: Workspace, tmp_path: Path) -> None:
-    packed = run(finished, tmp_path / "a.murace").packed
+    packed = run(finished, tmp_path / "a.murace")[0]
     assert packed is not None
     data = packed.path.read_bytes()
     index = read_index(finished.prepare.index)
@@ -55,9 +57,9 @@ def test_nothing_tells_of_patients_or_of_this_machine(finished: Workspace, tmp_p
 
 def test_a_second_run_has_nothing_to_do_until_the_file_is_damaged_or_old(finished: Workspace, tmp_path: Path) -> None:
     path = tmp_path / "a.murace"
-    first = run(finished, path).packed
+    first = run(finished, path)[0]
     stamp = path.stat().st_mtime_ns
-    second = run(finished, path).packed
+    second = run(finished, path)[0]
     assert first is not None
     assert second is not None
     assert second.skipped
@@ -66,7 +68,7 @@ def test_a_second_run_has_nothing_to_do_until_the_file_is_damaged_or_old(finishe
     data = bytearray(path.read_bytes())
     data[-2000] ^= 1
     path.write_bytes(data)
-    third = run(finished, path).packed
+    third = run(finished, path)[0]
     assert third is not None
     assert not third.skipped
     assert third.sha256 == first.sha256
