@@ -15,7 +15,6 @@ from murace.system.files import PRIVATE, PUBLIC, write_text
 
 COLUMNS = ["row", "path", "split", "group", "patient", "study", "label", "width", "height", "sha256"]
 IDS = ["row", "patient", "study", "group", "label"]  # the columns of a table of predictions before its probabilities
-TEXT = ["path", "split", "group", "patient", "study", "sha256"]
 # Before its third version pandas read numbers to the last bit only when asked to; since then it minds being asked.
 EXACT: Any = {"float_precision": "round_trip"} if int(pd.__version__.partition(".")[0]) < 3 else {}
 LEAST_COLUMNS = 2  # of any table of ours

@@ -21,16 +21,13 @@ Integers = npt.NDArray[np.int64]
 THRESHOLDS: Floats = np.arange(1, 100) / 100
 
 
-def net_benefit(
-    labels: Integers, probabilities: Floats, models: Sequence[str], thresholds: Floats = THRESHOLDS
-) -> pd.DataFrame:
-    """Work out TP/N - FP/N * t / (1 - t), with abnormal decided at p >= t.
+def net_benefit(labels: Integers, probabilities: Floats, models: Sequence[str]) -> pd.DataFrame:
+    """Work out TP/N - FP/N * t / (1 - t) at each t of `THRESHOLDS`, T of them, with abnormal decided at p >= t.
 
     Args:
         labels: 0 or 1, [N].
         probabilities: a column per model, [N, M].
         models: the names of the columns, M.
-        thresholds: t, each above 0 and below 1, [T].
 
     Returns:
         `model`, `threshold`, `net_benefit` (per case, at most the share of abnormal cases): T rows for each model, in
@@ -38,37 +35,31 @@ def net_benefit(
         is no case.
 
     Raises:
-        ValueError: a model is named `all` or `none`, the names do not match the columns, a probability is not between
-            0 and 1, or a threshold is not above 0 and below 1.
+        ValueError: a model is named `all` or `none`, the names do not match the columns, or a probability is not
+            between 0 and 1.
     """
-    _check(probabilities, models, thresholds)
-    odds = thresholds / (1 - thresholds)
-    curves = {
-        model: _counts(column, labels == 1, thresholds) - _counts(column, labels != 1, thresholds) * odds
-        for model, column in zip(models, probabilities.T, strict=True)
-    }
-    curves[ALL] = (labels == 1).sum() - (labels != 1).sum() * odds
-    cases = len(labels) if len(labels) else np.nan
-    parts = [
-        pd.DataFrame({"model": name, "threshold": thresholds, "net_benefit": curve / cases})
-        for name, curve in curves.items()
-    ]
-    parts.append(pd.DataFrame({"model": NONE, "threshold": thresholds, "net_benefit": 0.0}))
-    return pd.concat(parts, ignore_index=True)[COLUMNS]
-
-
-def _counts(probabilities: Floats, chosen: npt.NDArray[np.bool_], thresholds: Floats) -> Floats:
-    """How many of the chosen cases reach each threshold, [T]."""
-    below = np.searchsorted(np.sort(probabilities[chosen]), thresholds, side="left")
-    return (int(chosen.sum()) - below).astype(np.float64)
-
-
-def _check(probabilities: Floats, models: Sequence[str], thresholds: Floats) -> None:
     if {ALL, NONE} & set(models):
         raise ValueError(f"a model may not be named '{ALL}' or '{NONE}': a decision curve has rows of these names")
     if probabilities.ndim != 2 or probabilities.shape[1] != len(models):
         raise ValueError(f"probabilities of shape {probabilities.shape} for {len(models)} models")
     if not ((probabilities >= 0) & (probabilities <= 1)).all():
         raise ValueError("a probability is not between 0 and 1")
-    if not ((thresholds > 0) & (thresholds < 1)).all():
-        raise ValueError("a threshold is not above 0 and below 1")
+    odds = THRESHOLDS / (1 - THRESHOLDS)
+    curves = {
+        model: _counts(column, labels == 1) - _counts(column, labels != 1) * odds
+        for model, column in zip(models, probabilities.T, strict=True)
+    }
+    curves[ALL] = (labels == 1).sum() - (labels != 1).sum() * odds
+    cases = len(labels) if len(labels) else np.nan
+    parts = [
+        pd.DataFrame({"model": name, "threshold": THRESHOLDS, "net_benefit": curve / cases})
+        for name, curve in curves.items()
+    ]
+    parts.append(pd.DataFrame({"model": NONE, "threshold": THRESHOLDS, "net_benefit": 0.0}))
+    return pd.concat(parts, ignore_index=True)[COLUMNS]
+
+
+def _counts(probabilities: Floats, chosen: npt.NDArray[np.bool_]) -> Floats:
+    """How many of the chosen cases reach each threshold, [T]."""
+    below = np.searchsorted(np.sort(probabilities[chosen]), THRESHOLDS, side="left")
+    return (int(chosen.sum()) - below).astype(np.float64)

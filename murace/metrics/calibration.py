@@ -8,6 +8,7 @@ import pandas as pd
 
 from murace.config import Bootstrap
 from murace.metrics.recalibration import intercept, slope
+from murace.metrics.reliability import COLUMNS as CURVE
 from murace.metrics.reliability import reliability_curve
 from murace.metrics.resampling import interval, resamples
 from murace.metrics.scores import Labels, Probabilities, Values, Weights, brier, calibration_error
@@ -69,10 +70,8 @@ def _fitted(labels: Labels, chances: Probabilities, draws: Iterable[Weights]) ->
 def reliability_table(studies: pd.DataFrame, stages: Stages) -> pd.DataFrame:
     """The points of every model's reliability diagram: model, stage, bin, cases, mean, observed, low, high."""
     labels = studies["label"].to_numpy(dtype=np.int64)
-    parts = []
-    for stage, model, column in stages:
-        curve = reliability_curve(labels, studies[column].to_numpy(dtype=np.float64))
-        curve.insert(0, "stage", stage)
-        curve.insert(0, "model", model)
-        parts.append(curve)
-    return pd.concat(parts, ignore_index=True)
+    parts = [
+        reliability_curve(labels, studies[column].to_numpy(dtype=np.float64)).assign(model=model, stage=stage)
+        for stage, model, column in stages
+    ]
+    return pd.concat(parts, ignore_index=True)[["model", "stage", *CURVE]]

@@ -68,12 +68,10 @@ def _tests(estimate: Estimate, model: int, reference: int) -> Iterator[tuple[str
     labels, chances = estimate.labels, estimate.probabilities
     right = (chances >= THRESHOLD) == (labels == 1)[:, None]
     drawn = {name: values[:, model] - values[:, reference] for name, values in estimate.resampled.items()}
-    ranked, decided = (
-        delong(labels, chances[:, model], chances[:, reference]),
-        mcnemar(right[:, model], right[:, reference]),
-    )
-    yield "auc", "delong", NAN if np.isnan(drawn["auc"]).all() else ranked.p
-    yield "accuracy", "mcnemar", NAN if np.isnan(drawn["accuracy"]).all() else decided.p
+    ranked = delong(labels, chances[:, model], chances[:, reference])
+    decided = mcnemar(right[:, model], right[:, reference])
+    yield "auc", "delong", NAN if np.isnan(drawn["auc"]).all() else ranked
+    yield "accuracy", "mcnemar", NAN if np.isnan(drawn["accuracy"]).all() else decided
     yield "kappa", "bootstrap", bootstrap_p(drawn["kappa"])
 
 

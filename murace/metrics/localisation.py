@@ -4,8 +4,6 @@ Boxes are float [K, 4]: x, y, width and height as shares (0 to 1) of the picture
 [m, n], its cells equal shares of the picture.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -62,13 +60,13 @@ def energy(grid: Floats, boxes: Floats) -> float:
     return float(positive[covered].sum()) / total if total > 0 else 0.0
 
 
-def overlaps(grid: Floats, boxes: Floats, thresholds: Sequence[float] = THRESHOLDS) -> Floats:
+def overlaps(grid: Floats, boxes: Floats) -> Floats:
     """Intersection over union of boxes and {map >= threshold x maximum} [T]; 0 where the maximum is not positive."""
     highest = float(grid.max())
     if highest <= 0:
-        return np.zeros(len(thresholds))
+        return np.zeros(len(THRESHOLDS))
     covered = inside(boxes, (grid.shape[0], grid.shape[1]))
-    drawn = grid[None] >= np.asarray(thresholds)[:, None, None] * highest
+    drawn = grid[None] >= np.asarray(THRESHOLDS)[:, None, None] * highest
     union = (drawn | covered).sum(axis=(1, 2))
     return np.asarray((drawn & covered).sum(axis=(1, 2)) / union, dtype=np.float64)
 

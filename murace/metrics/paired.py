@@ -8,47 +8,25 @@ Own code: neither scipy nor scikit-learn has DeLong's test.
 """
 
 import math
-from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
 NAN = float("nan")
-WIDTH = NormalDist().inv_cdf(0.975)  # standard errors to either side of a 95 % interval
 
 Labels = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 Truths = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class Test:
-    """A paired comparison of two models; NaN where something is undefined.
-
-    Attributes:
-        difference: first minus second.
-        low: lower end of the 95 % interval of the difference.
-        high: upper end of the 95 % interval of the difference.
-        p: two-sided p-value of the hypothesis that there is no difference.
-    """
-
-    difference: float
-    low: float
-    high: float
-    p: float
-
-
-def delong(labels: Labels, first: Values, second: Values) -> Test:
-    """Compare two areas under the ROC curve of the same cases.
+def delong(labels: Labels, first: Values, second: Values) -> float:
+    """Compare two areas under the ROC curve of the same cases: the two-sided p-value.
 
     DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated receiver operating
-    characteristic curves: a nonparametric approach", Biometrics 44 (1988) 837-845: normal p-value, Wald interval, not
-    cut at -1 and 1. The cases are taken as independent.
-
-    All is NaN where the labels have one class; low, high and p are NaN where a class has a single case, or where the
-    estimated variance is 0 and the areas differ. Otherwise two models that put every pair of an abnormal and a normal
-    case in the same order, among them any two that separate the classes, have difference 0, interval [0, 0], p = 1.
+    characteristic curves: a nonparametric approach", Biometrics 44 (1988) 837-845, with the normal p-value. The
+    cases are taken as independent. p is NaN where a class has no case or a single one, or where the estimated variance
+    is 0 and the areas differ. Otherwise two models that put every pair of an abnormal and a normal case in the same
+    order, among them any two that separate the classes, have p = 1.
 
     Args:
         labels: 0 or 1 [N].
@@ -63,46 +41,25 @@ def delong(labels: Labels, first: Values, second: Values) -> Test:
     area, variance = _moments(abnormal[:, :1] - abnormal[:, 1:], normal[:, :1] - normal[:, 1:])
     difference, error = float(area[0]), math.sqrt(variance[0, 0])
     if error > 0:
-        reach = WIDTH * error
-        p = math.erfc(abs(difference) / error / math.sqrt(2))
-        return Test(difference, difference - reach, difference + reach, p)
-    return Test(difference, 0.0, 0.0, 1.0) if error == difference == 0 else Test(difference, NAN, NAN, NAN)
+        return math.erfc(abs(difference) / error / math.sqrt(2))
+    return 1.0 if error == difference == 0 else NAN
 
 
-def delong_covariance(labels: Labels, probabilities: Values) -> tuple[Values, Values]:
-    """Estimate the areas under several correlated ROC curves [M] and the covariance of the estimates [M, M].
-
-    Equations 1 to 6 of DeLong et al. (1988). The cases are taken as independent. Areas are NaN where the labels have
-    one class, the covariance is NaN also where a class has a single case.
-
-    Args:
-        labels: 0 or 1 [N].
-        probabilities: [N, M].
-
-    Raises:
-        ValueError: a probability is not finite.
-    """
-    return _moments(*_placements(labels, probabilities))
-
-
-def mcnemar(first_right: Truths, second_right: Truths) -> Test:
-    """Compare two accuracies on the same cases by the cases that one of the models alone has right.
+def mcnemar(first_right: Truths, second_right: Truths) -> float:
+    """Compare two accuracies on the same cases by the cases that one of the models alone has right: the p-value.
 
     McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
     Psychometrika 12 (1947) 153-157, with the exact binomial p-value (twice the smaller tail, at most 1) instead of the
-    approximation by chi-squared. The cases are taken as independent. p is 1 where no case is decided differently; all
-    is NaN without a case. The test has no interval: low and high are NaN.
+    approximation by chi-squared. The cases are taken as independent. p is 1 where no case is decided differently, and
+    NaN without a case.
 
     Args:
         first_right: whether the first model decided rightly [N].
         second_right: whether the second model did [N].
     """
-    total = len(first_right)
-    if not total:
-        return Test(NAN, NAN, NAN, NAN)
-    first_alone = int((first_right & ~second_right).sum())
-    second_alone = int((second_right & ~first_right).sum())
-    return Test((first_alone - second_alone) / total, NAN, NAN, _sign_p(first_alone, second_alone))
+    if not len(first_right):
+        return NAN
+    return _sign_p(int((first_right & ~second_right).sum()), int((second_right & ~first_right).sum()))
 
 
 def holm(p: Values) -> Values:
@@ -157,7 +114,11 @@ def _exceeded(cases: Values, others: Values) -> Values:
 
 
 def _moments(abnormal: Values, normal: Values) -> tuple[Values, Values]:
-    """Means [M] and the covariance of the means [M, M] from the placements [P, M] and [Q, M]."""
+    """The areas [M] and the covariance of their estimates [M, M] from the placements [P, M] and [Q, M].
+
+    Equations 1 to 6 of DeLong et al. (1988). Areas are NaN where the labels have one class, the covariance is NaN also
+    where a class has a single case.
+    """
     (positive, models), negative = abnormal.shape, len(normal)
     if not positive or not negative:
         return np.full(models, NAN), np.full((models, models), NAN)

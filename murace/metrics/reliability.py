@@ -13,30 +13,27 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
-def bins_of(probabilities: Floats, bins: int = BINS) -> Integers:
-    """Put cases into bins of equal mass, numbered from 0.
+def bins_of(probabilities: Floats) -> Integers:
+    """Put cases into ten bins of equal mass, numbered from 0.
 
-    The edges are the linearly interpolated quantiles 1/bins, 2/bins, ...; a bin holds lower edge < p <= upper edge, as
+    The edges are the linearly interpolated quantiles 1/10, 2/10, ...; a bin holds lower edge < p <= upper edge, as
     in scikit-learn's ``calibration_curve(strategy="quantile")``. Equal probabilities thus share a bin, and where there
     are many of them, some bins stay empty.
 
     Args:
         probabilities: [N], 0 to 1.
-        bins: how many, at least 1.
 
     Returns:
-        The bin of each case, [N], 0 to bins - 1.
+        The bin of each case, [N], 0 to 9.
 
     Raises:
-        ValueError: `bins` is below 1, or a probability is not between 0 and 1.
+        ValueError: a probability is not between 0 and 1.
     """
-    if bins < 1:
-        raise ValueError(f"{bins} bins: at least 1 is needed")
     if not ((probabilities >= 0) & (probabilities <= 1)).all():
         raise ValueError("a probability is not between 0 and 1")
     if not len(probabilities):
         return np.empty(0, dtype=np.int64)
-    edges = np.percentile(probabilities, np.linspace(0, 1, bins + 1) * 100)
+    edges = np.percentile(probabilities, np.linspace(0, 1, BINS + 1) * 100)
     return np.searchsorted(edges[1:-1], probabilities).astype(np.int64)
 
 
@@ -71,18 +68,17 @@ def reliability_curve(labels: Integers, probabilities: Floats) -> pd.DataFrame:
     return pd.DataFrame(values, columns=COLUMNS)
 
 
-def wilson(successes: Floats, n: Floats, confidence: float = 0.95) -> tuple[Floats, Floats]:
-    """Give the score interval of shares (Wilson, Probable inference, JASA 22, 1927), without continuity correction.
+def wilson(successes: Floats, n: Floats) -> tuple[Floats, Floats]:
+    """Give the 95 % score interval of shares (Wilson, Probable inference, JASA 22, 1927), no continuity correction.
 
     Args:
         successes: counts, any shape.
         n: of how many, same shape, each at least 1.
-        confidence: two-sided.
 
     Returns:
         The lower and the upper ends, in the shape of `successes`; exactly 0 where none and 1 where all succeeded.
     """
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    z = NormalDist().inv_cdf(0.975)
     share = successes / n
     middle = share + z**2 / (2 * n)
     half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))

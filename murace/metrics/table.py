@@ -38,19 +38,16 @@ def parts_of(frame: pd.DataFrame, groups: Iterable[str]) -> Iterator[tuple[str, 
         yield group, frame[frame["group"] == group]
 
 
-def score_table(
-    images: pd.DataFrame, models: Sequence[str], groups: Sequence[str], levels: Iterable[Level] = tuple(Level)
-) -> pd.DataFrame:
+def score_table(images: pd.DataFrame, models: Sequence[str], groups: Sequence[str]) -> pd.DataFrame:
     """The paper's five metrics of every model, overall and per group, at each level; an undefined value is NaN.
 
     Args:
         images: columns study, group, label and one probability column per model, a row per image.
         models: the probability columns, in the order wanted.
         groups: the groups, in the order wanted; `overall` goes first by itself.
-        levels: what decisions are about.
     """
     rows = []
-    for level in levels:
+    for level in Level:
         parts = dict(parts_of(at_level(images, models, level), groups))
         for model in models:
             for group, part in parts.items():
@@ -69,12 +66,10 @@ def with_change(scores: pd.DataFrame) -> pd.DataFrame:
     return scores.assign(change=change)
 
 
-def confusion_table(
-    images: pd.DataFrame, models: Sequence[str], groups: Sequence[str], levels: Iterable[Level] = tuple(Level)
-) -> pd.DataFrame:
+def confusion_table(images: pd.DataFrame, models: Sequence[str], groups: Sequence[str]) -> pd.DataFrame:
     """Decisions at 0.5 against labels: level, model, group and the four counts."""
     rows: list[tuple[object, ...]] = []
-    for level in levels:
+    for level in Level:
         for group, part in parts_of(at_level(images, models, level), groups):
             labels, chances = part["label"].to_numpy(dtype=np.int64), part[list(models)].to_numpy(dtype=np.float64)
             table = [cells[0].astype(int) for cells in counts(labels, chances, np.ones((1, len(labels))))]
@@ -91,12 +86,12 @@ def roc_points(images: pd.DataFrame, models: Sequence[str], level: Level = Level
 
     frame = at_level(images, models, level)
     labels = frame["label"].to_numpy()
+    if len(set(labels.tolist())) < 2:
+        return pd.DataFrame(columns=["level", "model", "fpr", "tpr", "threshold"])
     parts = []
     for model in models:
-        if len(set(labels.tolist())) == 2:
-            fpr, tpr, threshold = roc_curve(labels, frame[model].to_numpy(), drop_intermediate=False)
-            parts.append(
-                pd.DataFrame({"level": str(level), "model": model, "fpr": fpr, "tpr": tpr, "threshold": threshold})
-            )
-    columns = ["level", "model", "fpr", "tpr", "threshold"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+        fpr, tpr, threshold = roc_curve(labels, frame[model].to_numpy(), drop_intermediate=False)
+        parts.append(
+            pd.DataFrame({"level": str(level), "model": model, "fpr": fpr, "tpr": tpr, "threshold": threshold})
+        )
+    return pd.concat(parts, ignore_index=True)

@@ -37,7 +37,7 @@ def create(name: str, *, width: float = 1.0, head: str = "gap", size: int = 256)
     """
     if name not in _BUILDERS:
         raise UsageError(f"unknown learner '{name}'{closest(name, _BUILDERS)}")
-    if head not in ("gap", "fc") or (head == "fc" and name != "convnet"):
+    if head != "gap" and (name, head) != ("convnet", "fc"):
         raise UsageError(f"{name} has no head '{head}': gap is every learner's, fc is convnet's alone")
     least = smallest_size(name, head=head)
     if size < least:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 
 from murace.data.loading.batches import Images, Rows, sweep
 from murace.system.device import Place
-from murace.system.processes import ProcessGroup, process_group
+from murace.system.processes import process_group
 from murace.system.progress import Reporter
 
 AT_ONCE = {"cpu": 32, "cuda": 128}  # images of `REFERENCE` pixels in one pass; fewer of larger ones: memory follows
@@ -55,35 +54,28 @@ def logits_of(net: nn.Module, images: Images, rows: Rows, *, place: Place, repor
     at_once = images_at_once(place.device, images.pixels[0].size)
     processes.check(reporter)
     # All processes stop or none: before each batch that all of them have. On a GPU batches may shrink, and it is quick.
-    shared = len(rows) // processes.size // at_once if place.device.type == "cpu" else 0
-    listener = _Listener(reporter, processes, shared)
-    logits = in_passes(lambda size: _logits(net, images, share, size, place, listener), at_once)
+    shared = iter(range(len(rows) // processes.size // at_once if place.device.type == "cpu" else 0))
+
+    def check() -> None:
+        """Look for signals: alone, or before a shared batch together with the other processes."""
+        if processes.size == 1:
+            reporter.check()
+        elif next(shared, None) is not None:
+            processes.check(reporter)
+
+    logits = in_passes(lambda size: _logits(net, images, share, size, place, check), at_once)
     return processes.collect(logits, len(rows))
 
 
-@dataclass
-class _Listener:
-    """Looks for signals: alone, or `shared` times together with the other processes."""
-
-    reporter: Reporter
-    processes: ProcessGroup
-    shared: int
-
-    def check(self) -> None:
-        if self.processes.size == 1:
-            self.reporter.check()
-        elif self.shared > 0:
-            self.shared -= 1
-            self.processes.check(self.reporter)
-
-
 @torch.no_grad()
-def _logits(net: nn.Module, images: Images, rows: Rows, at_once: int, place: Place, listener: _Listener) -> Tensor:
+def _logits(
+    net: nn.Module, images: Images, rows: Rows, at_once: int, place: Place, check: Callable[[], None]
+) -> Tensor:
     net.eval()
     parts = []
     with closing(images.batches(list(sweep(rows, at_once)))) as batches:
         for batch in batches:
-            listener.check()
+            check()
             with place.autocast():
                 parts.append(net(batch.contiguous(memory_format=place.memory_format)).double())
     return torch.cat(parts).cpu() if parts else torch.empty((0, 2), dtype=torch.float64)

@@ -63,15 +63,15 @@ class TrainedNet:
         """
 
         def answer(at_once: int) -> tuple[Floats, ...]:
-            parts = [self._pass(ask, prepared[first : first + at_once]) for first in range(0, len(prepared), at_once)]
+            parts = []
+            for first in range(0, len(prepared), at_once):
+                pictures = torch.from_numpy(prepared[first : first + at_once])
+                images = pictures.to(self.place.device).float().div(255)[:, None]
+                with self.place.autocast():
+                    parts.append(ask(images.contiguous(memory_format=self.layout)))
             return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
         return in_passes(answer, self.views_at_once)
-
-    def _pass(self, ask: Ask, prepared: Bytes) -> tuple[Floats, ...]:
-        images = torch.from_numpy(prepared).to(self.place.device).float().div(255)[:, None]
-        with self.place.autocast():
-            return ask(images.contiguous(memory_format=self.layout))
 
 
 def probability(log_odds: Floats) -> Floats:

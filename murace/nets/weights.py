@@ -119,15 +119,10 @@ def _rebuilt(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Learner
     """The net, once its outline, which takes no memory, has been compared with the tensors."""
     form = {"width": facts["width"], "head": facts["head"], "size": facts["size"]}
     drawn = outline(facts["learner"], **form).state_dict()
-    wrong = sorted(drawn.keys() ^ tensors.keys()) or [
-        name for name, tensor in drawn.items() if (tensor.shape, tensor.dtype) != _form(tensors[name])
-    ]
+    forms, found = ({name: (t.shape, t.dtype) for name, t in each.items()} for each in (drawn, tensors))
+    wrong = sorted(forms.keys() ^ found.keys()) or [name for name in forms if forms[name] != found[name]]
     if wrong:
         raise ValueError(f"{len(wrong)} tensors are missing, too many or of another form, {wrong[0]} first")
     net = create(facts["learner"], **form)
     net.load_state_dict(tensors)
     return net.eval()
-
-
-def _form(tensor: Tensor) -> tuple[torch.Size, torch.dtype]:
-    return tensor.shape, tensor.dtype

@@ -164,11 +164,5 @@ def _scapula(x: float, y: float) -> Shaft:
 
 
 BODIES: dict[str, Callable[[], Body]] = {
-    "elbow": elbow,
-    "finger": finger,
-    "forearm": forearm,
-    "hand": hand,
-    "humerus": humerus,
-    "shoulder": shoulder,
-    "wrist": wrist,
+    body.__name__: body for body in (elbow, finger, forearm, hand, humerus, shoulder, wrist)
 }

@@ -28,20 +28,6 @@ class Look:
     noise: float
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Layer:
-    """A patch of the film whose upper left pixel is (left, top): bone in millimetres along the ray [H, W]."""
-
-    left: int
-    top: int
-    pixels: Image
-
-    def add_to(self, canvas: Image) -> None:
-        """Sum the patch into the canvas."""
-        height, width = self.pixels.shape
-        canvas[self.top : self.top + height, self.left : self.left + width] += self.pixels
-
-
 def fill(canvas: Canvas, contour: Array, value: float, line: int = cv2.LINE_8) -> None:
     """Fill a closed contour [M, 2] given in fractions of a pixel."""
     cv2.fillPoly(canvas, [fixed(contour)], (value,), line, SHIFT)
@@ -53,8 +39,10 @@ def fixed(points: Array) -> NDArray[np.int32]:
     return pixels
 
 
-def bone_layer(outline: Outline, pose: Pose) -> Layer | None:
-    """The bone along each ray: an elliptical tube with a dense wall; None where it lies off the film.
+def add_bone(film: Image, outline: Outline, pose: Pose) -> bool:
+    """Add a bone's millimetres along each ray to the film [H, W], if it lies there; returns whether it does.
+
+    It is an elliptical tube with a dense wall.
 
     At relative depth u from the edge of an ellipse of half depth D, a ray crosses 2 D sqrt(1 - (1 - u)^2); the emptier
     inside is the same ellipse less the wall. Hence the two bright lines of a shaft.
@@ -62,7 +50,7 @@ def bone_layer(outline: Outline, pose: Pose) -> Layer | None:
     low = np.maximum(np.floor(outline.contour.min(axis=0)).astype(int) - PAD, 0)
     high = np.minimum(np.ceil(outline.contour.max(axis=0)).astype(int) + PAD, (pose.width, pose.height))
     if (high - low < 2).any():
-        return None
+        return False
     mask = np.zeros((high - low)[::-1], np.uint8)
     fill(mask, outline.contour - low, 255)
     edge = _distance(mask) / np.float32(pose.scale)
@@ -71,7 +59,8 @@ def bone_layer(outline: Outline, pose: Pose) -> Layer | None:
     wall = np.minimum(wall, 0.6 * half)
     inner = np.maximum(depth - wall, 0) * _ellipse((edge - wall) / (half - wall))
     thickness = 2 * (depth * _ellipse(edge / half) - np.float32(outline.shaft.marrow) * inner)
-    return Layer(int(low[0]), int(low[1]), thickness.astype(np.float32))
+    film[low[1] : high[1], low[0] : high[0]] += thickness.astype(np.float32)
+    return True
 
 
 def flesh_map(parts: Iterable[Shaft], pose: Pose) -> Image:

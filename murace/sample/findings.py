@@ -168,6 +168,6 @@ def _callus(shape: tuple[int, ...], point: Array, along: Array, half: float) -> 
     return np.asarray(cv2.GaussianBlur(cuff, (0, 0), max(0.22 * half, 1.0)), np.float32)
 
 
-def _circle(radius: float, points: int = 20) -> Array:
-    angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
+def _circle(radius: float) -> Array:
+    angle = np.linspace(0, 2 * np.pi, 20, endpoint=False)
     return radius * np.column_stack([np.cos(angle), np.sin(angle)])

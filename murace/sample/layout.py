@@ -140,9 +140,8 @@ def _write_study(folder: Path, study: Study, radiographs: Iterable[Radiograph]) 
         done, data = cv2.imencode(".png", radiograph.pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
         assert done, "OpenCV always encodes a grey uint8 image as PNG"
         (folder / _image(study, view)).write_bytes(data.tobytes())
-        box = radiograph.box
-        if study.finding is not None and box is not None:
-            rows.append([_image(study, view), study.finding, box.x, box.y, box.width, box.height])
+        if study.finding is not None and radiograph.box is not None:
+            rows.append([_image(study, view), study.finding, *radiograph.box])
     return rows
 
 

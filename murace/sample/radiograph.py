@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from murace.sample import findings
 from murace.sample.anatomy import BODIES
-from murace.sample.film import Image, Look, bone_layer, expose, flesh_map
+from murace.sample.film import Image, Look, add_bone, expose, flesh_map
 from murace.sample.findings import Mark
 from murace.sample.frame import shutter, stamp
 from murace.sample.plan import Finding, Purpose, Study
@@ -17,16 +17,7 @@ from murace.sample.skeleton import Array, Body, vary
 
 LONGEST = 512  # pixels, as most of MURA
 MARGIN = 2  # pixels by which the film's blur widens a finding
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """Whole pixels of the image."""
-
-    x: int
-    y: int
-    width: int
-    height: int
+Box = tuple[int, int, int, int]  # x, y, width and height in whole pixels of the image
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -76,14 +67,12 @@ def _bones(body: Body, pose: Pose, finding: Finding | None, mark: Mark) -> tuple
     points = np.empty((0, 2))
     for name, part in body.bones.items():
         outline = project(part, pose)
-        layer = bone_layer(outline, pose)
-        if layer is None:
-            continue
         if name != mark.site.bone or finding in (None, Finding.NARROWING):
-            layer.add_to(bone)
+            add_bone(bone, outline, pose)
             continue
         alone = np.zeros_like(bone)
-        layer.add_to(alone)
+        if not add_bone(alone, outline, pose):
+            continue
         if finding is Finding.FRACTURE:
             alone, points = findings.fracture(alone, outline, mark, white=body.bone_mm)
         elif finding is Finding.LESION:
@@ -102,7 +91,7 @@ def _box(points: Array, pose: Pose) -> Box | None:
     size = (pose.width, pose.height)
     low = np.clip(np.floor(points.min(axis=0)) - MARGIN, 0, np.array(size) - 1).astype(int)
     high = np.clip(np.ceil(points.max(axis=0)) + MARGIN, low + 1, size).astype(int)
-    return Box(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
+    return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
 
 
 def _look(body: Body, rng: np.random.Generator) -> Look:

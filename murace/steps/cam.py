@@ -28,9 +28,9 @@ from murace.explain.overlays import (
     refuse_foreign_index,
     write_index,
 )
-from murace.inference.ensemble import Ensemble
 from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
-from murace.inference.studies import GroupedStudy, assign_groups, requested, require_group
+from murace.inference.ensemble.interface import Ensemble
+from murace.inference.studies.groups import GroupedStudy, assign_groups, requested, require_group
 from murace.system import device
 from murace.system.progress import Bar, Reporter
 from murace.workspace import writing

@@ -13,19 +13,13 @@ from murace.data.store import read_frame, write_frame
 from murace.data.studies.find import StudyFiles, find_studies
 from murace.data.studies.open import RequestedStudy
 from murace.errors import UsageError
-from murace.inference.ensemble import Ensemble
 from murace.inference.ensemble.from_file import FileEnsemble
 from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
-from murace.inference.studies import (
-    TEXTS,
-    journal,
-    kept,
-    predict_studies,
-    requested,
-    require_group,
-    rows_of,
-    tables,
-)
+from murace.inference.ensemble.interface import Ensemble
+from murace.inference.studies.groups import requested, require_group
+from murace.inference.studies.journal import journal, kept
+from murace.inference.studies.predict import predict_studies
+from murace.inference.studies.rows import TEXTS, rows_of, tables
 from murace.system import device
 from murace.system.files import digest_of, sweep_beside
 from murace.system.processes import process_group

@@ -113,9 +113,9 @@ def write_text(path: Path, text: str, *, mode: int = PUBLIC) -> None:
     write_bytes(path, text.encode(), mode=mode)
 
 
-def write_json(path: Path, value: Any, *, mode: int = PUBLIC) -> None:
+def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON, atomically; NaN is refused (use None)."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", mode=mode)
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:

@@ -146,7 +146,7 @@ def _join(reporter: Reporter | None) -> None:
             reporter.check()
         # gloo carries messages and signals, and everything where there is no GPU
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-        _store().set(_pid_key(dist.get_rank()), str(os.getpid()))
+        _store().set(_key("pid", dist.get_rank()), str(os.getpid()))
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise MachineError(f"the processes of this run cannot reach each other ({reason})") from error
@@ -173,25 +173,22 @@ def _store() -> Any:
     return dist.distributed_c10d._get_default_store()
 
 
-def _pid_key(rank: int) -> str:
-    return f"pid/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{rank}"
-
-
-def _end_key(rank: int) -> str:
-    return f"end/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{rank}"
+def _key(kind: str, rank: int) -> str:
+    """Under which a process keeps its `pid`, or notes its `end`, in the store."""
+    return f"{kind}/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{rank}"
 
 
 def _note_end() -> None:
     """Note in the store, before the others notice, that this process ends of its own accord and says itself why."""
     try:
-        _store().set(_end_key(dist.get_rank()), "1")
+        _store().set(_key("end", dist.get_rank()), "1")
     except RuntimeError:
         return  # without torchrun the store is in process 0, which has gone
 
 
 def _has_noted_end(rank: int) -> bool:
     try:
-        return bool(_store().check([_end_key(rank)]))
+        return bool(_store().check([_key("end", rank)]))
     except RuntimeError:
         return False
 
@@ -206,8 +203,8 @@ def _any_process_died() -> bool:
 
 def _is_running(rank: int) -> bool:
     try:
-        if _store().check([_pid_key(rank)]):  # `get` would wait for it
-            os.kill(int(_store().get(_pid_key(rank))), 0)
+        if _store().check([_key("pid", rank)]):  # `get` would wait for it
+            os.kill(int(_store().get(_key("pid", rank))), 0)
     except (ProcessLookupError, RuntimeError):
         return False
     return True

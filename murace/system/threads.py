@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from threading import Condition
-from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from murace.system.progress import Reporter
@@ -62,9 +61,7 @@ class ReadAhead(Generic[T, R]):
             self.held += self.weigh(result)
         return result
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with self.room:
             self.is_closed = True
             self.room.notify_all()
@@ -107,9 +104,7 @@ class WriteBehind(Generic[R]):
     def _weight(self) -> int:
         return sum(weight for weight, _ in self.pieces)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.pool.shutdown(cancel_futures=True)
 
 

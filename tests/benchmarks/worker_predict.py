@@ -17,8 +17,9 @@ from murace.config import Machine
 from murace.data.images.views import read_views
 from murace.data.studies.find import StudyFiles, find_studies
 from murace.inference.operating_points import Readout
-from murace.inference.recogniser import Recognition
-from murace.inference.studies import predict_studies, requested
+from murace.inference.recogniser.model import Recognition
+from murace.inference.studies.groups import requested
+from murace.inference.studies.predict import predict_studies
 from murace.nets import Learner, create
 from murace.nets.trained import Bytes, Floats, TrainedNet
 from murace.system import device

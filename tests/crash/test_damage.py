@@ -10,7 +10,7 @@ import pytest
 
 from murace.errors import Interrupted, MuraceError
 from murace.explain.overlays.folder import sealed_record
-from murace.inference.studies import kept
+from murace.inference.studies.journal import kept
 from murace.steps.evaluate.predictions import _read_kept
 from murace.steps.train import step as train
 from murace.training.checkpoint import newest_state
@@ -140,7 +140,7 @@ def test_a_drawn_study(ground: Path) -> None:
 
 
 def test_a_line_of_a_journal(tmp_path: Path) -> None:
-    from murace.inference.studies import journal
+    from murace.inference.studies.journal import journal
     from murace.inference.studies.rows import Rows
 
     rows = Rows(0, {"study": "a", "probability": 1 / 3}, [{"study": "a", "view": "1.png", "probability": 0.1}])

@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import save
 
 from murace.errors import WorkspaceError
-from murace.inference.bundle import open_bundle
-from murace.inference.recogniser import group_model_from
+from murace.inference.bundle.open import open_bundle
+from murace.inference.recogniser.file import group_model_from
 from murace.nets import create
 from murace.nets.weights import METADATA, load_model, model_from
 from murace.system.sealed import SEAL

@@ -12,18 +12,10 @@ from safetensors.numpy import load, save
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from murace.errors import WorkspaceError
-from murace.inference.recogniser import (
-    GroupModel,
-    Recognition,
-    contradicts,
-    facts_of,
-    group_model_from,
-    judge,
-    load_group_model,
-    save_group_model,
-)
+from murace.inference.recogniser.file import facts_of, group_model_from, load_group_model, save_group_model
 from murace.inference.recogniser.fit import Labelled, chosen_learner, drawn, fit_group_model
 from murace.inference.recogniser.look import fit_recogniser
+from murace.inference.recogniser.model import GroupModel, Recognition, contradicts, judge
 from murace.inference.recogniser.recognise import Recogniser, features_of, pooled
 from murace.nets import create
 from murace.nets.trained import TrainedNet

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from murace.metrics import benefit
 from murace.metrics.benefit import COLUMNS, THRESHOLDS, net_benefit
 
 # dcurves 1.1.7, dca(...)["net_benefit"] of `forty()` at these thresholds.
@@ -21,19 +22,21 @@ def forty() -> tuple[np.ndarray, np.ndarray]:
     return ((k * 29) % 40 / 40 < fine).astype(np.int64), np.stack([fine, coarse], axis=1)
 
 
-def test_is_what_dcurves_gives() -> None:
+def test_is_what_dcurves_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benefit, "THRESHOLDS", SOME)
     labels, probabilities = forty()
-    table = net_benefit(labels, probabilities, ["fine", "coarse"], SOME)
+    table = net_benefit(labels, probabilities, ["fine", "coarse"])
     assert list(table.columns) == COLUMNS
     assert list(dict.fromkeys(table["model"])) == list(DCURVES)
     for model, values in DCURVES.items():
         np.testing.assert_allclose(table.loc[table["model"] == model, "net_benefit"], values, atol=1e-6)
 
 
-def test_by_hand() -> None:
+def test_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """At 0.2 a false alarm costs a quarter: 2 found and 1 false alarm of 5 cases are worth (2 - 0.25) / 5."""
+    monkeypatch.setattr(benefit, "THRESHOLDS", np.array([0.2]))
     labels = np.array([1, 1, 1, 0, 0])
-    table = net_benefit(labels, np.array([[0.2], [0.9], [0.1], [0.3], [0.05]]), ["one"], np.array([0.2]))
+    table = net_benefit(labels, np.array([[0.2], [0.9], [0.1], [0.3], [0.05]]), ["one"])
     assert table["net_benefit"].tolist() == pytest.approx([0.35, (3 - 2 * 0.25) / 5, 0])
 
 
@@ -63,7 +66,5 @@ def test_what_makes_no_sense_is_refused() -> None:
         net_benefit(labels, probabilities, ["all", "coarse"])
     with pytest.raises(ValueError, match="1 models"):
         net_benefit(labels, probabilities, ["fine"])
-    with pytest.raises(ValueError, match="threshold"):
-        net_benefit(labels, probabilities, ["fine", "coarse"], np.array([1.0]))
     with pytest.raises(ValueError, match="between 0 and 1"):
         net_benefit(labels, probabilities + 1, ["fine", "coarse"])

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from murace.config import Bootstrap
-from murace.metrics.paired import delong_covariance
+from murace.metrics import paired
 from murace.metrics.reliability import wilson
 from murace.metrics.resampling import estimate, interval, resamples
 from murace.metrics.scores import score
@@ -89,7 +89,7 @@ def test_for_independent_cases_it_agrees_with_delong_and_wilson() -> None:
     frame = cases(np.random.default_rng(4), 400)
     found = estimate(frame, MODELS, Bootstrap(resamples=2000))
     low, high, _ = interval(found.resampled["auc"])
-    area, covariance = delong_covariance(frame["label"].to_numpy(), frame[MODELS].to_numpy())
+    area, covariance = paired._moments(*paired._placements(frame["label"].to_numpy(), frame[MODELS].to_numpy()))
     margin = NormalDist().inv_cdf(0.975) * np.sqrt(np.diag(covariance))
     assert low == pytest.approx(area - margin, abs=0.008)
     assert high == pytest.approx(area + margin, abs=0.008)

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from murace.data.ingest import pixelfile
 from murace.data.store import open_pixels, read_frame, read_index
 from murace.errors import WorkspaceError
-from murace.inference.recogniser import load_group_model
+from murace.inference.recogniser.file import load_group_model
 from murace.nets import create
 from murace.nets.weights import load_model, load_weights, save_model
 from murace.system.files import sha256

@@ -19,8 +19,8 @@ from murace.data.store import open_pixels, read_frame, read_index
 from murace.data.tables.predictions import read_predictions
 from murace.errors import DataError, WorkspaceError
 from murace.inference import operating_points
-from murace.inference.bundle import open_bundle
-from murace.inference.recogniser import load_group_model
+from murace.inference.bundle.open import open_bundle
+from murace.inference.recogniser.file import load_group_model
 from murace.inference.studies.journal import kept
 from murace.nets.weights import load_model, load_weights, model_from
 from murace.system.files import read_json, sha256

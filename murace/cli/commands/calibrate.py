@@ -8,7 +8,7 @@ from murace.config import Bootstrap, CalibrateConfig, Machine, metric
 from murace.vocabulary import OVERALL, Level
 
 if TYPE_CHECKING:
-    from murace.inference.recogniser import GroupModel
+    from murace.inference.recogniser.model import GroupModel
 
 DEFAULT = CalibrateConfig()
 
@@ -41,7 +41,7 @@ def calibrate(
         config = CalibrateConfig(metrics=metrics, level=cast(Level, level), bootstrap=bootstrap)  # it checks the word
         from murace.cli.display.ending import finish
         from murace.cli.display.tables import roster_table, scores_table
-        from murace.inference.recogniser import facts_of
+        from murace.inference.recogniser.file import facts_of
         from murace.steps.calibrate.inputs import up_to_date
         from murace.workspace import Rerun
         from murace.workspace.paths import Workspace

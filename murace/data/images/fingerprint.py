@@ -8,7 +8,6 @@ has all of them turned: the hash of each of these pictures follows from the hash
 """
 
 import hashlib
-from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -22,24 +21,17 @@ _SIDE, _KEPT = 32, 8
 Hashes = npt.NDArray[np.uint64]
 Floats = npt.NDArray[np.float32]
 Turn = tuple[bool, bool, bool]  # exchange rows and columns, then reverse the rows, then the columns
-# The eight of the dihedral group.
-TURNS: tuple[Turn, ...] = tuple((*turns,) for turns in product((False, True), (False, True), (False, True)))
-TURN_NAMES = dict(
-    zip(
-        TURNS,
-        (
-            "as it is",
-            "mirrored",
-            "upside down and mirrored",
-            "upside down",
-            "turned a quarter and mirrored",
-            "turned a quarter",
-            "turned a quarter",
-            "turned a quarter and mirrored",
-        ),
-        strict=True,
-    )
-)
+TURN_NAMES: dict[Turn, str] = {  # the eight of the dihedral group
+    (False, False, False): "as it is",
+    (False, False, True): "mirrored",
+    (False, True, False): "upside down and mirrored",
+    (False, True, True): "upside down",
+    (True, False, False): "turned a quarter and mirrored",
+    (True, False, True): "turned a quarter",
+    (True, True, False): "turned a quarter",
+    (True, True, True): "turned a quarter and mirrored",
+}
+TURNS = tuple(TURN_NAMES)
 
 
 def pixel_digest(grey: Grey) -> str:

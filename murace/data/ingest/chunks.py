@@ -7,7 +7,6 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -100,8 +99,8 @@ def _decode(job: ReadJob, root: Path, name: str) -> tuple[ImageOutcome, memoryvi
         return ImageOutcome(reason=str(error), length=length, modified=modified), None
     square, (height, width) = resize(image.grey, size=job.size, fit=job.fit), image.grey.shape
     phash = f"{perceptual_hash(unpadded(square, width=width, height=height, fit=job.fit)):016x}"
-    outcome = ImageOutcome("", width, height, image.sha256, image.length, image.modified, _remark(image.grey))
-    return replace(outcome, pixels=pixel_digest(image.grey), phash=phash, colour=image.colour), square.data.cast("B")
+    seen = (image.sha256, image.length, image.modified, _remark(image.grey), pixel_digest(image.grey))
+    return ImageOutcome("", width, height, *seen, phash, image.colour), square.data.cast("B")
 
 
 def _write(descriptor: int, data: memoryview, position: int) -> None:

@@ -103,10 +103,7 @@ def _write_header(file: IO[bytes] | DigestWriter, count: int, size: int) -> int:
 
 
 def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], int]:
-    """The shape, and where the first pixel is.
-
-    numpy reads a header as a Python literal, and takes some files for an archive or a pickle; ours has one form.
-    """
+    """The shape, and where the first pixel is."""
     start = file.read(_START.size)
     mark, length = _START.unpack(start) if len(start) == _START.size else (b"", 0)
     found = _HEADER.fullmatch(file.read(length)) if mark == _MARK else None

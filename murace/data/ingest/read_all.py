@@ -31,10 +31,6 @@ class Request:
     size: int
     fit: str
 
-    def chunks(self) -> list[Chunk]:
-        """The files in chunks; the same ones for any number of processes."""
-        return make_chunks(self.paths, self.size)
-
 
 @dataclass(frozen=True)
 class Scratch:
@@ -75,7 +71,7 @@ def read_all(request: Request, scratch: Scratch, *, jobs: int, reporter: Reporte
         Interrupted: a signal asked to stop; finished chunks are kept.
         MachineError: the disk is too small or fails, or a process dies.
     """
-    chunks = request.chunks()
+    chunks = make_chunks(request.paths, request.size)
     done = _found(request, scratch, chunks)
     if not done:
         _clear(request, scratch)

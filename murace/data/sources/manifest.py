@@ -8,16 +8,15 @@ from murace.config import TEST_FRACTION, VALIDATION_FRACTION
 from murace.data import store
 from murace.data.sources import listing
 from murace.data.sources.listing import Listing, check_and_sort
-from murace.data.tables.cells import fault_of_group, fault_of_label
+from murace.data.tables.cells import check, fault_of_group, fault_of_label
 from murace.data.tables.paths import fault_of_id, fault_of_path, fault_of_text, is_sidecar, normal
-from murace.data.tables.table import Table, ascii_safe, few, read_table, refuse
+from murace.data.tables.table import Table, ascii_safe, few, read_table
 from murace.errors import DataError
 from murace.vocabulary import CALIBRATED, LEARNERS, RESCALED, RESNET_DENSENET, Split, closest
 
 REQUIRED = ("path", "label")
 OPTIONAL = ("group", "patient", "study", "split")
 ONE_GROUP = "all"
-LINE = "=line"  # where a row stands in the file; no header may begin with =
 NO_PATIENTS = "no patient column: each study counts as a patient of its own, so no patient-level split was possible"
 
 
@@ -29,12 +28,12 @@ def list_manifest(path: Path) -> Listing:
     """
     table = read_table(path)
     header = _header(table)
-    frame = pd.DataFrame(table.rows[1:], columns=header, dtype=str)
-    lines = table.lines[1:]
+    # The index is the line in the file, for the messages.
+    frame = pd.DataFrame(table.rows[1:], columns=header, index=table.lines[1:], dtype=str)
     sidecars = frame["path"].map(is_sidecar).to_numpy(dtype=bool)
-    frame = frame[~sidecars].assign(**{LINE: [line for line, skip in zip(lines, sidecars, strict=True) if not skip]})
+    frame = frame[~sidecars]
     _check(path, frame)
-    images = _identify(frame.drop(columns=LINE), [name for name in header if name not in REQUIRED + OPTIONAL])
+    images = _identify(frame, [name for name in header if name not in REQUIRED + OPTIONAL])
     notes = [] if "patient" in header else [NO_PATIENTS]
     cuts = {} if "split" in header else {Split.TEST: TEST_FRACTION, Split.VALIDATION: VALIDATION_FRACTION}
     return Listing(
@@ -70,21 +69,15 @@ def _header(table: Table) -> list[str]:
 
 def _check(path: Path, frame: pd.DataFrame) -> None:
     """Stop at values that are not allowed, all of one kind at a time."""
-
-    def faults(column: str, fault_of: object) -> list[tuple[int, str]]:
-        assert callable(fault_of)
-        pairs = zip(frame[LINE], frame[column], strict=True)
-        return [(int(line), f"{fault}: '{ascii_safe(value)}'") for line, value in pairs if (fault := fault_of(value))]
-
-    refuse(path, faults("path", fault_of_path), "a path that is not inside the source")
-    refuse(path, faults("label", fault_of_label), "the label must be exactly 0 or 1")
+    check(path, frame["path"], fault_of_path, "a path that is not inside the source")
+    check(path, frame["label"], fault_of_label, "the label must be exactly 0 or 1")
     for column, fault_of in (("group", fault_of_group), ("split", _fault_of_split), ("study", fault_of_id)):
         if column in frame:
-            refuse(path, faults(column, fault_of), f"column {column}")
+            check(path, frame[column], fault_of, f"column {column}")
     if "patient" in frame:
-        refuse(path, faults("patient", _fault_of_patient), "column patient")
-    for column in [name for name in frame.columns if name not in (LINE, *REQUIRED, *OPTIONAL)]:
-        refuse(path, faults(column, fault_of_text), f"column {ascii_safe(column)}")
+        check(path, frame["patient"], _fault_of_patient, "column patient")
+    for column in [name for name in frame.columns if name not in REQUIRED + OPTIONAL]:
+        check(path, frame[column], fault_of_text, f"column {ascii_safe(column)}")
 
 
 def _fault_of_split(split: str) -> str | None:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from murace.data.images.views import Views, read_views
 from murace.data.studies.find import StudyFiles
@@ -61,14 +60,12 @@ def open_studies(
     Raises:
         Interrupted: a signal asked to stop.
     """
-    read = partial(read_views, size=size, fit=fit, scales=scales, keep_originals=keep_originals)
+
+    def read(request: RequestedStudy) -> OpenedStudy:
+        began = time.monotonic()
+        views = read_views(request.files.views, size=size, fit=fit, scales=scales, keep_originals=keep_originals)
+        return OpenedStudy(request, views, time.monotonic() - began)
+
     count = max(1, min(threads, MOST_THREADS))
-    work = partial(_open, read)
-    with ReadAhead(work, requests, weigh=lambda one: one.views.weight, limit=limit, threads=count) as ahead:
+    with ReadAhead(read, requests, weigh=lambda one: one.views.weight, limit=limit, threads=count) as ahead:
         yield ahead.results(reporter)
-
-
-def _open(read: "partial[Views]", request: RequestedStudy) -> OpenedStudy:
-    began = time.monotonic()
-    views = read(request.files.views)
-    return OpenedStudy(request, views, time.monotonic() - began)

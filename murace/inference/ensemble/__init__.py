@@ -2,7 +2,3 @@
 
 `from_workspace` opens a workspace's, `from_file` the one of a file that was handed over.
 """
-
-from murace.inference.ensemble.interface import Ensemble
-
-__all__ = ["Ensemble"]

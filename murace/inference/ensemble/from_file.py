@@ -9,19 +9,11 @@ import torch
 
 from murace.errors import WorkspaceError
 from murace.inference import operating_points as operating
-from murace.inference.bundle import (
-    OPERATING,
-    RECOGNISER,
-    ROSTER,
-    Bundle,
-    Net,
-    open_bundle,
-    weights_of,
-    weights_of_learner,
-)
+from murace.inference.bundle.manifest import OPERATING, RECOGNISER, ROSTER, Net, weights_of, weights_of_learner
+from murace.inference.bundle.open import Bundle, open_bundle
 from murace.inference.ensemble.interface import caveats
 from murace.inference.operating_points import Readout
-from murace.inference.recogniser import group_model_from
+from murace.inference.recogniser.file import group_model_from
 from murace.inference.recogniser.recognise import Recogniser
 from murace.nets import Learner
 from murace.nets.trained import TrainedNet

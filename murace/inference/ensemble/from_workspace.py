@@ -9,7 +9,7 @@ from murace.errors import WorkspaceError
 from murace.inference import operating_points as operating
 from murace.inference.ensemble.interface import caveats
 from murace.inference.operating_points import Readout
-from murace.inference.recogniser import load_group_model
+from murace.inference.recogniser.file import load_group_model
 from murace.inference.recogniser.recognise import Recogniser
 from murace.nets.trained import TrainedNet
 from murace.nets.weights import load_model

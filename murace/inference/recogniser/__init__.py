@@ -3,20 +3,5 @@
 Each group is a Gaussian cloud of features, all with one covariance (linear discriminant analysis), so that the shares
 of the groups are those of a linear classifier, and the distance to the nearest cloud tells what is unlike them all
 (Lee et al., A simple unified framework for detecting out-of-distribution samples, NeurIPS 2018). `fit` makes the model.
-The names here need no torch; `Recogniser`, which asks the learner for its features, is in `recognise`.
+`recognise` asks the learner for its features; the other files but `look` need no torch.
 """
-
-from murace.inference.recogniser.file import facts_of, group_model_from, load_group_model, save_group_model
-from murace.inference.recogniser.model import GroupModel, Recognition, Support, contradicts, judge
-
-__all__ = [
-    "GroupModel",
-    "Recognition",
-    "Support",
-    "contradicts",
-    "facts_of",
-    "group_model_from",
-    "judge",
-    "load_group_model",
-    "save_group_model",
-]

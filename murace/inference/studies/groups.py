@@ -11,7 +11,7 @@ from murace.data.studies.batches import by_study, in_batches
 from murace.data.studies.find import StudyFiles
 from murace.data.studies.open import LIMIT, OpenedStudy, RequestedStudy
 from murace.errors import UsageError
-from murace.inference.recogniser import Recognition, contradicts
+from murace.inference.recogniser.model import Recognition, contradicts
 from murace.inference.recogniser.recognise import Recogniser
 from murace.nets import Learner
 from murace.vocabulary import closest

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
@@ -52,7 +53,7 @@ class Journal:
         Raises:
             MachineError: the disk is full.
         """
-        value = rows.json()
+        value = asdict(rows)
         try:
             self.file.write(f"{digest_of(value)} {json.dumps(value)}\n")
             self.file.flush()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from murace.data.studies.batches import by_study, in_batches
 from murace.data.studies.open import LIMIT, RequestedStudy, open_studies
-from murace.inference.ensemble import Ensemble
+from murace.inference.ensemble.interface import Ensemble
 from murace.inference.studies.groups import GroupedStudy, assign_groups
 from murace.metrics.temperature import apply_temperature
 from murace.nets import Learner

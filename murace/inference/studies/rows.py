@@ -1,7 +1,7 @@
 """The two tables of predictions: a row for each study, a row for each view."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -44,10 +44,6 @@ class Rows:
         rows = [self.study, *self.views] if isinstance(self.views, list) else []
         return type(self.number) is int and bool(rows) and all(isinstance(row, dict) for row in rows)
 
-    def json(self) -> dict[str, Any]:
-        """As a JSON object."""
-        return asdict(self)
-
 
 def rows_of(prediction: StudyPrediction, *, threshold: float, show_ids: bool) -> Rows:
     """The rows of a prediction; `threshold` is of the raw probability, and abnormal is at or above it.
@@ -61,7 +57,7 @@ def rows_of(prediction: StudyPrediction, *, threshold: float, show_ids: bool) ->
     )
     study = {
         "study": files.name,
-        **(ids if show_ids else {}),
+        **ids,
         "group": grouped.group or "",
         "group_source": grouped.source,
         "group_confidence": grouped.confidence,
@@ -94,10 +90,5 @@ def tables(rows: Mapping[int, Rows], *, show_ids: bool) -> tuple[pd.DataFrame, p
     """The studies' and the views' table, in the order of the list."""
     ordered = [rows[number] for number in sorted(rows)]
     columns = (STUDY_COLUMNS[0], *(ID_COLUMNS if show_ids else ()), *STUDY_COLUMNS[1:])
-    return _frame([one.study for one in ordered], columns), _frame(
-        [v for one in ordered for v in one.views], VIEW_COLUMNS
-    )
-
-
-def _frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=list(columns))
+    studies = pd.DataFrame([one.study for one in ordered], columns=list(columns))
+    return studies, pd.DataFrame([view for one in ordered for view in one.views], columns=list(VIEW_COLUMNS))

@@ -8,7 +8,8 @@ import pandas as pd
 from murace.config import CalibrateConfig, Machine, params
 from murace.data.store import read_frame, read_index
 from murace.errors import MuraceError
-from murace.inference.recogniser import GroupModel, load_group_model
+from murace.inference.recogniser.file import load_group_model
+from murace.inference.recogniser.model import GroupModel
 from murace.workspace import Record, Rerun, StepRun, decide, may_answer_from_record, writing
 from murace.workspace.chain import finished_learners, require_step
 from murace.workspace.paths import INDEX, MODEL, PIXELS, PREDICTIONS, Workspace

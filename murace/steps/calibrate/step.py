@@ -14,7 +14,7 @@ import torch
 from murace.config import CalibrateConfig, Machine
 from murace.data.store import IDS, open_pixels, read_frame, write_frame
 from murace.errors import WorkspaceError
-from murace.inference.recogniser import save_group_model
+from murace.inference.recogniser.file import save_group_model
 from murace.inference.recogniser.fit import chosen_learner
 from murace.inference.recogniser.look import fit_recogniser
 from murace.metrics.resampling import LEAST_PATIENTS, resamples

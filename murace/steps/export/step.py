@@ -13,9 +13,8 @@ from murace import __version__
 from murace.config import Machine
 from murace.data.store import open_pixels, read_index
 from murace.errors import UsageError, WorkspaceError
-from murace.inference import bundle
 from murace.inference import operating_points as operating
-from murace.inference.bundle import (
+from murace.inference.bundle.manifest import (
     CARD,
     OPERATING,
     RECOGNISER,
@@ -24,9 +23,12 @@ from murace.inference.bundle import (
     File,
     Manifest,
     Net,
+    names_of,
     weights_of,
     weights_of_learner,
 )
+from murace.inference.bundle.open import is_bundle, open_bundle
+from murace.inference.bundle.write import write_bundle
 from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
 from murace.nets.trained import Bytes
 from murace.steps.export.onnx_folder import Converted, OnnxEnsemble, convert_all, refuse_foreign
@@ -83,7 +85,7 @@ def _check_names(file: Path | None, onnx: Path | None) -> None:
         raise UsageError("name a FILE.murace to write, or --onnx DIR, or both")
     if file is not None and file.suffix != SUFFIX:
         raise UsageError(f"{file} must end in {SUFFIX}")
-    if file is not None and file.exists() and not bundle.is_bundle(file):
+    if file is not None and file.exists() and not is_bundle(file):
         raise UsageError(f"{file} exists and is not of murace export; name another file")
     if onnx is not None:
         refuse_foreign(onnx)
@@ -103,7 +105,7 @@ def _pack(file: Path, workspace: Workspace, ensemble: WorkspaceEnsemble) -> Pack
     sweep_beside(file)
     skipped = _is_current(file, manifest)
     if not skipped:
-        bundle.write_bundle(file, manifest, sources)
+        write_bundle(file, manifest, sources)
     return Packed(file, skipped, file.stat().st_size, sha256(file), manifest)
 
 
@@ -112,7 +114,7 @@ def _is_current(file: Path, manifest: Manifest) -> bool:
     if not file.exists():
         return False
     try:
-        return bundle.open_bundle(file).identity == hashlib.sha256(manifest.dump()).hexdigest()
+        return open_bundle(file).identity == hashlib.sha256(manifest.dump()).hexdigest()
     except WorkspaceError:
         return False
 
@@ -151,7 +153,7 @@ def _content(workspace: Workspace, ensemble: WorkspaceEnsemble) -> tuple[Manifes
         data=_data(ensemble.prepared),
         groups=groups,
         recogniser=net,
-        files=tuple((texts | weights)[name] for name in bundle.names_of(groups, net)),
+        files=tuple((texts | weights)[name] for name in names_of(groups, net)),
     )
     return manifest, sources
 

@@ -4,8 +4,9 @@ import hashlib
 import zlib
 from pathlib import Path
 
-from murace.inference.bundle import Data, File, Manifest, Net, names_of, write_bundle
 from murace.inference.bundle.layout import MANIFEST, Entry, directory
+from murace.inference.bundle.manifest import Data, File, Manifest, Net, names_of
+from murace.inference.bundle.write import write_bundle
 
 NET = Net(learner="resnet", width=0.1, head="gap", size=64, precision="fp32")
 

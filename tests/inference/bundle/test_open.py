@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from murace.errors import WorkspaceError
-from murace.inference import bundle
-from murace.inference.bundle import layout, open_bundle
+from murace.inference.bundle import layout
 from murace.inference.bundle import open as opening
+from murace.inference.bundle.open import is_bundle, open_bundle
+from murace.inference.bundle.write import write_bundle
 from tests.inference.bundle.made_up import manifest, pack, sources, write
 
 GROUPS = ("elbow", "wrist")
@@ -310,13 +311,13 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
 
 
 def test_ours_is_told_from_others_by_its_end(made: Path, tmp_path: Path) -> None:
-    assert bundle.is_bundle(made)
+    assert is_bundle(made)
     made.write_bytes(b"damaged" + made.read_bytes()[7:])
-    assert bundle.is_bundle(made)
+    assert is_bundle(made)
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as other:
         other.writestr("a", b"b")
-    assert not bundle.is_bundle(tmp_path / "other.zip")
-    assert not bundle.is_bundle(tmp_path)
+    assert not is_bundle(tmp_path / "other.zip")
+    assert not is_bundle(tmp_path)
 
 
 def test_a_source_that_changes_while_it_is_written_leaves_nothing(tmp_path: Path) -> None:
@@ -324,5 +325,5 @@ def test_a_source_that_changes_while_it_is_written_leaves_nothing(tmp_path: Path
     source = tmp_path / "weights"
     source.write_bytes(b"other bytes")
     with pytest.raises(WorkspaceError, match=r"members/elbow\.safetensors changed while it was written"):
-        bundle.write_bundle(tmp_path / "a.murace", manifest(), {**parts, "members/elbow.safetensors": source})
+        write_bundle(tmp_path / "a.murace", manifest(), {**parts, "members/elbow.safetensors": source})
     assert list(tmp_path.iterdir()) == [source]

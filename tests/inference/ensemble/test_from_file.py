@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load, save
 
 from murace.errors import WorkspaceError
-from murace.inference.bundle import File, Manifest, open_bundle
+from murace.inference.bundle.manifest import File, Manifest
+from murace.inference.bundle.open import open_bundle
 from murace.inference.ensemble.from_file import FileEnsemble
 from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
 from murace.nets import create, weights

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from murace.inference.operating_points import Readout
-from murace.inference.recogniser import Recognition
+from murace.inference.recogniser.model import Recognition
 from murace.nets import Learner, create
 from murace.nets.trained import Bytes, Floats, TrainedNet
 from murace.system.device import Place

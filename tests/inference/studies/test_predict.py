@@ -8,7 +8,8 @@ import torch
 
 from murace.data.studies.find import find_studies
 from murace.errors import UsageError
-from murace.inference.studies import StudyPrediction, predict_studies, requested, require_group
+from murace.inference.studies.groups import requested, require_group
+from murace.inference.studies.predict import StudyPrediction, predict_studies
 from murace.nets.trained import TrainedNet
 from murace.system.progress import Reporter
 from tests.data.files import decode

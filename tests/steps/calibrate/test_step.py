@@ -12,7 +12,7 @@ from murace.config import Bootstrap, CalibrateConfig, Machine
 from murace.data.store import open_pixels, read_index
 from murace.errors import Interrupted, MachineError, WorkspaceError
 from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
-from murace.inference.recogniser import load_group_model
+from murace.inference.recogniser.file import load_group_model
 from murace.metrics.resampling import resamples
 from murace.metrics.selection import choose
 from murace.metrics.table import by_study, score_table
@@ -58,8 +58,8 @@ def test_the_stability_is_the_rule_applied_to_resampled_patients(finished: Works
     bootstrap, counts = Bootstrap(resamples=100), dict.fromkeys(frames, 0)
     for weights in np.concatenate(list(resamples(studies["patient"], bootstrap))).astype(int):
         drawn = studies.loc[studies.index.repeat(weights)]  # all groups at once
-        scores = score_table(drawn, list(frames), ["wrist"], [Level.IMAGE]).rename(columns={"model": "learner"})
-        counts[choose(scores, ["auc", "acc", "kappa"])["wrist"].learner] += 1
+        scores = score_table(drawn, list(frames), ["wrist"]).rename(columns={"model": "learner"})
+        counts[choose(scores[scores["level"] == Level.IMAGE], ["auc", "acc", "kappa"])["wrist"].learner] += 1
     entry = run(finished, bootstrap=bootstrap).roster["groups"]["wrist"]
     assert entry["stability"] == {name: count / 100 for name, count in counts.items()}
 

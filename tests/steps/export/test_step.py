@@ -6,7 +6,7 @@ import pytest
 
 from murace.data.store import read_index
 from murace.errors import MachineError, UsageError, WorkspaceError
-from murace.inference.bundle import is_bundle
+from murace.inference.bundle.open import is_bundle
 from murace.steps.export import onnx_graph, step
 from murace.system.progress import Reporter
 from murace.vocabulary import DISCLAIMER
