@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from murace.report.contents import Contents
 from murace.report.sections import card_sheets, support
-from murace.report.sections.choice import near_ties, stability_note, ties
+from murace.report.sections.choice import remarks
 from murace.report.sections.limits import limits
 from murace.report.sections.paper import CITATION
 from murace.report.text import escape
@@ -39,7 +39,7 @@ def model_card(contents: Contents) -> str:
         version=contents.facts.get("murace"),
         has_intervals=support.has_intervals(contents.scores),
         sheets=card_sheets.sheets(contents),
-        choices=_choices(contents),
+        choices=remarks(contents.roster),
         limits=limits(contents),
     )
     tidy = "\n".join(line.rstrip() for line in card.splitlines())
@@ -49,14 +49,3 @@ def model_card(contents: Contents) -> str:
 def _harmless(value: Any) -> Markup:
     """Markdown instead of HTML escaping; what a macro has set is escaped already."""
     return value if isinstance(value, Markup) else Markup(escape.markdown(str(value)))
-
-
-def _choices(contents: Contents) -> list[str]:
-    """What is to be known about the choice: ties, near-ties, and what the shares mean."""
-    groups = contents.roster["groups"]
-    known = any(choice.get("stability") for choice in groups.values())
-    return [
-        *ties(groups),
-        *near_ties(groups),
-        *([stability_note(contents.roster.get("resamples"))] if known else []),
-    ]

@@ -12,6 +12,7 @@ from murace.report.sections.comparison import overall_first
 from murace.report.sections.flow import UNITS
 from murace.report.sections.operating import POINTS
 from murace.report.text import formats
+from murace.report.text.grid import Line, by_columns
 from murace.vocabulary import CALIBRATED, OVERALL, Level
 
 SCORES = {"auc": "AUC", "accuracy": "Accuracy", "recall": "Sensitivity", "specificity": "Specificity", "kappa": "Kappa"}
@@ -30,7 +31,6 @@ CALIBRATION = {
     ("raw", "slope"): "Slope before",
     ("calibrated", "slope"): "Slope after",
 }
-Line = Mapping[Any, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,12 +92,12 @@ def _data(contents: Contents) -> Sheet:
 
 def _scores(contents: Contents) -> Sheet:
     frame = contents.scores[(contents.scores["level"] == Level.STUDY) & (contents.scores["model"] == CALIBRATED)]
-    found = _by(frame, "group", "metric")
+    found = by_columns(frame, "group", "metric")
     small = support.small_groups(contents, Level.STUDY)
     lines = [
         [
             formats.group_name(group) + (f" ({small[group]})" if group in small else ""),
-            formats.count(support.studies(contents).get(group)),
+            formats.count(contents.studies.get(group)),
             *(_value(found.get((group, metric), {})) for metric in SCORES),
         ]
         for group in overall_first(frame["group"])
@@ -107,7 +107,7 @@ def _scores(contents: Contents) -> Sheet:
 
 def _operating(contents: Contents) -> Sheet:
     frame = _ours(contents.operating)
-    found = _by(frame, "point", "split", "metric") if len(frame) else {}
+    found = by_columns(frame, "point", "split", "metric") if len(frame) else {}
     thresholds = dict(zip(frame["point"], frame["threshold"], strict=True)) if len(frame) else {}
     lines = [
         [
@@ -122,7 +122,7 @@ def _operating(contents: Contents) -> Sheet:
 
 def _calibration(contents: Contents) -> Sheet:
     frame = _ours(contents.calibration)
-    found = _by(frame, "group", "stage", "metric") if len(frame) else {}
+    found = by_columns(frame, "group", "stage", "metric") if len(frame) else {}
     lines = [
         [formats.group_name(group), *(formats.score(found.get((group, *key), {}).get("value")) for key in CALIBRATION)]
         for group in overall_first(key[0] for key in found)
@@ -146,10 +146,6 @@ def _roster(contents: Contents) -> Sheet:
 
 def _ours(frame: pd.DataFrame) -> pd.DataFrame:
     return frame if frame.empty else frame[frame["model"] == CALIBRATED]
-
-
-def _by(frame: pd.DataFrame, *keys: str) -> dict[tuple[str, ...], Line]:
-    return {tuple(str(line[key]) for key in keys): line for line in frame.to_dict("records")}
 
 
 def _value(line: Line) -> str:
