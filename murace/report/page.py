@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from murace.report.contents import Contents, Picture
-from murace.report.figures import figures, insets
+from murace.report.figures import insets
 from murace.report.sections import summary, support
 from murace.report.sections.calibration import calibration_table
 from murace.report.sections.checklist import checklist_table
@@ -24,11 +24,8 @@ from murace.report.text.formats import plain
 from murace.report.text.grid import Table
 from murace.vocabulary import DISCLAIMER, Level
 
-__all__ = ["Contents", "Picture", "figures", "render", "tables"]
-
 TITLE = "Abnormality detection in musculoskeletal radiographs"
-PNG = b"\x89PNG\r\n\x1a\n"
-JPEG = b"\xff\xd8\xff"
+KINDS = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg"}  # by a file's first bytes
 
 
 def tables(contents: Contents) -> dict[str, Table]:
@@ -92,10 +89,7 @@ def _pictures(pictures: Sequence[Picture]) -> list[tuple[str, str]]:
 
 
 def _address(data: bytes) -> str:
-    if data.startswith(PNG):
-        kind = "png"
-    elif data.startswith(JPEG):
-        kind = "jpeg"
-    else:
+    kind = next((kind for start, kind in KINDS.items() if data.startswith(start)), None)
+    if kind is None:
         raise ValueError("a picture of the report is neither PNG nor JPEG")
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

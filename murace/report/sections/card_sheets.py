@@ -79,7 +79,9 @@ def _data(contents: Contents) -> Sheet:
     """Patients, studies and images of each split where they are known; else the images of each group."""
     if not contents.flow.empty:
         totals = contents.flow[contents.flow["group"] == OVERALL].to_dict("records")
-        lines = [[formats.split_name(line["split"]), *(formats.count(line[unit]) for unit in UNITS)] for line in totals]
+        lines = [
+            [formats.SPLIT_NAMES[line["split"]], *(formats.count(line[unit]) for unit in UNITS)] for line in totals
+        ]
         return Sheet(head=["Split", "Patients", "Studies", "Abnormal studies", "Images"], lines=lines)
     names = [f"{split}_{side}" for split in formats.SPLIT_NAMES for side in ("positive", "negative")]
     head = [f"{name}, {side}" for name in formats.SPLIT_NAMES.values() for side in ("abnormal", "normal")]
@@ -106,12 +108,11 @@ def _scores(contents: Contents) -> Sheet:
 
 
 def _operating(contents: Contents) -> Sheet:
-    frame = _ours(contents.operating)
-    found = by_columns(frame, "point", "split", "metric") if len(frame) else {}
-    thresholds = dict(zip(frame["point"], frame["threshold"], strict=True)) if len(frame) else {}
+    found = by_columns(_ours(contents.operating), "point", "split", "metric")
+    thresholds = {key[0]: line["threshold"] for key, line in found.items()}
     lines = [
         [
-            POINTS.get(str(point), str(point)),
+            POINTS.get(point, point),
             formats.threshold(threshold),
             *(_value(found.get((point, *key), {})) for key in APPLIED),
         ]
@@ -121,8 +122,7 @@ def _operating(contents: Contents) -> Sheet:
 
 
 def _calibration(contents: Contents) -> Sheet:
-    frame = _ours(contents.calibration)
-    found = by_columns(frame, "group", "stage", "metric") if len(frame) else {}
+    found = by_columns(_ours(contents.calibration), "group", "stage", "metric")
     lines = [
         [formats.group_name(group), *(formats.score(found.get((group, *key), {}).get("value")) for key in CALIBRATION)]
         for group in overall_first(key[0] for key in found)
