@@ -6,7 +6,6 @@ After M. Mitchell and others, "Model cards for model reporting", 2019.
 import re
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from murace.report.contents import Contents
@@ -24,14 +23,7 @@ def model_card(contents: Contents) -> str:
     Every text that comes from the contents is escaped: no markup, no HTML and no link of theirs passes. The same
     contents give the same text.
     """
-    environment = Environment(
-        loader=PackageLoader("murace.report", "templates"),
-        autoescape=True,
-        finalize=_harmless,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = escape.templates(_harmless)
     card = environment.get_template("card.md").render(
         contents=contents,
         disclaimer=DISCLAIMER,

@@ -3,8 +3,6 @@
 import base64
 from collections.abc import Mapping, Sequence
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from murace.report.contents import Contents, Picture
 from murace.report.figures import insets
 from murace.report.sections import summary, support
@@ -20,6 +18,7 @@ from murace.report.sections.paper import CITATION
 from murace.report.sections.results import further_table, results_table
 from murace.report.sections.slices import slices_table
 from murace.report.sections.tables import counts_table, learners_table
+from murace.report.text import escape
 from murace.report.text.formats import plain
 from murace.report.text.grid import Table
 from murace.vocabulary import DISCLAIMER, Level
@@ -57,13 +56,7 @@ def render(contents: Contents, drawings: Mapping[str, bytes]) -> str:
     Raises:
         ValueError: a picture is neither PNG nor JPEG.
     """
-    environment = Environment(
-        loader=PackageLoader("murace.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = escape.templates()
     environment.filters["plain"] = plain
     return environment.get_template("page.html").render(
         title=TITLE,

@@ -10,10 +10,10 @@ from itertools import pairwise
 from urllib.parse import quote
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from murace.explain.overlays.colours import LIMIT, colours
 from murace.explain.overlays.thumbnail import Thumbnail
+from murace.report.text import escape
 from murace.report.text.formats import model_name, signed
 from murace.vocabulary import DISCLAIMER
 
@@ -106,13 +106,7 @@ def gallery_page(
         thumbnails: for each entry one small picture per view, None where it has none; drawn when it is needed.
         notes: what a reader must know before anything, such as that the data are synthetic.
     """
-    environment = Environment(
-        loader=PackageLoader("murace.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = escape.templates()
     environment.filters["model"] = model_name
     by_group = {
         name: [entry for entry in entries if entry.group == name] for name in sorted({entry.group for entry in entries})
