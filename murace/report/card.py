@@ -6,12 +6,11 @@ After M. Mitchell and others, "Model cards for model reporting", 2019.
 import re
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from murace.report.contents import Contents
 from murace.report.sections import card_sheets, support
-from murace.report.sections.choice import near_ties, stability_note, ties
+from murace.report.sections.choice import remarks
 from murace.report.sections.limits import limits
 from murace.report.sections.paper import CITATION
 from murace.report.text import escape
@@ -24,14 +23,7 @@ def model_card(contents: Contents) -> str:
     Every text that comes from the contents is escaped: no markup, no HTML and no link of theirs passes. The same
     contents give the same text.
     """
-    environment = Environment(
-        loader=PackageLoader("murace.report", "templates"),
-        autoescape=True,
-        finalize=_harmless,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = escape.templates(_harmless)
     card = environment.get_template("card.md").render(
         contents=contents,
         disclaimer=DISCLAIMER,
@@ -39,7 +31,7 @@ def model_card(contents: Contents) -> str:
         version=contents.facts.get("murace"),
         has_intervals=support.has_intervals(contents.scores),
         sheets=card_sheets.sheets(contents),
-        choices=_choices(contents),
+        choices=remarks(contents.roster),
         limits=limits(contents),
     )
     tidy = "\n".join(line.rstrip() for line in card.splitlines())
@@ -49,14 +41,3 @@ def model_card(contents: Contents) -> str:
 def _harmless(value: Any) -> Markup:
     """Markdown instead of HTML escaping; what a macro has set is escaped already."""
     return value if isinstance(value, Markup) else Markup(escape.markdown(str(value)))
-
-
-def _choices(contents: Contents) -> list[str]:
-    """What is to be known about the choice: ties, near-ties, and what the shares mean."""
-    groups = contents.roster["groups"]
-    known = any(choice.get("stability") for choice in groups.values())
-    return [
-        *ties(groups),
-        *near_ties(groups),
-        *([stability_note(contents.roster.get("resamples"))] if known else []),
-    ]

@@ -1,7 +1,6 @@
 """All figures of the report: as SVG files, and as parts of the page."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -12,14 +11,6 @@ from murace.report.drawing import svg
 PARTS = ("train", "finetune")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inset:
-    """A drawing ready to be set into the page, with what it shows in words."""
-
-    image: Markup
-    alt: str
-
-
 def figures(contents: Contents) -> dict[str, bytes]:
     """Draw every figure of the page as an SVG file.
 
@@ -27,43 +18,36 @@ def figures(contents: Contents) -> dict[str, bytes]:
         File name -> bytes: ``roc.svg`` and ``benefit.svg`` where there is a curve, ``reliability-<model>.svg``,
         ``train-<learner>.svg``, ``finetune-<group>.svg``. The same contents give the same bytes.
     """
-    files = {f"{name}.svg": drawn for name, drawn in _singles(contents).items() if drawn is not None}
-    for model, drawn in reliability.draw(contents).items():
-        files[f"{reliability.stem(model)}.svg"] = drawn
+    files = {"roc.svg": roc.draw(contents), f"{decision.STEM}.svg": decision.draw(contents)}
+    files |= reliability.draw(contents)
     for part in PARTS:
-        for name, drawn in training.draw(contents, part).items():
-            files[f"{part}-{svg.slug(name)}.svg"] = drawn
-    return files
+        files |= training.draw(contents, part)
+    return {name: drawn for name, drawn in files.items() if drawn is not None}
 
 
-def insets(contents: Contents, drawings: Mapping[str, bytes]) -> dict[str, Sequence[Inset]]:
+def insets(contents: Contents, drawings: Mapping[str, bytes]) -> dict[str, Sequence[tuple[Markup, str]]]:
     """The drawings by their place on the page, each with its words; a place without a drawing is empty.
 
     Args:
         contents: what was drawn.
         drawings: what `figures` returned for it.
     """
-    words = {"roc": roc.describe, decision.STEM: decision.describe}
-    placed: dict[str, Sequence[Inset]] = {
-        name: [_inset(drawings[f"{name}.svg"], describe(contents))] if f"{name}.svg" in drawings else []
-        for name, describe in words.items()
+    words = {
+        "roc": {"roc": roc.describe(contents)},
+        decision.STEM: {decision.STEM: decision.describe(contents)},
+        "reliability": {
+            reliability.stem(model): reliability.describe(contents, model) for model in reliability.models(contents)
+        },
     }
-    placed["reliability"] = [
-        _inset(drawings[f"{reliability.stem(model)}.svg"], reliability.describe(contents, model))
-        for model in reliability.models(contents)
-    ]
     for part in PARTS:
-        placed[part] = [
-            _inset(drawings[f"{part}-{svg.slug(name)}.svg"], training.describe(contents, part, name))
-            for name in training.of_part(contents, part)
+        names = training.of_part(contents, part)
+        words[part] = {training.stem(part, name): training.describe(contents, part, name) for name in names}
+    # Safe as they stand: our own SVG, in which matplotlib has escaped every text.
+    return {
+        place: [
+            (Markup(svg.inline(drawings[f"{stem}.svg"])), text)
+            for stem, text in told.items()
+            if f"{stem}.svg" in drawings
         ]
-    return placed
-
-
-def _singles(contents: Contents) -> dict[str, bytes | None]:
-    return {"roc": roc.draw(contents), decision.STEM: decision.draw(contents)}
-
-
-def _inset(drawing: bytes, alt: str) -> Inset:
-    # Safe as it stands: our own SVG, in which matplotlib has escaped every text.
-    return Inset(image=Markup(svg.inline(drawing)), alt=alt)
+        for place, told in words.items()
+    }

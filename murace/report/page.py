@@ -3,10 +3,8 @@
 import base64
 from collections.abc import Mapping, Sequence
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from murace.report.contents import Contents, Picture
-from murace.report.figures import figures, insets
+from murace.report.figures import insets
 from murace.report.sections import summary, support
 from murace.report.sections.calibration import calibration_table
 from murace.report.sections.checklist import checklist_table
@@ -20,15 +18,13 @@ from murace.report.sections.paper import CITATION
 from murace.report.sections.results import further_table, results_table
 from murace.report.sections.slices import slices_table
 from murace.report.sections.tables import counts_table, learners_table
+from murace.report.text import escape
 from murace.report.text.formats import plain
 from murace.report.text.grid import Table
 from murace.vocabulary import DISCLAIMER, Level
 
-__all__ = ["Contents", "Picture", "figures", "render", "tables"]
-
 TITLE = "Abnormality detection in musculoskeletal radiographs"
-PNG = b"\x89PNG\r\n\x1a\n"
-JPEG = b"\xff\xd8\xff"
+KINDS = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg"}  # by a file's first bytes
 
 
 def tables(contents: Contents) -> dict[str, Table]:
@@ -60,13 +56,7 @@ def render(contents: Contents, drawings: Mapping[str, bytes]) -> str:
     Raises:
         ValueError: a picture is neither PNG nor JPEG.
     """
-    environment = Environment(
-        loader=PackageLoader("murace.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = escape.templates()
     environment.filters["plain"] = plain
     return environment.get_template("page.html").render(
         title=TITLE,
@@ -92,10 +82,7 @@ def _pictures(pictures: Sequence[Picture]) -> list[tuple[str, str]]:
 
 
 def _address(data: bytes) -> str:
-    if data.startswith(PNG):
-        kind = "png"
-    elif data.startswith(JPEG):
-        kind = "jpeg"
-    else:
+    kind = next((kind for start, kind in KINDS.items() if data.startswith(start)), None)
+    if kind is None:
         raise ValueError("a picture of the report is neither PNG nor JPEG")
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

@@ -13,21 +13,10 @@ from murace.data.studies.find import find_studies
 from murace.data.studies.open import OpenedStudy, RequestedStudy, open_studies
 from murace.errors import DataError, MuraceError, UsageError
 from murace.explain.cam import MapMethod
-from murace.explain.overlays import (
-    INDEX,
-    RECORD,
-    WAITING,
-    WEIGHT,
-    StudyToDraw,
-    draw_all,
-    drawn_before,
-    drawn_folders,
-    folder_of,
-    is_index_of,
-    refuse_foreign,
-    refuse_foreign_index,
-    write_index,
-)
+from murace.explain.overlays.draw import WAITING, WEIGHT, draw_all
+from murace.explain.overlays.folder import RECORD, drawn_before, refuse_foreign
+from murace.explain.overlays.folders import StudyToDraw, folder_of
+from murace.explain.overlays.index import INDEX, drawn_folders, is_index_of, refuse_foreign_index, write_index
 from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
 from murace.inference.ensemble.interface import Ensemble
 from murace.inference.studies.groups import GroupedStudy, assign_groups, requested, require_group

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from murace.report.page import Contents, Picture
+from murace.report.contents import Contents, Picture
 from murace.vocabulary import MEASURES
 from tests.report import made_up_analysis
 

@@ -5,7 +5,8 @@ import re
 
 import pandas as pd
 
-from murace.report.page import Contents, render
+from murace.report.contents import Contents
+from murace.report.page import render
 from tests.report import made_up
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from murace.report.page import Contents, Picture, figures
+from murace.report.contents import Contents, Picture
+from murace.report.figures import figures
 from murace.report.page import render as render_drawn
 from murace.report.sections.paper import paper_table
 from murace.report.text.formats import DASH, MINUS

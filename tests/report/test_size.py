@@ -8,7 +8,8 @@ import pandas as pd
 from murace.explain.overlays.triptych import triptych
 from murace.metrics.table import roc_points
 from murace.report.contents import Picture
-from murace.report.page import figures, render
+from murace.report.figures import figures
+from murace.report.page import render
 from murace.steps.evaluate.pictures import ERRORS, jpeg
 from murace.vocabulary import Level
 from tests.report import made_up

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from murace.explain.overlays.gallery import Entry, View, gallery_page
 from murace.explain.overlays.thumbnail import thumbnail
 from murace.report.contents import Contents, Picture
-from murace.report.page import figures, render
+from murace.report.figures import figures
+from murace.report.page import render
 from tests.report import made_up
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"

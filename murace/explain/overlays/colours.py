@@ -39,28 +39,22 @@ def colours(heat: Heat, *, limit: float = LIMIT) -> Bytes:
     return _table().alone.take(_steps(heat, limit), axis=0)
 
 
-def blend(grey: Bytes, heat: Heat, *, limit: float = LIMIT) -> Bytes:
-    """The map over the image: more opaque where the logit is further from zero; at zero the image alone."""
-    return _over(grey, _steps(heat, limit))
-
-
 def painted(grey: Bytes, heat: Heat, limit: float) -> tuple[Bytes, Bytes]:
-    """The map alone and the map over the image, in strips of rows, whose intermediate results stay in the cache."""
+    """The map alone and the map over the image, which shows less where the logit is further from zero.
+
+    Drawn in strips of rows, whose intermediate results stay in the cache.
+    """
     spread = upsample(heat, grey.shape)
+    table = _table()
     alone, over = (np.empty((*grey.shape, 3), dtype=np.uint8) for _ in range(2))
     rows = max(1, STRIP // grey.shape[1])
     for top in range(0, grey.shape[0], rows):
         strip = slice(top, top + rows)
         steps = _steps(spread[strip], limit)
-        alone[strip] = _table().alone.take(steps, axis=0)
-        over[strip] = _over(grey[strip], steps)
+        alone[strip] = table.alone.take(steps, axis=0)
+        mixed = table.kept.take(steps) * grey[strip]
+        over[strip] = cv2.add(cv2.merge([mixed] * 3), table.added.take(steps, axis=0), dtype=cv2.CV_8U)
     return alone, over
-
-
-def _over(grey: Bytes, steps: Indices) -> Bytes:
-    mixed = _table().kept.take(steps) * grey
-    drawn = cv2.add(cv2.merge([mixed] * 3), _table().added.take(steps, axis=0), dtype=cv2.CV_8U)
-    return np.asarray(drawn, dtype=np.uint8)
 
 
 def _steps(heat: Heat, limit: float) -> Indices:

@@ -10,10 +10,10 @@ from itertools import pairwise
 from urllib.parse import quote
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from murace.explain.overlays.colours import LIMIT, colours
 from murace.explain.overlays.thumbnail import Thumbnail
+from murace.report.text import escape
 from murace.report.text.formats import model_name, signed
 from murace.vocabulary import DISCLAIMER
 
@@ -91,16 +91,6 @@ class Legend:
     numbers: list[tuple[str, str]]
 
 
-@dataclass(frozen=True)
-class Neighbours:
-    """The studies before and after one, among all and among those of its group."""
-
-    before: Entry | None = None
-    after: Entry | None = None
-    before_in_group: Entry | None = None
-    after_in_group: Entry | None = None
-
-
 def ranked(entries: Iterable[Entry]) -> list[Entry]:
     """The entries in the order of the page: by probability, the highest first."""
     return sorted(entries, key=lambda entry: (-entry.probability, entry.folder))
@@ -116,15 +106,12 @@ def gallery_page(
         thumbnails: for each entry one small picture per view, None where it has none; drawn when it is needed.
         notes: what a reader must know before anything, such as that the data are synthetic.
     """
-    environment = Environment(
-        loader=PackageLoader("murace.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = escape.templates()
     environment.filters["model"] = model_name
-    rows = _rows(entries)
+    by_group = {
+        name: [entry for entry in entries if entry.group == name] for name in sorted({entry.group for entry in entries})
+    }
+    rows = [_row(name, own) for name, own in by_group.items()]
     stream = environment.get_template("gallery.html").stream(
         generator=GENERATOR,
         disclaimer=DISCLAIMER,
@@ -133,15 +120,11 @@ def gallery_page(
         numbers={row.name: number for number, row in enumerate(rows, start=1)},
         total=_row("all", entries),
         legends=[_legend(is_signed=kind) for kind in (True, False) if kind in {entry.is_signed for entry in entries}],
-        studies=zip(entries, thumbnails, _neighbours(entries), strict=True),
+        studies=zip(entries, thumbnails, strict=True),
+        steps=_steps(entries, by_group.values()),
     )
     stream.enable_buffering(AT_ONCE)
     return iter(stream)
-
-
-def _rows(entries: Sequence[Entry]) -> list[GroupRow]:
-    names = sorted({entry.group for entry in entries})
-    return [_row(name, [entry for entry in entries if entry.group == name]) for name in names]
 
 
 def _row(name: str, entries: Sequence[Entry]) -> GroupRow:
@@ -155,19 +138,13 @@ def _row(name: str, entries: Sequence[Entry]) -> GroupRow:
     )
 
 
-def _neighbours(entries: Sequence[Entry]) -> list[Neighbours]:
-    after = {first.folder: second for first, second in pairwise(entries)}
-    after_in_group = {
-        first.folder: second
-        for row in _rows(entries)
-        for first, second in pairwise([entry for entry in entries if entry.group == row.name])
-    }
-    before = {second.folder: entries[number] for number, second in enumerate(entries[1:])}
-    by_folder = {entry.folder: entry for entry in entries}
-    before_in_group = {second.folder: by_folder[first] for first, second in after_in_group.items()}
+def _steps(entries: Sequence[Entry], groups: Iterable[Sequence[Entry]]) -> list[tuple[str, str, str, dict[str, Entry]]]:
+    """The links from study to study, among all and in a group: CSS class, word, arrow, and folder -> where it leads."""
+    in_group = [pair for own in groups for pair in pairwise(own)]
+    kinds = {"in-all": list(pairwise(entries)), "in-group": in_group}
     return [
-        Neighbours(*(places.get(entry.folder) for places in (before, after, before_in_group, after_in_group)))
-        for entry in entries
+        *((kind, "Previous", "↑", {after.folder: before for before, after in pairs}) for kind, pairs in kinds.items()),
+        *((kind, "Next", "↓", {before.folder: after for before, after in pairs}) for kind, pairs in kinds.items()),
     ]
 
 

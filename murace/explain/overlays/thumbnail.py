@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from murace.explain.overlays.colours import Bytes
-from murace.explain.overlays.triptych import BACKGROUND, TITLES
-from murace.report.drawing.sheet import panels_on
+from murace.explain.overlays.triptych import TITLES
+from murace.report.drawing.sheet import BACKGROUND, panels_on
 from murace.system.opencv import cv2
 
 SIDE = 192  # pixels, of either picture at most

@@ -2,22 +2,15 @@
 
 import math
 import textwrap
-from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from murace.explain.overlays.colours import LIMIT, Bytes, Heat, colours, painted
-from murace.report.drawing.sheet import compose
+from murace.report.drawing.sheet import BACKGROUND, INK, compose, letters
 
-BACKGROUND = (16, 17, 20)
-INK = (236, 238, 241)
-LETTERS = 22  # in a line
-LARGEST = 64  # pixels
-
-
+LETTERS = 22  # in a line of a sentence
+LARGEST = 64  # pixels of its letters
 LEAST_SIDE = 256  # pixels of a panel; smaller originals are enlarged by a whole factor
 MOST_HEIGHT = 2048  # no enlargement beyond it
 TITLES = ("original", "map", "overlay")
@@ -42,8 +35,7 @@ def triptych(original: Bytes, heat: Heat, *, caption: str, limit: float = LIMIT,
         ValueError: the arrays do not fit the description, or the map has values that are not finite.
     """
     _check(original, heat, limit)
-    factor = _factor(*original.shape)
-    grey = np.repeat(np.repeat(original, factor, axis=0), factor, axis=1) if factor > 1 else original
+    grey = _enlarged(original)
     panels = [np.repeat(grey[..., None], 3, axis=-1), *painted(grey, heat, limit)]
     return _sheet([_frame(panel) for panel in panels], caption=caption, limit=limit, unit=unit)
 
@@ -65,15 +57,14 @@ def without_map(original: Bytes, sentence: str, *, caption: str, limit: float = 
         ValueError: `original` does not fit the description.
     """
     _check(original, np.zeros((1, 1)), limit)
-    factor = _factor(*original.shape)
-    grey = np.repeat(np.repeat(original, factor, axis=0), factor, axis=1)
-    first = _frame(np.repeat(grey[..., None], 3, axis=-1))
+    first = _frame(np.repeat(_enlarged(original)[..., None], 3, axis=-1))
     blank = text_panel(first.shape[0], first.shape[1], sentence)
     return _sheet([first, blank, blank], caption=caption, limit=limit, unit=unit)
 
 
 def _sheet(panels: list[Bytes], *, caption: str, limit: float, unit: str) -> Bytes:
-    scale = _scale(panels[0].shape[0], limit)
+    values = np.linspace(limit, -limit, panels[0].shape[0], dtype=np.float32)[:, None]
+    scale = colours(values, limit=limit)
     return compose(dict(zip(TITLES, panels, strict=True)), caption=caption, scale=scale, limit=limit, unit=unit)
 
 
@@ -88,8 +79,11 @@ def _check(original: Bytes, heat: Heat, limit: float) -> None:
         raise ValueError(f"limit must be positive, not {limit}")
 
 
-def _factor(height: int, width: int) -> int:
-    return max(1, min(math.ceil(LEAST_SIDE / width), MOST_HEIGHT // height))
+def _enlarged(original: Bytes) -> Bytes:
+    """A narrow original, enlarged by a whole factor so that the text above it can be read."""
+    height, width = original.shape
+    factor = max(1, min(math.ceil(LEAST_SIDE / width), MOST_HEIGHT // height))
+    return np.repeat(np.repeat(original, factor, axis=0), factor, axis=1) if factor > 1 else original
 
 
 def _frame(panel: Bytes) -> Bytes:
@@ -103,19 +97,14 @@ def _frame(panel: Bytes) -> Bytes:
     return framed
 
 
-def _scale(height: int, limit: float) -> Bytes:
-    """The colour bar, one pixel wide: the limit on top, its negative at the bottom."""
-    return colours(np.linspace(limit, -limit, height, dtype=np.float32)[:, None], limit=limit)
-
-
-def text_panel(height: int, width: int, sentence: str) -> npt.NDArray[np.uint8]:
+def text_panel(height: int, width: int, sentence: str) -> Bytes:
     """Write a sentence in the middle of a panel, uint8 [height, width, 3], RGB; in small letters where it is long."""
     panel = Image.new("RGB", (width, height), BACKGROUND)
     pen = ImageDraw.Draw(panel)
     text = "\n".join(textwrap.wrap(sentence, LETTERS))
     size = min(LARGEST, width // 12)
     while True:
-        font = ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
+        font = letters(size)
         _, _, right, bottom = pen.multiline_textbbox((0, 0), text, font=font, align="center")
         if size <= 8 or (right <= width * 0.9 and bottom <= height * 0.9):
             break

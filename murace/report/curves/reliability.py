@@ -30,8 +30,8 @@ def models(contents: Contents) -> list[str]:
 
 
 def draw(contents: Contents) -> dict[str, bytes]:
-    """One SVG for each model, by the model's name."""
-    return {model: _draw(model, _bins(contents, model)) for model in models(contents)}
+    """One SVG for each model, by its file name."""
+    return {f"{stem(model)}.svg": _draw(model, _bins(contents, model)) for model in models(contents)}
 
 
 def describe(contents: Contents, model: str) -> str:

@@ -24,35 +24,40 @@ SCORES: dict[str, Line] = {"auc": ("AUC", GREEN, "solid"), "kappa": ("kappa", PI
 
 
 def draw(contents: Contents, part: str) -> dict[str, bytes]:
-    """One SVG for each history whose name begins with `part` (``train`` or ``finetune``), all on the same scales."""
+    """One SVG for each history below `part` (``train`` or ``finetune``), by its file name; all on the same scales."""
     histories = of_part(contents, part)
     losses = _limits((history[list(LOSSES)] for history in histories.values()), least=0.0)
     scores = _limits((history[list(SCORES)] for history in histories.values()), least=0.0, most=1.0)
     drawn = {}
     for name, history in histories.items():
-        stem = f"{part}-{svg.slug(name)}"
-        with svg.style(stem):
+        best = best_epoch(contents, part, name)
+        with svg.style(stem(part, name)):
             figure = Figure(figsize=(3.3, 3.7), layout="constrained")
             upper, lower = figure.subplots(2, 1, sharex=True)
             _draw_panel(upper, history, LOSSES, losses)
             _draw_panel(lower, history, SCORES, scores)
-            _mark_best((upper, lower), best_epoch(contents, part, name))
+            for axes in (upper, lower) if best is not None else ():
+                axes.axvline(best, color=svg.MUTED, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1)
             upper.set_title(title(contents, part, name))
             upper.set_ylabel("Weighted loss")
             lower.set_ylabel("Validation score")
             lower.set_xlabel("Epoch")
             lower.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-            drawn[name] = svg.to_svg(figure, stem)
+            drawn[f"{stem(part, name)}.svg"] = svg.to_svg(figure, stem(part, name))
     return drawn
+
+
+def stem(part: str, name: str) -> str:
+    """The name of a history's figure file, without its ending."""
+    return f"{part}-{svg.slug(name)}"
 
 
 def of_part(contents: Contents, part: str) -> Mapping[str, pd.DataFrame]:
     """The histories below one folder, by the rest of their names."""
-    beginning = f"{part}/"
     return {
-        name.removeprefix(beginning): history
+        name.removeprefix(f"{part}/"): history
         for name, history in contents.histories.items()
-        if name.startswith(beginning) and len(history)
+        if name.startswith(f"{part}/") and len(history)
     }
 
 
@@ -101,12 +106,6 @@ def _draw_panel(axes: Axes, history: pd.DataFrame, lines: Mapping[str, Line], li
         )
     axes.set_ylim(*limits)
     axes.legend(loc="best", ncols=2, handlelength=2.4, columnspacing=1.2, borderaxespad=0.2)
-
-
-def _mark_best(panels: Iterable[Axes], epoch: int | None) -> None:
-    if epoch is not None:
-        for axes in panels:
-            axes.axvline(epoch, color=svg.MUTED, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1)
 
 
 def _limits(frames: Iterable[pd.DataFrame], *, least: float, most: float = 0.0) -> Limits:

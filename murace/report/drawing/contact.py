@@ -1,11 +1,9 @@
 """A contact sheet of what an audit found: copies side by side, odd pictures one by one; rows of the index, no ids."""
 
-from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from PIL import Image, ImageDraw
 
@@ -14,7 +12,6 @@ from murace.data.store import Pixels
 from murace.report.drawing.sheet import BACKGROUND, FAINT, INK, letters
 from murace.system.opencv import cv2
 
-Bytes = npt.NDArray[np.uint8]
 TITLES = {
     AuditFinding.NEAR: "The same radiograph in two splits, by likeness",
     AuditFinding.LABELS: "One picture with both labels",
@@ -33,24 +30,6 @@ SEAM = 4  # between the two of a pair
 WIDTH = 2 * MARGIN + 8 * TILE + 7 * GAP
 
 
-@dataclass(frozen=True)
-class _Section:
-    """One kind's findings: how many there are, and those that are shown."""
-
-    kind: AuditFinding
-    count: int
-    shown: pd.DataFrame
-
-    @property
-    def is_paired(self) -> bool:
-        return self.kind in PAIRED
-
-    @property
-    def height(self) -> int:
-        lines = -(-len(self.shown) // PER_LINE[self.is_paired])
-        return HEAD + lines * (TILE + CAPTION)
-
-
 def draw_sheet(findings: pd.DataFrame, index: pd.DataFrame, pixels: Pixels, *, synthetic: bool) -> bytes:
     """Draw the findings as a PNG file; of each kind a few, and how many more there are.
 
@@ -60,39 +39,44 @@ def draw_sheet(findings: pd.DataFrame, index: pd.DataFrame, pixels: Pixels, *, s
         pixels: uint8 [N, S, S].
         synthetic: whether to say that no patient was involved.
     """
-    sections = list(_sections(findings))
+    by_kind = {kind: own for kind in TITLES if len(own := findings[findings["kind"] == kind])}
+    heights = {kind: HEAD + _lines(kind, len(own)) * (TILE + CAPTION) for kind, own in by_kind.items()}
     top = 2 * MARGIN + 48
-    sheet = Image.new("RGB", (WIDTH, top + sum(each.height for each in sections) + MARGIN), BACKGROUND)
+    sheet = Image.new("RGB", (WIDTH, top + sum(heights.values()) + MARGIN), BACKGROUND)
     pen = ImageDraw.Draw(sheet)
     said = " Synthetic: drawings, not radiographs." if synthetic else ""
-    found = "Numbers are rows of prepare/index.csv." if sections else "Nothing was found that could be shown."
+    found = "Numbers are rows of prepare/index.csv." if by_kind else "Nothing was found that could be shown."
     pen.text((MARGIN, MARGIN), f"Audit of {len(pixels):,} images", font=letters(26), fill=INK, anchor="lt")
     pen.text((MARGIN, MARGIN + 38), f"{found}{said}", font=letters(15), fill=FAINT, anchor="lt")
-    for section in sections:
-        _draw(sheet, pen, section, top, index, pixels)
-        top += section.height
+    for kind, own in by_kind.items():
+        _draw(sheet, pen, top, kind, own, index, pixels)
+        top += heights[kind]
     return cv2.imencode(".png", np.asarray(sheet)[:, :, ::-1])[1].tobytes()
 
 
-def _sections(findings: pd.DataFrame) -> Iterator[_Section]:
-    for kind in TITLES:
-        own = findings[findings["kind"] == kind]
-        if len(own):
-            room = LINES.get(kind, 2) * PER_LINE[kind in PAIRED]
-            yield _Section(kind, len(own), own.head(room))
+def _lines(kind: AuditFinding, count: int) -> int:
+    """How many lines of pictures a kind takes that was found `count` times."""
+    return min(LINES.get(kind, 2), -(-count // PER_LINE[kind in PAIRED]))
 
 
 def _draw(
-    sheet: Image.Image, pen: ImageDraw.ImageDraw, section: _Section, top: int, index: pd.DataFrame, pixels: Pixels
+    sheet: Image.Image,
+    pen: ImageDraw.ImageDraw,
+    top: int,
+    kind: AuditFinding,
+    found: pd.DataFrame,
+    index: pd.DataFrame,
+    pixels: Pixels,
 ) -> None:
     """A heading, and the pictures below it."""
-    more = section.count - len(section.shown)
+    per_line = PER_LINE[kind in PAIRED]
+    shown = found.head(_lines(kind, len(found)) * per_line)
+    more = len(found) - len(shown)
     pen.line([(MARGIN, top + 4), (WIDTH - MARGIN, top + 4)], fill=(52, 54, 60))
-    pen.text((MARGIN, top + 18), TITLES[section.kind], font=letters(18), fill=INK, anchor="lt")
-    text = f"{section.count:,}" + (f", {more:,} more in findings.csv" if more else "")
+    pen.text((MARGIN, top + 18), TITLES[kind], font=letters(18), fill=INK, anchor="lt")
+    text = f"{len(found):,}" + (f", {more:,} more in findings.csv" if more else "")
     pen.text((WIDTH - MARGIN, top + 20), text, font=letters(15), fill=FAINT, anchor="rt")
-    per_line = PER_LINE[section.is_paired]
-    for place, finding in enumerate(section.shown.to_dict("records")):
+    for place, finding in enumerate(shown.to_dict("records")):
         line, column = divmod(place, per_line)
         left = MARGIN + column * (TILE + GAP) * (8 // per_line)
         _tile(sheet, pen, (left, top + HEAD + line * (TILE + CAPTION)), finding, index, pixels)

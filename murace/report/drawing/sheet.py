@@ -2,7 +2,6 @@
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
@@ -23,42 +22,26 @@ SMALLEST, LARGEST = 15, 96  # pixels of the caption's letters
 LETTERS_PER_WIDTH = 72
 
 
-@dataclass(frozen=True)
 class Layout:
-    """Where things stand on a sheet of `count` panels, each of `width` pixels."""
+    """Where things stand on a sheet of `count` panels, each of `width` pixels.
 
-    count: int
-    width: int
+    Attributes (pixels):
+        letters: size of the caption's letters.
+        gap: between panels, and at the left edge.
+        bar: width of the colour bar.
+        top: the first row of the panels.
+        below: rows under the panels.
+        sheet: width of the whole.
+    """
 
-    @property
-    def letters(self) -> int:
-        """Pixels of the caption's letters."""
-        return int(np.clip(self.count * self.width / LETTERS_PER_WIDTH, SMALLEST, LARGEST))
-
-    @property
-    def gap(self) -> int:
-        """Pixels between panels, and at the left edge."""
-        return self.letters // 2
-
-    @property
-    def bar(self) -> int:
-        """Width of the colour bar."""
-        return round(self.letters * 0.9)
-
-    @property
-    def top(self) -> int:
-        """The first row of the panels."""
-        return round(self.letters * 3.5)
-
-    @property
-    def below(self) -> int:
-        """Rows under the panels."""
-        return round(self.letters * 1.7)
-
-    @property
-    def sheet(self) -> int:
-        """Width of the whole."""
-        return self.left(self.count) + self.bar + round(self.letters * 5.6)
+    def __init__(self, count: int, width: int) -> None:
+        self.width = width
+        self.letters = int(np.clip(count * width / LETTERS_PER_WIDTH, SMALLEST, LARGEST))
+        self.gap = self.letters // 2
+        self.bar = round(self.letters * 0.9)
+        self.top = round(self.letters * 3.5)
+        self.below = round(self.letters * 1.7)
+        self.sheet = self.left(count) + self.bar + round(self.letters * 5.6)
 
     def left(self, place: int) -> int:
         """The first column of a panel; that of the colour bar follows the last."""

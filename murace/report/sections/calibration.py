@@ -1,14 +1,11 @@
 """Section calibration: slope, intercept, Brier score and ECE before and after temperature scaling."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from murace.report.contents import Contents
 from murace.report.sections import support
 from murace.report.sections.comparison import overall_first
 from murace.report.sections.results import ECE
 from murace.report.text import formats
-from murace.report.text.grid import Block, Cell, Column, Row, Table
+from murace.report.text.grid import Block, Cell, Column, Lines, Row, Table, by_columns, score_cell
 from murace.vocabulary import CALIBRATED, OVERALL
 
 METRICS = {"slope": "Slope", "intercept": "Intercept", "brier": "Brier score", "ece": "ECE"}
@@ -27,7 +24,6 @@ NOTES = [
 BY_GROUP = (
     "The calibrated ensemble has a temperature for each group, drawn towards the overall one where the group is small."
 )
-Key = tuple[str, str, str, str]
 
 
 def calibration_table(contents: Contents) -> Table | None:
@@ -35,9 +31,7 @@ def calibration_table(contents: Contents) -> Table | None:
     frame = contents.calibration
     if frame.empty:
         return None
-    lines: dict[Key, Mapping[Any, Any]] = {
-        (line["model"], line["group"], line["stage"], line["metric"]): line for line in frame.to_dict("records")
-    }
+    lines = by_columns(frame, "model", "group", "stage", "metric")
     models = dict.fromkeys(frame.loc[frame["group"] == OVERALL, "model"])
     ours = frame[(frame["model"] == CALIBRATED) & (frame["group"] != OVERALL)]
     blocks = [Block(name="All groups together", rows=[_row(lines, model, OVERALL) for model in models])]
@@ -68,16 +62,14 @@ def _undefined(contents: Contents) -> list[str]:
     return [f"Undefined in some resamples, which its interval leaves out: {metric} in up to {counted} ({where})."]
 
 
-def _row(lines: Mapping[Key, Mapping[Any, Any]], model: str, group: str) -> Row:
-    cells = [_cell(lines.get((model, group, stage, metric), {})) for metric in METRICS for stage in STAGES]
+def _row(lines: Lines, model: str, group: str) -> Row:
+    cells = [score_cell(lines.get((model, group, stage, metric), {})) for metric in METRICS for stage in STAGES]
     fitted = next((lines[key] for stage in STAGES if (key := (model, group, stage, TEMPERATURE)) in lines), {})
     if group != OVERALL:
-        return Row(name=formats.group_name(group), cells=[*cells, _cell(fitted)])
+        return Row(name=formats.group_name(group), cells=[*cells, score_cell(fitted)])
     by_group = model == CALIBRATED and any(
         key[0] == model and key[1] != group and key[3] == TEMPERATURE for key in lines
     )
-    return Row(name=formats.model_name(model), cells=[*cells, Cell(text="by group") if by_group else _cell(fitted)])
-
-
-def _cell(line: Mapping[Any, Any]) -> Cell:
-    return Cell(text=formats.score(line.get("value"), 3), detail=formats.interval(line.get("low"), line.get("high")))
+    return Row(
+        name=formats.model_name(model), cells=[*cells, Cell(text="by group") if by_group else score_cell(fitted)]
+    )

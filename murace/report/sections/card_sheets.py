@@ -12,6 +12,7 @@ from murace.report.sections.comparison import overall_first
 from murace.report.sections.flow import UNITS
 from murace.report.sections.operating import POINTS
 from murace.report.text import formats
+from murace.report.text.grid import Line, by_columns
 from murace.vocabulary import CALIBRATED, OVERALL, Level
 
 SCORES = {"auc": "AUC", "accuracy": "Accuracy", "recall": "Sensitivity", "specificity": "Specificity", "kappa": "Kappa"}
@@ -30,7 +31,6 @@ CALIBRATION = {
     ("raw", "slope"): "Slope before",
     ("calibrated", "slope"): "Slope after",
 }
-Line = Mapping[Any, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +79,9 @@ def _data(contents: Contents) -> Sheet:
     """Patients, studies and images of each split where they are known; else the images of each group."""
     if not contents.flow.empty:
         totals = contents.flow[contents.flow["group"] == OVERALL].to_dict("records")
-        lines = [[formats.split_name(line["split"]), *(formats.count(line[unit]) for unit in UNITS)] for line in totals]
+        lines = [
+            [formats.SPLIT_NAMES[line["split"]], *(formats.count(line[unit]) for unit in UNITS)] for line in totals
+        ]
         return Sheet(head=["Split", "Patients", "Studies", "Abnormal studies", "Images"], lines=lines)
     names = [f"{split}_{side}" for split in formats.SPLIT_NAMES for side in ("positive", "negative")]
     head = [f"{name}, {side}" for name in formats.SPLIT_NAMES.values() for side in ("abnormal", "normal")]
@@ -92,12 +94,12 @@ def _data(contents: Contents) -> Sheet:
 
 def _scores(contents: Contents) -> Sheet:
     frame = contents.scores[(contents.scores["level"] == Level.STUDY) & (contents.scores["model"] == CALIBRATED)]
-    found = _by(frame, "group", "metric")
+    found = by_columns(frame, "group", "metric")
     small = support.small_groups(contents, Level.STUDY)
     lines = [
         [
             formats.group_name(group) + (f" ({small[group]})" if group in small else ""),
-            formats.count(support.studies(contents).get(group)),
+            formats.count(contents.studies.get(group)),
             *(_value(found.get((group, metric), {})) for metric in SCORES),
         ]
         for group in overall_first(frame["group"])
@@ -106,12 +108,11 @@ def _scores(contents: Contents) -> Sheet:
 
 
 def _operating(contents: Contents) -> Sheet:
-    frame = _ours(contents.operating)
-    found = _by(frame, "point", "split", "metric") if len(frame) else {}
-    thresholds = dict(zip(frame["point"], frame["threshold"], strict=True)) if len(frame) else {}
+    found = by_columns(_ours(contents.operating), "point", "split", "metric")
+    thresholds = {key[0]: line["threshold"] for key, line in found.items()}
     lines = [
         [
-            POINTS.get(str(point), str(point)),
+            POINTS.get(point, point),
             formats.threshold(threshold),
             *(_value(found.get((point, *key), {})) for key in APPLIED),
         ]
@@ -121,8 +122,7 @@ def _operating(contents: Contents) -> Sheet:
 
 
 def _calibration(contents: Contents) -> Sheet:
-    frame = _ours(contents.calibration)
-    found = _by(frame, "group", "stage", "metric") if len(frame) else {}
+    found = by_columns(_ours(contents.calibration), "group", "stage", "metric")
     lines = [
         [formats.group_name(group), *(formats.score(found.get((group, *key), {}).get("value")) for key in CALIBRATION)]
         for group in overall_first(key[0] for key in found)
@@ -146,10 +146,6 @@ def _roster(contents: Contents) -> Sheet:
 
 def _ours(frame: pd.DataFrame) -> pd.DataFrame:
     return frame if frame.empty else frame[frame["model"] == CALIBRATED]
-
-
-def _by(frame: pd.DataFrame, *keys: str) -> dict[tuple[str, ...], Line]:
-    return {tuple(str(line[key]) for key in keys): line for line in frame.to_dict("records")}
 
 
 def _value(line: Line) -> str:

@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import resources
 from itertools import groupby
 
@@ -21,37 +20,30 @@ NUMBERING = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
-    """A part of the report: the heading under which it stands, and whether these contents hold it."""
-
-    section: str
-    held: Callable[[Contents], bool]
-
-
-PARTS: Mapping[str, Part] = {
-    "summary": Part(section="Summary", held=lambda contents: len(contents.scores) > 0),
-    "counts": Part(section="Data", held=lambda contents: len(contents.counts) > 0),
-    "flow": Part(section="Data", held=lambda contents: len(contents.flow) > 0),
-    "patients": Part(section="Data", held=lambda contents: len(contents.flow) > 0 and contents.patient_level),
-    "learners": Part(section="Learners", held=lambda contents: len(contents.learners) > 0),
-    "curves": Part(section="Learners", held=lambda contents: _some(contents.histories, "train")),
-    "choice": Part(section="Choice of learners", held=lambda contents: bool(contents.roster["groups"])),
-    "stability": Part(section="Choice of learners", held=lambda contents: _is_stability_known(contents)),
-    "results": Part(section="Results on the test split", held=lambda contents: len(contents.scores) > 0),
-    "intervals": Part(section="Results on the test split", held=lambda found: support.has_intervals(found.scores)),
-    "confusion": Part(section="Results on the test split", held=lambda contents: len(contents.confusion) > 0),
-    "comparisons": Part(section="Comparisons", held=lambda contents: len(contents.comparisons) > 0),
-    "calibration": Part(section="Calibration", held=lambda contents: len(contents.calibration) > 0),
-    "operating": Part(section="Operating points", held=lambda contents: len(contents.operating) > 0),
-    "benefit": Part(section="Net benefit", held=lambda contents: len(contents.benefit) > 0),
-    "slices": Part(section="Slices", held=lambda contents: len(contents.slices) > 0),
-    "errors": Part(section="Errors", held=lambda contents: len(contents.errors) > 0),
-    "maps": Part(section="Activation maps", held=lambda contents: len(contents.maps) > 0),
-    "limits": Part(section="Limits", held=lambda contents: True),
-    "preparation": Part(section="Settings", held=lambda contents: _some(contents.settings, "prepare")),
-    "training": Part(section="Settings", held=lambda contents: _some(contents.settings, "train")),
-    "versions": Part(section="Settings", held=lambda contents: len(contents.facts) > 0),
+# a part of the report -> the heading under which it stands, and whether these contents hold it
+PARTS: Mapping[str, tuple[str, Callable[[Contents], bool]]] = {
+    "summary": ("Summary", lambda contents: len(contents.scores) > 0),
+    "counts": ("Data", lambda contents: len(contents.counts) > 0),
+    "flow": ("Data", lambda contents: len(contents.flow) > 0),
+    "patients": ("Data", lambda contents: len(contents.flow) > 0 and contents.patient_level),
+    "learners": ("Learners", lambda contents: len(contents.learners) > 0),
+    "curves": ("Learners", lambda contents: _some(contents.histories, "train")),
+    "choice": ("Choice of learners", lambda contents: bool(contents.roster["groups"])),
+    "stability": ("Choice of learners", lambda contents: _is_stability_known(contents)),
+    "results": ("Results on the test split", lambda contents: len(contents.scores) > 0),
+    "intervals": ("Results on the test split", lambda found: support.has_intervals(found.scores)),
+    "confusion": ("Results on the test split", lambda contents: len(contents.confusion) > 0),
+    "comparisons": ("Comparisons", lambda contents: len(contents.comparisons) > 0),
+    "calibration": ("Calibration", lambda contents: len(contents.calibration) > 0),
+    "operating": ("Operating points", lambda contents: len(contents.operating) > 0),
+    "benefit": ("Net benefit", lambda contents: len(contents.benefit) > 0),
+    "slices": ("Slices", lambda contents: len(contents.slices) > 0),
+    "errors": ("Errors", lambda contents: len(contents.errors) > 0),
+    "maps": ("Activation maps", lambda contents: len(contents.maps) > 0),
+    "limits": ("Limits", lambda contents: True),
+    "preparation": ("Settings", lambda contents: _some(contents.settings, "prepare")),
+    "training": ("Settings", lambda contents: _some(contents.settings, "train")),
+    "versions": ("Settings", lambda contents: len(contents.facts) > 0),
 }
 
 
@@ -87,10 +79,10 @@ def _row(topic: Mapping[str, str], contents: Contents) -> Row:
 
 def _place(topic: Mapping[str, str], contents: Contents) -> Cell:
     """The section where the topic stands; else, or for what is left of it, a named blank."""
-    part = PARTS[topic["part"]] if topic["part"] else None
-    if part is None or not part.held(contents):
+    section, is_held = PARTS[topic["part"]] if topic["part"] else ("", None)
+    if is_held is None or not is_held(contents):
         return Cell(text=f"{BLANK}{topic['blank']}")
-    return Cell(text=part.section, detail=f"{BLANK}{topic['rest']}" if topic["rest"] else "")
+    return Cell(text=section, detail=f"{BLANK}{topic['rest']}" if topic["rest"] else "")
 
 
 def _some(names: Mapping[str, object], beginning: str) -> bool:

@@ -1,6 +1,6 @@
 """Section choice of learners (Table 5): validation scores, votes, the designated learner and its stability."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from murace.report.contents import Contents
@@ -19,6 +19,9 @@ def choice_table(contents: Contents) -> Table:
     frame = contents.validation[contents.validation["level"] == roster["level"]]
     chosen = {group: str(choice["learner"]) for group, choice in choices.items()}
     comparison = compare(frame, model="learner", paper=5, chosen=chosen)
+    shares = _rows(choices, comparison, lambda choice, name: formats.stability(choice.get("stability", {}).get(name)))
+    votes = _rows(choices, comparison, lambda choice, name: str(choice["votes"].get(name, 0)))
+    designated = [_designated(choices[group]) if group in choices else Cell(text="") for group in comparison.groups]
     return Table(
         key="table-5",
         number="Table 5",
@@ -27,47 +30,49 @@ def choice_table(contents: Contents) -> Table:
         columns=comparison.columns({}),
         blocks=[
             *(comparison.block(metric) for metric in roster["metrics"]),
-            *_stability(choices, comparison),
-            *_outcome(choices, comparison),
+            *([Block(name="Share of resamples that designate it", rows=shares)] if _is_resampled(choices) else []),
+            Block(name="Votes", rows=[*votes, Row(name="Designated", cells=designated, total=True)]),
         ],
         notes=[
             BOLD,
             "Shaded: the designated learner. The best learner of a metric gets its vote; a shared best counts "
             "for each that shares it.",
             *([GREY] if comparison.has_paper else []),
-            *ties(choices),
-            *near_ties(choices),
-            *([stability_note(roster.get("resamples"))] if _is_resampled(choices) else []),
+            *remarks(roster),
             "Data: calibrate/scores.csv and roster.json.",
         ],
     )
 
 
-def _outcome(choices: Choices, comparison: Comparison) -> list[Block]:
-    """A line of votes per learner, then the chosen one."""
-    votes = [
+def remarks(roster: Mapping[str, Any]) -> list[str]:
+    """Sentences on the choice: ties, near-ties, and how the shares of resamples are to be read where they are known."""
+    choices: Choices = roster["groups"]
+    number = f"{roster['resamples']:,} bootstrap resamples" if roster.get("resamples") else "bootstrap resamples"
+    note = (
+        f"Share: in how many of {number} of the validation patients the same rule would designate the learner. It "
+        "covers the sampling of validation patients, not another training run."
+    )
+    return [*_ties(choices), *([note] if _is_resampled(choices) else [])]
+
+
+def _rows(choices: Choices, comparison: Comparison, text: Callable[[Mapping[str, Any], str], str]) -> list[Row]:
+    """A row per learner with a text of each group's choice; the designated learner's cell is marked."""
+    return [
         Row(
             name=formats.model_name(learner),
-            cells=[_vote(choices.get(group), learner) for group in comparison.groups],
+            cells=[
+                Cell(text=text(choices[group], learner), chosen=choices[group]["learner"] == learner)
+                if group in choices
+                else Cell(text="")
+                for group in comparison.groups
+            ],
         )
         for learner in comparison.models
     ]
-    designated = Row(
-        name="Designated", cells=[_designated(choices.get(group)) for group in comparison.groups], total=True
-    )
-    return [Block(name="Votes", rows=[*votes, designated])]
 
 
-def _vote(choice: Mapping[str, Any] | None, learner: str) -> Cell:
-    if choice is None:
-        return Cell(text="")
-    return Cell(text=str(choice["votes"].get(learner, 0)), chosen=choice["learner"] == learner)
-
-
-def _designated(choice: Mapping[str, Any] | None) -> Cell:
+def _designated(choice: Mapping[str, Any]) -> Cell:
     """The learner, with its share of the resamples under it, and whether the votes were a tie."""
-    if choice is None:
-        return Cell(text="")
     share = choice.get("stability", {}).get(choice["learner"])
     return Cell(
         text=formats.model_name(choice["learner"]),
@@ -76,56 +81,16 @@ def _designated(choice: Mapping[str, Any] | None) -> Cell:
     )
 
 
-def _stability(choices: Choices, comparison: Comparison) -> list[Block]:
-    """How often each learner would be designated; nothing where that was not measured."""
-    if not _is_resampled(choices):
-        return []
-    rows = [
-        Row(
-            name=formats.model_name(learner),
-            cells=[_share(choices.get(group), learner) for group in comparison.groups],
-        )
-        for learner in comparison.models
-    ]
-    return [Block(name="Share of resamples that designate it", rows=rows)]
-
-
-def _share(choice: Mapping[str, Any] | None, learner: str) -> Cell:
-    if choice is None:
-        return Cell(text="")
-    share = choice.get("stability", {}).get(learner)
-    return Cell(text=formats.stability(share), chosen=choice["learner"] == learner)
-
-
 def _is_resampled(choices: Choices) -> bool:
     return any(choice.get("stability") for choice in choices.values())
 
 
-def stability_note(resamples: int | None) -> str:
-    """How the shares are to be read."""
-    number = f"{resamples:,} bootstrap resamples" if resamples else "bootstrap resamples"
-    return (
-        f"Share: in how many of {number} of the validation patients the same rule would designate the learner. It "
-        "covers the sampling of validation patients, not another training run."
-    )
-
-
-def near_ties(choices: Choices) -> list[str]:
-    """A sentence that names the groups where another learner might as well have been chosen."""
+def _ties(choices: Choices) -> list[str]:
+    """A sentence each on the groups where votes alone did not decide, nobody had a vote, or the choice was close."""
+    voted = {group: any(choice["votes"].values()) for group, choice in choices.items()}
+    tied = [formats.group_name(group) for group, choice in choices.items() if choice["tie"] and voted[group]]
+    silent = [formats.group_name(group) for group in choices if not voted[group]]
     close = [formats.group_name(group) for group, choice in choices.items() if choice.get("near_tie")]
-    if not close:
-        return []
-    return [f"Near-tie in {formats.listing(close)}: the designated learner wins fewer than 60% of the resamples."]
-
-
-def ties(choices: Choices) -> list[str]:
-    """A sentence about the groups where votes alone did not decide, and one about those where nobody had a vote."""
-    silent = [formats.group_name(group) for group, choice in choices.items() if not any(choice["votes"].values())]
-    tied = [
-        formats.group_name(group)
-        for group, choice in choices.items()
-        if choice["tie"] and any(choice["votes"].values())
-    ]
     sentences = []
     if tied:
         sentences.append(
@@ -136,5 +101,9 @@ def ties(choices: Choices) -> list[str]:
         sentences.append(
             f"No vote in {formats.listing(silent)}: its validation scores are undefined, so it was given the learner "
             "that is best overall."
+        )
+    if close:
+        sentences.append(
+            f"Near-tie in {formats.listing(close)}: the designated learner wins fewer than 60% of the resamples."
         )
     return sentences

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from murace.report.sections.paper import paper_values
 from murace.report.text import formats
-from murace.report.text.grid import Block, Cell, Column, Row, best_of
+from murace.report.text.grid import Block, Cell, Column, Line, Lines, Row, best_of, by_columns
 from murace.vocabulary import BASELINE, LOWER_IS_BETTER, OVERALL
 
 BOLD = "Bold: the best of its column within the metric, before rounding; equals are all bold."
@@ -19,7 +18,7 @@ Key = tuple[str, ...]
 class Comparison:
     """The scores of one table by (model, group, metric), and the paper's values under the same keys."""
 
-    lines: Mapping[Key, Mapping[Any, Any]]
+    lines: Lines
     paper: Mapping[Key, float]
     models: Sequence[str]
     groups: Sequence[str]
@@ -71,7 +70,7 @@ class Comparison:
             paper=formats.score(self.paper[key], 2) if key in self.paper else "",
         )
 
-    def _change(self, key: Key, line: Mapping[Any, Any]) -> str:
+    def _change(self, key: Key, line: Line) -> str:
         """The change over the baseline; a percentage of nothing, or of less, would mislead."""
         model, group, metric = key
         if model == BASELINE or not self.value(BASELINE, group, metric) > 0:
@@ -89,9 +88,8 @@ def compare(frame: pd.DataFrame, *, model: str, paper: int, chosen: Mapping[str,
         chosen: group -> the model that is marked there.
     """
     keys = [model, "group", "metric"]
-    lines = {tuple(str(line[key]) for key in keys): line for line in frame.to_dict("records")}
     return Comparison(
-        lines=lines,
+        lines=by_columns(frame, *keys),
         paper=paper_values(paper, keys),
         models=list(dict.fromkeys(frame[model])),
         groups=overall_first(frame["group"]),

@@ -1,15 +1,12 @@
 """Section differences: the calibrated ensemble against each other model, with confidence intervals and p-values."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 
 from murace.metrics.comparison import is_real
 from murace.report.contents import Contents
 from murace.report.sections.comparison import overall_first
 from murace.report.text import formats
-from murace.report.text.grid import Block, Cell, Column, Row, Table
+from murace.report.text.grid import Block, Cell, Column, Line, Row, Table, by_columns
 from murace.vocabulary import CALIBRATED, OVERALL, Level
 
 TESTS = {"delong": "DeLong's test", "mcnemar": "exact McNemar test", "bootstrap": "paired bootstrap over patients"}
@@ -78,7 +75,7 @@ def _tally(frame: pd.DataFrame) -> str:
 
 def _block(part: pd.DataFrame, groups: list[str]) -> Block:
     """One metric: a row per reference model, a cell per group."""
-    lines = {(str(line["reference"]), str(line["group"])): line for line in part.to_dict("records")}
+    lines = by_columns(part, "reference", "group")
     metric, test = part["metric"].iloc[0], part["test"].iloc[0]
     rows = [
         Row(name=formats.model_name(model), cells=[_cell(lines.get((model, group), {})) for group in groups])
@@ -87,7 +84,7 @@ def _block(part: pd.DataFrame, groups: list[str]) -> Block:
     return Block(name=f"{formats.metric_name(metric)}, {TESTS.get(test, test)}", rows=rows)
 
 
-def _cell(line: Mapping[Any, Any]) -> Cell:
+def _cell(line: Line) -> Cell:
     return Cell(
         text=formats.difference(line.get("difference")),
         best=bool(line) and is_real(line),
@@ -96,5 +93,5 @@ def _cell(line: Mapping[Any, Any]) -> Cell:
     )
 
 
-def _p(line: Mapping[Any, Any]) -> float | None:
+def _p(line: Line) -> float | None:
     return line.get("p") if line.get("group") == OVERALL else line.get("p_holm")

@@ -1,13 +1,11 @@
 """Section data flow: how many images came in, were left out, and went to training, validation and test."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from murace.report.contents import Contents
-from murace.report.sections.comparison import overall_first
 from murace.report.text import formats
-from murace.report.text.grid import Block, Cell, Column, Row, Table
+from murace.report.text.grid import Block, Cell, Column, Line, Row, Table, by_columns
 from murace.vocabulary import OVERALL, Split
 
 UNITS = {"patients": "Patients", "studies": "Studies", "abnormal_studies": "Abnormal", "images": "Images"}
@@ -21,36 +19,25 @@ class Box:
     lines: Sequence[tuple[str, str]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Flow:
-    """The diagram: a box of what came in, at its side what was left out, below it the splits."""
-
-    found: Box
-    left_out: Box
-    splits: Sequence[Box]
-
-
-def diagram(contents: Contents) -> Flow | None:
-    """The diagram of the data; None where no numbers are given."""
-    totals = {line["split"]: line for line in _lines(contents) if line["group"] == OVERALL}
+def diagram(contents: Contents) -> list[Box]:
+    """What came in, what was left out, then each split; empty where no numbers are given."""
+    totals = {line["split"]: line for line in contents.flow.to_dict("records") if line["group"] == OVERALL}
     if not totals:
-        return None
+        return []
     used = sum(int(line["images"]) for line in totals.values())
     refused = sum(contents.rejected.values())
     reasons = [(reason, formats.count(number)) for reason, number in contents.rejected.items()]
-    return Flow(
-        found=Box(name="Image files with a label", lines=[("found", formats.count(used + refused))]),
-        left_out=Box(
-            name="Could not be used",
-            lines=[*reasons, ("in all", formats.count(refused))] if reasons else [("", "none")],
-        ),
-        splits=[_box(split, totals[split]) for split in Split if split in totals],
-    )
+    left_out = [*reasons, ("in all", formats.count(refused))] if reasons else [("", "none")]
+    return [
+        Box(name="Image files with a label", lines=[("found", formats.count(used + refused))]),
+        Box(name="Could not be used", lines=left_out),
+        *(_box(split, totals[split]) for split in Split if split in totals),
+    ]
 
 
-def _box(split: str, line: Mapping[Any, Any]) -> Box:
+def _box(split: Split, line: Line) -> Box:
     return Box(
-        name=formats.split_name(split),
+        name=formats.SPLIT_NAMES[split],
         lines=[
             ("patients", formats.count(line["patients"])),
             ("studies", formats.count(line["studies"])),
@@ -66,12 +53,11 @@ def _part(part: int, whole: int) -> str:
 
 def flow_table(contents: Contents) -> Table | None:
     """Patients, studies and images of each group and split; None where no numbers are given."""
-    lines = {(str(line["group"]), str(line["split"])): line for line in _lines(contents)}
+    lines = by_columns(contents.flow, "group", "split")
     splits = [split for split in Split if any(split == key[1] for key in lines)]
     if not lines:
         return None
-    groups = overall_first(group for group, _ in lines)
-    groups = [*(group for group in groups if group != OVERALL), *(group for group in groups if group == OVERALL)]
+    groups = sorted(dict.fromkeys(group for group, _ in lines), key=lambda group: group == OVERALL)
     rows = [
         Row(
             name=formats.group_name(group),
@@ -89,7 +75,7 @@ def flow_table(contents: Contents) -> Table | None:
         number="Table S1",
         caption="Patients, studies and images in each group and split.",
         corner="Group",
-        spans=[(formats.split_name(split), len(UNITS)) for split in splits],
+        spans=[(formats.SPLIT_NAMES[split], len(UNITS)) for split in splits],
         columns=[Column(name=name) for _ in splits for name in UNITS.values()],
         blocks=[Block(name="", rows=rows)],
         notes=[f"Abnormal: abnormal studies. {_patients(contents)} Data: evaluate/flow.csv."],
@@ -103,7 +89,3 @@ def _patients(contents: Contents) -> str:
         "A patient belongs to one split, but may have studies in several groups: the groups' patients can add up to "
         "more than there are."
     )
-
-
-def _lines(contents: Contents) -> list[dict[Any, Any]]:
-    return contents.flow.to_dict("records")

@@ -1,11 +1,8 @@
 """Section operating points: thresholds chosen on validation, frozen, and applied to the test split."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from murace.report.contents import Contents
 from murace.report.text import formats
-from murace.report.text.grid import Block, Cell, Column, Row, Table
+from murace.report.text.grid import Block, Cell, Column, Lines, Row, Table, by_columns, score_cell
 from murace.vocabulary import CALIBRATED, Split
 
 POINTS = {
@@ -26,7 +23,6 @@ NOTES = [
     "Per study, with the probability before temperature scaling. Under a test score: its 95% interval by the bootstrap "
     "over patients; validation has none, since it would leave out the choosing. Data: evaluate/operating.csv.",
 ]
-Key = tuple[str, str, str, str]
 
 
 def operating_table(contents: Contents) -> Table | None:
@@ -34,9 +30,7 @@ def operating_table(contents: Contents) -> Table | None:
     frame = contents.operating
     if frame.empty:
         return None
-    lines: dict[Key, Mapping[Any, Any]] = {
-        (line["model"], line["point"], line["split"], line["metric"]): line for line in frame.to_dict("records")
-    }
+    lines = by_columns(frame, "model", "point", "split", "metric")
     models = sorted(dict.fromkeys(frame["model"]), key=lambda model: model != CALIBRATED)
     points = list(dict.fromkeys(frame["point"]))
     names = list(METRICS.values())
@@ -58,11 +52,7 @@ def operating_table(contents: Contents) -> Table | None:
     )
 
 
-def _row(lines: Mapping[Key, Mapping[Any, Any]], model: str, point: str) -> Row:
+def _row(lines: Lines, model: str, point: str) -> Row:
     found = [lines.get((model, point, split, metric), {}) for split in SPLITS for metric in METRICS]
     threshold = next((line["threshold"] for line in found if line), None)
-    return Row(name=POINTS.get(point, point), cells=[Cell(text=formats.threshold(threshold)), *map(_cell, found)])
-
-
-def _cell(line: Mapping[Any, Any]) -> Cell:
-    return Cell(text=formats.score(line.get("value")), detail=formats.interval(line.get("low"), line.get("high")))
+    return Row(name=POINTS.get(point, point), cells=[Cell(text=formats.threshold(threshold)), *map(score_cell, found)])

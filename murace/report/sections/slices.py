@@ -1,6 +1,5 @@
 """Section slices: the calibrated ensemble in subgroups of the test split, and the other models' AUC beside it."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -8,7 +7,7 @@ import pandas as pd
 from murace.report.contents import Contents
 from murace.report.sections import support
 from murace.report.text import formats
-from murace.report.text.grid import Block, Cell, Column, Row, Table
+from murace.report.text.grid import Block, Cell, Column, Row, Table, by_columns, score_cell
 from murace.vocabulary import CALIBRATED, Level
 
 METRICS = {"auc": "AUC", "recall": "Sensitivity", "specificity": "Specificity", "kappa": "Kappa"}
@@ -19,7 +18,6 @@ NOTES = [
     "Under a score: its 95% interval by the bootstrap over patients.",
     "Data: evaluate/slices.csv.",
 ]
-Lines = Mapping[tuple[str, str], Mapping[Any, Any]]  # by model and metric
 
 
 def slices_table(contents: Contents) -> Table | None:
@@ -62,7 +60,7 @@ def _block(name: str, frame: pd.DataFrame, others: list[str]) -> Block:
 
 
 def _row(part: str, frame: pd.DataFrame, others: list[str]) -> Row:
-    lines: Lines = {(line["model"], line["metric"]): line for line in frame.to_dict("records")}
+    lines = by_columns(frame, "model", "metric")
     first: dict[Any, Any] = frame.iloc[0].to_dict()
     return Row(
         name=part,
@@ -70,11 +68,7 @@ def _row(part: str, frame: pd.DataFrame, others: list[str]) -> Row:
         cells=[
             Cell(text=formats.count(first["cases"])),
             Cell(text=formats.count(first["abnormal"])),
-            *(_cell(lines.get((CALIBRATED, metric), {})) for metric in METRICS),
+            *(score_cell(lines.get((CALIBRATED, metric), {})) for metric in METRICS),
             *(Cell(text=formats.score(lines.get((model, "auc"), {}).get("value"))) for model in others),
         ],
     )
-
-
-def _cell(line: Mapping[Any, Any]) -> Cell:
-    return Cell(text=formats.score(line.get("value")), detail=formats.interval(line.get("low"), line.get("high")))

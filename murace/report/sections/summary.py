@@ -1,26 +1,22 @@
 """Section summary: the main results in a few sentences."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from murace.report.contents import Contents
 from murace.report.sections import differences, support
 from murace.report.text import formats
+from murace.report.text.grid import Lines, by_columns, score_cell
 from murace.vocabulary import BASELINE, CALIBRATED, OVERALL, RESNET_DENSENET, Level, Metric
 
 HEADLINE = {Metric.AUC: "AUC", Metric.ACCURACY: "accuracy", Metric.KAPPA: "Cohen's kappa"}
-Values = Mapping[tuple[str, str], float]
+Values = Mapping[tuple[str, ...], float]  # by group and metric
 
 
 def headline(contents: Contents) -> list[tuple[str, str, str]]:
     """The calibrated ensemble's three numbers per study, overall, as (name, value, interval); that may be empty."""
-    lines = {(line["group"], line["metric"]): line for line in _study_lines(contents, CALIBRATED)}
-    names = {**HEADLINE, Metric.AUC: "AUC", Metric.ACCURACY: "Accuracy"}
-    found = {metric: lines.get((OVERALL, metric), {}) for metric in HEADLINE}
-    return [
-        (names[metric], formats.score(line.get("value")), formats.interval(line.get("low"), line.get("high")))
-        for metric, line in found.items()
-    ]
+    lines = _study_lines(contents, CALIBRATED)
+    cells = {metric: score_cell(lines.get((OVERALL, metric), {})) for metric in HEADLINE}
+    return [(formats.metric_name(metric), cell.text, cell.detail) for metric, cell in cells.items()]
 
 
 def sentences(contents: Contents) -> list[str]:
@@ -45,13 +41,13 @@ def roster(contents: Contents) -> str:
     return f"{'; '.join(parts)}." if parts else ""
 
 
-def _study_lines(contents: Contents, model: str) -> list[dict[Any, Any]]:
+def _study_lines(contents: Contents, model: str) -> Lines:
     frame = contents.scores
-    return frame[(frame["level"] == Level.STUDY) & (frame["model"] == model)].to_dict("records")
+    return by_columns(frame[(frame["level"] == Level.STUDY) & (frame["model"] == model)], "group", "metric")
 
 
 def _study_values(contents: Contents, model: str) -> Values:
-    return {(line["group"], line["metric"]): float(line["value"]) for line in _study_lines(contents, model)}
+    return {key: float(line["value"]) for key, line in _study_lines(contents, model).items()}
 
 
 def _score(values: Values, group: str, metric: str) -> str:
@@ -73,7 +69,7 @@ def _spread(contents: Contents, values: Values) -> str:
 
 
 def _in_group(contents: Contents, group: str, kappas: Mapping[str, float]) -> str:
-    number = support.studies(contents).get(group)
+    number = contents.studies.get(group)
     size = f", {number:,} studies" if number else ""
     return f"{formats.score(kappas[group])} ({group}{size})"
 

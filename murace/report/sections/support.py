@@ -22,11 +22,6 @@ INTERVALS = (
 ZERO_WIDTH = "An interval of zero width, as under a perfect score, is no certainty: the same cases give it every time."
 
 
-def studies(contents: Contents) -> dict[str, int]:
-    """Test studies per group, as far as they are given."""
-    return dict(contents.studies)
-
-
 def images(contents: Contents) -> dict[str, int]:
     """Test images per group."""
     return dict(zip(contents.counts["group"], contents.counts[TEST].sum(axis=1), strict=True))
@@ -34,13 +29,13 @@ def images(contents: Contents) -> dict[str, int]:
 
 def sizes(contents: Contents, level: Level) -> dict[str, str]:
     """The number of test cases of each group, as a heading's second line."""
-    numbers = studies(contents) if level is Level.STUDY else images(contents)
+    numbers = contents.studies if level is Level.STUDY else images(contents)
     return {group: f"n = {number:,}" for group, number in numbers.items()}
 
 
 def size(contents: Contents) -> str:
     """Studies and images of the test split in parentheses, as far as they are known."""
-    numbers = {"studies": studies(contents).get(OVERALL), "images": images(contents).get(OVERALL)}
+    numbers = {"studies": contents.studies.get(OVERALL), "images": images(contents).get(OVERALL)}
     known = [f"{number:,} {name}" for name, number in numbers.items() if number]
     return f" ({', '.join(known)})" if known else ""
 

@@ -1,10 +1,14 @@
-"""Escape text for LaTeX, csv cells and Markdown.
+"""Escape text for LaTeX, csv cells, Markdown and the templates of HTML pages.
 
 Own code: the escape of pandas' Styler leaves letters beyond ASCII, quotes, brackets and runs of hyphens as they are.
 """
 
 import re
 import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from murace.report.text.formats import DASH, MINUS
 
@@ -27,6 +31,18 @@ FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the la
 HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 MARKS = re.compile(r"([\\`*_\[\]|~$]|(?<=[a-zA-Z]):(?=//)|(?<=www)\.|@)")
 LEADING = re.compile(r"^([-+#=]|\d{1,9}(?=[.)](?:\s|$)))")
+
+
+def templates(finalize: Callable[[Any], Any] | None = None) -> Environment:
+    """The report's templates: every text set into one is escaped, after `finalize`, and an unknown name is refused."""
+    return Environment(
+        loader=PackageLoader("murace.report", "templates"),
+        autoescape=True,
+        finalize=finalize,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def latex(text: str) -> str:

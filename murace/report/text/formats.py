@@ -44,11 +44,6 @@ def metric_name(name: str) -> str:
     return METRIC_NAMES.get(name, name)
 
 
-def split_name(name: str) -> str:
-    """A split as a heading."""
-    return SPLIT_NAMES.get(name, name)
-
-
 def metric_inside(name: str) -> str:
     """A metric's name within a sentence; proper names keep their capital."""
     text = metric_name(name)

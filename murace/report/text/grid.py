@@ -1,10 +1,15 @@
 """Tables of the report as data (cells, rows, blocks, columns), for HTML, LaTeX and csv alike."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from murace.report.text.formats import DASH, is_missing
+import pandas as pd
 
+from murace.report.text.formats import DASH, interval, is_missing, score
+
+Line = Mapping[Any, Any]  # column -> value
+Lines = Mapping[tuple[str, ...], Line]
 DIGITS = 12  # equal to this many digits is equal: the rule of `murace.metrics.selection`
 
 
@@ -70,6 +75,16 @@ class Table:
     def has_undefined(self) -> bool:
         """Whether a value is a dash."""
         return any(cell.text == DASH for block in self.blocks for row in block.rows for cell in row.cells)
+
+
+def by_columns(frame: pd.DataFrame, *columns: str) -> Lines:
+    """The lines of a frame by the texts in some of its columns; of lines with the same texts the last."""
+    return {tuple(str(line[column]) for column in columns): line for line in frame.to_dict("records")}
+
+
+def score_cell(line: Line) -> Cell:
+    """A line's `value` with its interval, `low` to `high`, under it; a dash for an empty line."""
+    return Cell(text=score(line.get("value")), detail=interval(line.get("low"), line.get("high")))
 
 
 def best_of(values: Sequence[float], *, lowest: bool = False) -> set[int]:

@@ -15,7 +15,8 @@ from murace.metrics.table import by_study
 from murace.metrics.threshold import operating_table
 from murace.report.card import model_card
 from murace.report.contents import Contents
-from murace.report.page import figures, render, tables
+from murace.report.figures import figures
+from murace.report.page import render, tables
 from murace.report.text.latex import latex, table_csv
 from murace.steps.evaluate.contents import contents, flow
 from murace.steps.evaluate.inputs import (

@@ -13,7 +13,9 @@ from murace.data.images.header import ImageError
 from murace.data.studies.find import StudyFiles
 from murace.data.studies.open import RequestedStudy, open_studies
 from murace.explain.cam import MAP_FUNCTIONS, MapMethod
-from murace.explain.overlays import StudyToDraw, draw_all, drawn_before
+from murace.explain.overlays.draw import draw_all
+from murace.explain.overlays.folder import drawn_before
+from murace.explain.overlays.folders import StudyToDraw
 from murace.nets import Learner
 from murace.nets.trained import TrainedNet
 from murace.system.device import Place

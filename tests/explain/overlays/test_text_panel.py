@@ -1,6 +1,7 @@
 import numpy as np
 
-from murace.explain.overlays.triptych import BACKGROUND, text_panel, triptych, without_map
+from murace.explain.overlays.triptych import text_panel, triptych, without_map
+from murace.report.drawing.sheet import BACKGROUND
 
 
 def test_a_sentence_stands_inside_its_panel_however_small_or_long() -> None:

@@ -7,8 +7,8 @@ from murace.explain.overlays.colours import (
     RAMP,
     TOWARDS_ABNORMAL,
     TOWARDS_NORMAL,
-    blend,
     colours,
+    painted,
     upsample,
 )
 from murace.explain.overlays.triptych import triptych
@@ -49,7 +49,7 @@ def test_panels_have_the_originals_own_resolution() -> None:
     assert sheet.dtype == np.uint8
     _, second, third = panels(sheet, original)
     assert second.shape == third.shape == (260, 410, 3)
-    assert np.array_equal(third, blend(original, np.full(original.shape, 2.0, np.float32)))
+    assert np.array_equal(third, painted(original, np.full(original.shape, 2.0, np.float32), LIMIT)[1])
 
 
 def test_colours_are_on_one_fixed_scale() -> None:
@@ -69,7 +69,7 @@ def test_no_colour_is_a_level_off_the_formula() -> None:
     assert np.abs(colours(heat) - tint * strength).max() <= 1.5
     grey = np.full(heat.shape, 200, np.uint8)
     mixed = (1 - OPACITY * strength) * 200 + OPACITY * strength * tint
-    assert np.abs(blend(grey, heat) - mixed).max() <= 1.5
+    assert np.abs(painted(grey, heat, LIMIT)[1] - mixed).max() <= 1.5
 
 
 def test_the_sign_has_a_hue_and_strength_grows() -> None:
@@ -83,7 +83,7 @@ def test_the_sign_has_a_hue_and_strength_grows() -> None:
 
 def test_opacity_grows_with_the_logit_and_never_hides_the_image() -> None:
     heat = np.array([[0.0, 0.5, 2.0, LIMIT, 100.0]])
-    dark, bright = blend(np.zeros((1, 5), np.uint8), heat), blend(np.full((1, 5), 255, np.uint8), heat)
+    dark, bright = (painted(np.full((1, 5), shade, np.uint8), heat, LIMIT)[1] for shade in (0, 255))
     seen = (bright.astype(int) - dark.astype(int)).mean(axis=-1)[0] / 255
     assert (np.diff(seen[:4]) < 0).all()
     assert seen[0] == 1

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from murace.report.page import Contents
+from murace.report.contents import Contents
 from murace.report.text.formats import DASH, MINUS
 from tests.report import made_up, reading
 from tests.report.reading import lines, rows, shown, table, text
