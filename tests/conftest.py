@@ -9,7 +9,6 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-
 from murace.workspace.paths import Workspace
 from tests.workshop import in_float64, tiny_chain, tiny_workspace
 
