@@ -14,7 +14,7 @@ from murace.system.progress import Reporter
 
 T = TypeVar("T")
 R = TypeVar("R")
-_POLL = 0.2  # seconds between two looks at the watch
+_POLL = 0.2  # seconds between two looks at the reporter
 
 
 class ReadAhead(Generic[T, R]):

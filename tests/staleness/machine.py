@@ -464,6 +464,20 @@ def flip(path: Path, *, keeps_time: bool = False) -> None:
         os.utime(path, ns=times)
 
 
+class InterruptedTwice(Staleness):
+    """A history made by hand: each step is interrupted in a new run and again as it resumes. Chance rarely does so."""
+
+    @initialize()
+    def begin(self) -> None:  # type: ignore[override]
+        self.salt = 0
+        self.mend()
+        for place in CHAIN[1:]:
+            args = self.defaults[place.partition("/")[0]]
+            self.run_place(place, args, Rerun(force=True), stop=1)
+            self.run_place(place, args, Rerun(), stop=1)
+            self.mend()
+
+
 class Unstubbed(Staleness):
     """The same with the real mathematics, on pictures large enough for the nets."""
 
