@@ -10,8 +10,6 @@ import typer
 from murace.config import COMPILE, FITS, HEADS, PRECISIONS
 from murace.errors import WorkspaceError
 from murace.vocabulary import LEARNERS, METHODS, METRIC_ALIASES, POINTS, Level, Metric
-from murace.workspace.paths import Workspace
-from murace.workspace.roster import read_roster
 
 FIRST_GPU, OWN_CORES = "[default: the first GPU, else the CPU]", "[default: the cores it may use]"
 RUN, MODEL, HARDWARE = "Running again", "Model", "Hardware"
@@ -43,6 +41,9 @@ def _metrics(incomplete: str) -> list[str]:
 
 def _groups(context: typer.Context, incomplete: str) -> list[str]:
     """The roster's groups, where there is a roster."""
+    from murace.workspace.paths import Workspace
+    from murace.workspace.roster import read_roster
+
     workspace = context.params.get("workspace") or os.environ.get("MURACE_WORKSPACE") or WORKSPACE
     try:
         names = sorted(read_roster(Workspace(Path(workspace)).calibrate.roster)["groups"])

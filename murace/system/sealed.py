@@ -4,7 +4,6 @@ What a record says of other files protects them; nothing above it protects the r
 key, over every byte before it: any flipped bit, even one that JSON would not mind, is found.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,4 +43,6 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 
 def _seal_line(head: bytes) -> bytes:
+    import hashlib  # noqa: PLC0415 - see `sha256` in `system.files`
+
     return f',\n "{SEAL}": "{hashlib.sha256(head).hexdigest()}"\n}}\n'.encode()

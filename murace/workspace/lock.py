@@ -7,7 +7,6 @@ it is given back; a process that waits for the lock changes nothing in it.
 
 import errno
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -83,6 +82,8 @@ def _acquire(lock: "FileLock", path: Path) -> None:
 
 def _write_holder(descriptor: int, path: Path) -> None:
     """Write who holds the lock, from the second byte on: on Windows no other process can read the locked first one."""
+    import socket  # noqa: PLC0415 - a Tab press needs none
+
     since = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         os.ftruncate(descriptor, 0)

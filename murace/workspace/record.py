@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +165,8 @@ def damaged(
 
 def _versions() -> dict[str, str]:
     """The versions of murace, Python and packages; one that another build provides (headless OpenCV) is left out."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - slow to load; a Tab press needs none
+
     found = {"murace": __version__, "python": ".".join(map(str, sys.version_info[:3]))}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):

@@ -4,17 +4,19 @@ import statistics
 import tempfile
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from murace.config import Bootstrap, CalibrateConfig, EvaluateConfig, Recipe, TrainConfig, params
+from murace.config import Bootstrap, CalibrateConfig, EvaluateConfig, FinetuneConfig, Recipe, TrainConfig, params
 from murace.data.store import read_index, write_frame
 from murace.inference.combine import models_of
 from murace.metrics.analysis import analyse
 from murace.metrics.table import score_table
 from murace.steps.calibrate import inputs as calibrate
 from murace.steps.evaluate import inputs as evaluate
+from murace.steps.finetune import inputs as finetune
 from murace.system.files import write_bytes, write_json, write_text
 from murace.system.progress import Reporter
 from murace.vocabulary import LEARNERS, Split
@@ -42,6 +44,7 @@ def measure(*, quick: bool = False) -> list[Line]:
         commands = {
             "train again, nothing changed": ["train", "--arch", "resnet", "--gpu", "cpu"],
             "calibrate again, nothing changed": ["calibrate", "--gpu", "cpu"],
+            "finetune again, nothing changed": ["finetune", "--gpu", "cpu"],
             "evaluate again, nothing changed": ["evaluate", "--gpu", "cpu"],
             "status": ["status"],
         }
@@ -65,12 +68,12 @@ def _fabricate(workspace: Workspace, weights: int) -> None:
     for name in LEARNERS:
         batch = TrainConfig(learner=name, recipe=Recipe(batch_size=16 if name == "densenet" else 32))
         _step(workspace, f"train/{name}", params(batch), consumed, weights)
-    for group in MEMBERS:
-        _step(workspace, f"finetune/{group}", {}, consumed, weights)
     index = read_index(workspace.prepare.index)
     test = index[index["split"] == Split.TEST]
     test = test.assign(group=[MEMBERS[row % len(MEMBERS)] for row in test["row"]])
     _choice(workspace, test)
+    for run in finetune.planned(workspace, FinetuneConfig(), ()):
+        _step(workspace, run.step, run.params, run.consumed, weights)
     _evaluation(workspace, test)
 
 
@@ -83,7 +86,8 @@ def _choice(workspace: Workspace, images: pd.DataFrame) -> None:
     entry = {"learner": "resnet", "votes": votes, "shared": [], "tie": True, "stability": votes, "near_tie": False}
     roster = {"metrics": ["auc"], "level": "study", "resamples": 2000, "groups": dict.fromkeys(MEMBERS, entry)}
     write_json(workspace.calibrate.roster, roster)
-    commit(run.folder, [SCORES, ROSTER], info={"learners": list(LEARNERS)})
+    entries = {f"{ROSTER}:{group}": "0" * 64 for group in MEMBERS}
+    commit(run.folder, [SCORES, ROSTER], info={"learners": list(LEARNERS)}, parts=entries)
 
 
 def _evaluation(workspace: Workspace, images: pd.DataFrame) -> None:
@@ -108,7 +112,7 @@ def _begin(run: StepRun) -> None:
     begin(run.folder, run.step, run.params, run.consumed)
 
 
-def _step(workspace: Workspace, name: str, settings: dict[str, object], consumed: dict[str, str], size: int) -> None:
+def _step(workspace: Workspace, name: str, settings: dict[str, Any], consumed: dict[str, str], size: int) -> None:
     folder = workspace.root / name
     folder.mkdir(parents=True)
     begin(folder, name, settings, consumed)

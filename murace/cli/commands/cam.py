@@ -7,17 +7,16 @@ import typer
 
 from murace.cli import options
 from murace.cli.display.console import ConsoleReporter, running
-from murace.cli.display.ending import end
 from murace.config import Bootstrap, Machine
 from murace.errors import DataError, UsageError
 from murace.vocabulary import METHODS
-from murace.workspace.paths import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from murace.cli.display.columns import Columns
     from murace.explain.cam import MapMethod
+    from murace.workspace.paths import Workspace
 
 Paths = Annotated[
     list[Path] | None,
@@ -68,6 +67,7 @@ def cam(
         if check is not None and (group or force):
             raise UsageError("--check looks at the workspace's test images: it takes neither --group nor --force")
         from murace.explain.cam import MapMethod
+        from murace.workspace.paths import Workspace
 
         map_method = MapMethod.of(method, scales)
         space = Workspace(workspace)
@@ -79,7 +79,7 @@ def cam(
 
 def _draw(
     console: ConsoleReporter,
-    space: Workspace,
+    space: "Workspace",
     paths: list[Path],
     map_method: "MapMethod",
     machine: Machine,
@@ -88,6 +88,7 @@ def _draw(
     out: Path,
     force: bool,
 ) -> None:
+    from murace.cli.display.ending import end
     from murace.steps import cam as step
 
     done = step.run(
@@ -111,7 +112,10 @@ def _draw(
     end(console, values, done.error)
 
 
-def _check(console: ConsoleReporter, space: Workspace, boxes: Path, map_method: "MapMethod", machine: Machine) -> None:
+def _check(
+    console: ConsoleReporter, space: "Workspace", boxes: Path, map_method: "MapMethod", machine: Machine
+) -> None:
+    from murace.cli.display.ending import end
     from murace.cli.display.evidence import records
     from murace.steps import check as step
 

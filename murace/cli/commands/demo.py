@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,8 +20,9 @@ from murace.config import (
     TrainConfig,
 )
 from murace.vocabulary import LEARNERS
-from murace.workspace import Rerun
-from murace.workspace.paths import Workspace
+
+if TYPE_CHECKING:
+    from murace.workspace.paths import Workspace
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the sample, the workspace and the overlays.")]
 STUDIES, SIZE, WIDTH = 80, 128, 0.25
@@ -53,6 +54,7 @@ def demo(
         )
         machine = Machine(gpu=gpu, threads=THREADS if threads is None else threads)
         from murace.system.device import choose
+        from murace.workspace.paths import Workspace
 
         SampleConfig(studies=STUDIES, seed=seed)  # a bad seed or GPU is refused before anything is drawn
         choose(machine)
@@ -66,7 +68,7 @@ def demo(
         )
 
 
-def _chain(console: ConsoleReporter, folder: Path, space: Workspace, machine: Machine, seed: int) -> Path:
+def _chain(console: ConsoleReporter, folder: Path, space: "Workspace", machine: Machine, seed: int) -> Path:
     """From the sample to the report; what is done already is skipped."""
     from murace.cli.commands.calibrate import recogniser_line
     from murace.cli.display.tables import counts_table, roster_table, scores_table
@@ -76,6 +78,7 @@ def _chain(console: ConsoleReporter, folder: Path, space: Workspace, machine: Ma
     from murace.steps.evaluate import step as evaluate
     from murace.steps.finetune import step as finetune
     from murace.steps.train import step as train
+    from murace.workspace import Rerun
 
     sample, rerun = folder / "sample", Rerun()
     chance = f" --seed {seed}" if seed else ""
@@ -109,7 +112,7 @@ def _chain(console: ConsoleReporter, folder: Path, space: Workspace, machine: Ma
     return done.report
 
 
-def _draw(console: ConsoleReporter, folder: Path, space: Workspace, machine: Machine) -> Path:
+def _draw(console: ConsoleReporter, folder: Path, space: "Workspace", machine: Machine) -> Path:
     """The maps of a few abnormal test studies, each of another region."""
     from murace.explain.cam import MapMethod
     from murace.steps import cam

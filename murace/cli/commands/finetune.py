@@ -3,12 +3,8 @@
 from murace.cli import options
 from murace.cli.commands.train import outcome
 from murace.cli.display.console import running
-from murace.cli.display.ending import finish
 from murace.config import FinetuneConfig, Machine, Recipe, metric
 from murace.errors import UsageError
-from murace.steps.finetune.inputs import up_to_date
-from murace.workspace import Rerun
-from murace.workspace.paths import Workspace
 
 DEFAULT = FinetuneConfig().recipe
 
@@ -38,6 +34,11 @@ def finetune(
     Example: murace finetune --groups elbow,wrist --gpu 0
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True) as console:
+        from murace.cli.display.ending import finish
+        from murace.steps.finetune.inputs import up_to_date
+        from murace.workspace import Rerun
+        from murace.workspace.paths import Workspace
+
         recipe = Recipe(
             epochs=epochs, lr=lr, patience=patience, monitor=metric(monitor), precision=precision, seed=seed
         )

@@ -10,7 +10,6 @@ from rich.text import Text
 
 from murace.cli import options
 from murace.cli.display.console import running
-from murace.cli.display.tables import plain_table
 from murace.errors import UsageError
 from murace.vocabulary import closest
 
@@ -63,6 +62,8 @@ def guide(topic: Topic = None, quiet: options.Quiet = False, as_json: options.Js
     with running(quiet=quiet, as_json=as_json, workspace=None) as console:
         if topic is None:
             pages = {name: read_page(name) for name in topics()}
+            from murace.cli.display.tables import plain_table
+
             table = plain_table()
             table.add_column("topic")
             table.add_column("what it tells")

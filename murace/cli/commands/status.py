@@ -4,10 +4,6 @@ from rich.text import Text
 
 from murace.cli import options
 from murace.cli.display.console import running
-from murace.cli.display.ending import finish
-from murace.cli.display.tables import plain_table
-from murace.workspace.chain import step_statuses
-from murace.workspace.paths import Workspace
 
 STYLES = {"done": "green", "missing": "dim", "partial": "yellow", "stale": "yellow", "damaged": "red"}
 
@@ -22,6 +18,11 @@ def status(
     Example: murace status
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as console:
+        from murace.cli.display.ending import finish
+        from murace.cli.display.tables import plain_table
+        from murace.workspace.chain import step_statuses
+        from murace.workspace.paths import Workspace
+
         space = Workspace(workspace)
         statuses = step_statuses(space)
         table = plain_table()

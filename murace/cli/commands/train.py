@@ -1,18 +1,20 @@
 """`murace train`."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from murace.cli import options
 from murace.cli.display.console import ConsoleReporter, running
-from murace.cli.display.ending import finish
 from murace.config import Machine, Recipe, TrainConfig, metric
 from murace.config import batch_size as batch_size_of
 from murace.errors import UsageError
-from murace.steps.finetune.inputs import Finetuned
-from murace.steps.train.inputs import Trained, up_to_date
 from murace.vocabulary import LEARNERS, closest
-from murace.workspace import Rerun
-from murace.workspace.paths import Workspace
+
+if TYPE_CHECKING:
+    from murace.steps.finetune.inputs import Finetuned
+    from murace.steps.train.inputs import Trained
+    from murace.workspace import Rerun
+    from murace.workspace.paths import Workspace
 
 DEFAULT = Recipe()
 ALL = ["all"]
@@ -43,6 +45,10 @@ def train(
     Example: murace train --arch resnet --gpu 0
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True) as console:
+        from murace.cli.display.ending import finish
+        from murace.workspace import Rerun
+        from murace.workspace.paths import Workspace
+
         machine = Machine(gpu=gpu, threads=threads, compile=compile_)
         configs = [
             TrainConfig(
@@ -69,9 +75,11 @@ def train(
 
 
 def trained(
-    space: Workspace, configs: list[TrainConfig], machine: Machine, rerun: Rerun, console: ConsoleReporter
-) -> Iterator[Trained]:
+    space: "Workspace", configs: list[TrainConfig], machine: Machine, rerun: "Rerun", console: ConsoleReporter
+) -> Iterator["Trained"]:
     """Train one after the other; torch, which takes seconds, is not loaded where there is nothing to do at all."""
+    from murace.steps.train.inputs import up_to_date
+
     known = [up_to_date(space, config, machine=machine, rerun=rerun) for config in configs]
     if None not in known:
         yield from (done for done in known if done is not None)
@@ -99,7 +107,7 @@ def expand(names: list[str]) -> list[str]:
     return [name for name in LEARNERS if name in names or "all" in names]
 
 
-def outcome(done: Trained | Finetuned, what: str) -> str:
+def outcome(done: "Trained | Finetuned", what: str) -> str:
     """How a training ended, in words: what the net now is, and its best epoch."""
     score, info = done.info["best_score"], done.info
     shown = "undefined" if score is None else f"{score:.4f}"
