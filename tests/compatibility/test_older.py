@@ -27,7 +27,8 @@ TOLERANCE = 1e-5
 @pytest.fixture
 def older(tmp_path: Path) -> Workspace:
     with tarfile.open(HERE / "workspace.tar.xz") as archive:
-        archive.extractall(tmp_path / "older", filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python before 3.11.4 has none
+        archive.extractall(tmp_path / "older")
     return Workspace(tmp_path / "older")
 
 
