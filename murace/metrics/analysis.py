@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from murace.config import Bootstrap
+from murace.metrics.baselines import column_of
 from murace.metrics.benefit import net_benefit
 from murace.metrics.calibration import RAW, calibration_table, reliability_table, stages_of
 from murace.metrics.comparison import comparison_table
@@ -28,6 +29,7 @@ class Analysis:
     support: pd.DataFrame
     intervals: pd.DataFrame
     comparisons: pd.DataFrame
+    baselines: pd.DataFrame
     calibration: pd.DataFrame
     reliability: pd.DataFrame
     benefit: pd.DataFrame
@@ -42,6 +44,7 @@ def analyse(
     *,
     groups: Sequence[str],
     slices: Sequence[str] = (),
+    baselines: Sequence[str] = (),
     calibrated: Mapping[str, str] | None = None,
     bootstrap: Bootstrap,
     reporter: Reporter | None = None,
@@ -54,6 +57,7 @@ def analyse(
         models: the probability columns, in the order of the tables.
         groups: the groups, in the order of the tables.
         slices: text columns to slice by, besides the number of views and the image size.
+        baselines: those whose probabilities the images have, as `murace.metrics.baselines` gives them.
         calibrated: model -> the column of its calibrated probability, which is the same on all images of a study.
         bootstrap: how the intervals are made.
         reporter: who is told, and asked between resamples whether to stop.
@@ -67,22 +71,26 @@ def analyse(
     stages = stages_of(models, calibrated or {})
     images, names = with_slices(images, slices)
     columns = list(dict.fromkeys(column for _, _, column in stages))
-    keep = ["patient", "group", "label", *names]
+    references = [column_of(name) for name in baselines]
+    keep = ["patient", "group", "label", *names, *references]  # a mean of equal values would differ in the last bit
     frames = {level: at_level(images, columns, level, keep) for level in (Level.STUDY, Level.IMAGE)}
     reporter = reporter or Reporter()
     estimates = {}
     with reporter.bar("intervals", len(frames) * (len(groups) + 1)) as bar:
         for level, frame in frames.items():
             for group, part in parts_of(frame, groups):
-                estimates[str(level), group] = estimate(part, models, bootstrap, reporter)
+                estimates[str(level), group] = estimate(part, [*models, *references], bootstrap, reporter)
                 bar.advance(note=group)
-    studies = frames[Level.STUDY]
+    scores = _scores(estimates, [*models, *references])
+    studies, of_model = frames[Level.STUDY], scores["model"].isin(models)
+    features = scores[~of_model].replace({"model": dict(zip(references, baselines, strict=True))})
     best = [column for stage, model, column in stages if stage != RAW or model not in (calibrated or {})]
     return Analysis(
-        scores=_scores(estimates, models),
+        scores=with_change(scores[of_model]).reset_index(drop=True),
         support=_support(frames, groups),
         intervals=_intervals(estimates, models),
-        comparisons=comparison_table(estimates, models, groups),
+        comparisons=comparison_table(estimates, models, groups, references),
+        baselines=features.rename(columns={"model": "features"}).reset_index(drop=True),
         calibration=calibration_table(studies, stages, groups=groups, bootstrap=bootstrap, reporter=reporter),
         reliability=reliability_table(studies, stages),
         benefit=net_benefit(
@@ -105,14 +113,14 @@ def _lines(estimate: Estimate, models: Sequence[str]) -> list[tuple[str, str, fl
     ]
 
 
-def _scores(estimates: Estimates, models: Sequence[str]) -> pd.DataFrame:
-    """Table 3, long: the order is level, model, group, metric."""
+def _scores(estimates: Estimates, columns: Sequence[str]) -> pd.DataFrame:
+    """Table 3, long, of models and baselines: the order is level, model, group, metric."""
     rows = [
         (level, model, group, metric, value, low, high)
         for (level, group), estimate in estimates.items()
-        for model, metric, value, low, high, _ in _lines(estimate, models)
+        for model, metric, value, low, high, _ in _lines(estimate, columns)
     ]
-    return with_change(_in_order(pd.DataFrame(rows, columns=SCORES[:-1]), models))
+    return _in_order(pd.DataFrame(rows, columns=SCORES[:-1]), columns)
 
 
 def _intervals(estimates: Estimates, models: Sequence[str]) -> pd.DataFrame:

@@ -26,25 +26,33 @@ def pairs_of(models: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def comparison_table(
-    estimates: Mapping[tuple[str, str], Estimate], models: Sequence[str], groups: Sequence[str]
+    estimates: Mapping[tuple[str, str], Estimate],
+    models: Sequence[str],
+    groups: Sequence[str],
+    baselines: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Test AUC (DeLong), accuracy (McNemar, exact) and kappa (paired bootstrap) of every pair of models.
+    """Test AUC (DeLong), accuracy (McNemar, exact) and kappa (paired bootstrap) of pairs of models.
+
+    The pairs are those of `pairs_of`, and each model with each baseline.
 
     The intervals of all three differences are paired bootstrap intervals over patients. `p_holm` is adjusted over the
     groups of one level, pair and metric (Holm 1979); it is undefined for `overall`, which is tested by itself.
 
     Args:
         estimates: (level, group) -> what was measured there, `overall` among the groups.
-        models: the columns of the estimates, in order.
+        models: the first columns of the estimates, in order.
         groups: the groups, without `overall`.
+        baselines: the other columns, in order.
     """
+    columns = [*models, *baselines]
+    pairs = pairs_of(models) + [(model, baseline) for model in models for baseline in baselines]
     rows = [
         (level, group, model, reference, metric, test, difference, low, high, p, NAN, undefined)
         for (level, group), estimate in estimates.items()
-        for model, reference in pairs_of(models)
-        for metric, test, p in _tests(estimate, models.index(model), models.index(reference))
+        for model, reference in pairs
+        for metric, test, p in _tests(estimate, columns.index(model), columns.index(reference))
         for difference, low, high, undefined in [
-            _bounded(estimate, metric, models.index(model), models.index(reference))
+            _bounded(estimate, metric, columns.index(model), columns.index(reference))
         ]
     ]
     frame = pd.DataFrame(rows, columns=COLUMNS)

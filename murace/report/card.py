@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from murace.report.contents import Contents
-from murace.report.sections import card_sheets, support
+from murace.report.sections import baselines, card_sheets, support
 from murace.report.sections.choice import remarks
 from murace.report.sections.limits import limits
 from murace.report.sections.paper import CITATION
@@ -31,6 +31,7 @@ def model_card(contents: Contents) -> str:
         version=contents.facts.get("murace"),
         has_intervals=support.has_intervals(contents.scores),
         sheets=card_sheets.sheets(contents),
+        baselines=baselines.sentence(contents),
         choices=remarks(contents.roster),
         limits=limits(contents),
     )

@@ -43,6 +43,8 @@ class Contents:
             undefined; one row per row of `scores`.
         comparisons: `level, group, model, reference, metric, test, difference, low, high, p, p_holm, undefined`; metric
             is auc (test delong), accuracy (mcnemar) or kappa (bootstrap); p_holm is NaN for the group `overall`.
+        baselines: `level, features, group, metric, value, low, high`; `features` names what a baseline knows, and
+            `comparisons` has it as a reference (`metrics.baselines.column_of`).
         calibration: `model, group, stage, metric, value, low, high, undefined`, per study; stage is raw or calibrated,
             metric is temperature, slope, intercept, brier or ece.
         reliability: `model, stage, bin, cases, mean, observed, low, high`, per study, all groups together.
@@ -75,6 +77,7 @@ class Contents:
     support: pd.DataFrame = field(default_factory=pd.DataFrame)
     intervals: pd.DataFrame = field(default_factory=pd.DataFrame)
     comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
+    baselines: pd.DataFrame = field(default_factory=pd.DataFrame)
     calibration: pd.DataFrame = field(default_factory=pd.DataFrame)
     reliability: pd.DataFrame = field(default_factory=pd.DataFrame)
     benefit: pd.DataFrame = field(default_factory=pd.DataFrame)

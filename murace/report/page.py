@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from murace.report.contents import Contents, Picture
 from murace.report.figures import insets
 from murace.report.sections import summary, support
+from murace.report.sections.baselines import baselines_table
 from murace.report.sections.calibration import calibration_table
 from murace.report.sections.checklist import checklist_table
 from murace.report.sections.choice import choice_table
@@ -30,6 +31,7 @@ KINDS = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg"}  # by a file's fi
 def tables(contents: Contents) -> dict[str, Table]:
     """Every table of the page by its key, in the order of the page; those without numbers are left out."""
     made = [
+        baselines_table(contents),
         flow_table(contents),
         counts_table(contents),
         learners_table(contents),

@@ -7,6 +7,7 @@ from pathlib import Path
 from murace.config import Bootstrap
 from murace.data.tables.predictions import Predictions, read_predictions
 from murace.metrics.analysis import Analysis, analyse
+from murace.metrics.baselines import with_cross_fitted_baselines
 from murace.metrics.slices import small_notes
 from murace.system.progress import Reporter
 
@@ -41,11 +42,13 @@ def run(
     reporter.say(_size(predictions, bootstrap))
     after = "".join(f"; {column} is {model} after calibration" for model, column in predictions.calibrated.items())
     reporter.say(f"models: {', '.join(predictions.models)}{after}")  # one that is none is not scored unnoticed
+    images, baselines = with_cross_fitted_baselines(predictions.images, slices, seed=bootstrap.seed)
     analysis = analyse(
-        predictions.images,
+        images,
         predictions.models,
         groups=predictions.groups,
         slices=slices,
+        baselines=baselines,
         calibrated=predictions.calibrated,
         bootstrap=bootstrap,
         reporter=reporter,

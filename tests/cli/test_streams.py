@@ -154,7 +154,17 @@ def test_json_holds_what_the_tables_show(commands: dict, finished: Workspace) ->
     row = next(r for r in told["scores"] if (r["model"], r["metric"], r["group"]) == ("calibrated", "auc", "overall"))
     assert 0 <= row["value"] <= 1
     assert row["low"] <= row["value"] <= row["high"]
-    tables = {"comparisons", "calibration", "operating", "slices", "support", "intervals", "confusion", "benefit"}
+    tables = {
+        "comparisons",
+        "baselines",
+        "calibration",
+        "operating",
+        "slices",
+        "support",
+        "intervals",
+        "confusion",
+        "benefit",
+    }
     assert all(told[name] for name in tables)
     assert {item["group"] for item in answered(*commands["finetune"])["members"]} == {"elbow", "wrist"}
 

@@ -50,7 +50,7 @@ def test_every_step_is_as_it_was(older: Workspace) -> None:
     steps = {step["step"]: step["state"] for step in answered("status", "-w", older.root)["steps"]}
     assert steps.pop("train/densenet") == "missing"
     assert set(steps.values()) == {"done"}
-    here = ("-w", older.root)
+    here, predictions = ("-w", older.root), older.evaluate.predictions.read_bytes()
     for words in (
         ("train", "--arch", "convnet,resnet", *LEARNED, *CPU),
         ("calibrate", "--resamples", "100", *CPU),
@@ -58,6 +58,10 @@ def test_every_step_is_as_it_was(older: Workspace) -> None:
         ("evaluate", "--resamples", "100", *CPU),
     ):
         result = done(*words, *here)
+        if words[0] == "evaluate":  # it has had no baselines: made again, without asking a net
+            assert "made by an older murace" in result.output
+            assert older.evaluate.predictions.read_bytes() == predictions
+            result = done(*words, *here)
         assert "up to date" in result.output
         assert "->" not in result.output
 

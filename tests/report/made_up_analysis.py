@@ -22,7 +22,8 @@ def analysis(rng: np.random.Generator, models: Sequence[str], groups: Sequence[s
     """The fields of `Contents` that follow from probabilities."""
     return {
         "support": support(groups),
-        "comparisons": comparisons(rng, models, groups),
+        "comparisons": pd.concat([comparisons(rng, models, groups), above_baselines(models, groups)]),
+        "baselines": baselines(rng, groups),
         "calibration": calibration(rng, models, groups),
         "reliability": pd.concat([reliability(rng, model) for model in models], ignore_index=True),
         "benefit": benefit(models),
@@ -77,6 +78,33 @@ def comparisons(rng: np.random.Generator, models: Sequence[str], groups: Sequenc
                     p = 0.0004 if far else float(rng.uniform(0.06, 1))
                     rows.append((level, group, "calibrated", reference, metric, test, value, value - 0.03, value + 0.03,
                                  p, np.nan if overall else min(1.0, p * len(groups))))  # fmt: skip
+    columns = "level group model reference metric test difference low high p p_holm"
+    return pd.DataFrame(rows, columns=columns.split())
+
+
+def baselines(rng: np.random.Generator, groups: Sequence[str]) -> pd.DataFrame:
+    """The group alone knows a little; more facts, a little more."""
+    rows = [
+        (level, name, group, metric, value + float(rng.normal(0, 0.005)))
+        for level in ("study", "image")
+        for name, value in (("group", 0.61), ("group+views+size", 0.66))
+        for group in ("overall", *groups)
+        for metric in ("auc", "kappa")
+    ]
+    return bounded(rng, pd.DataFrame(rows, columns=["level", "features", "group", "metric", "value"]))
+
+
+def above_baselines(models: Sequence[str], groups: Sequence[str]) -> pd.DataFrame:
+    """Every model is better than the baselines, but for ConvNet, whose interval holds 0."""
+    rows = [
+        (level, group, model, f"baseline({name})", metric, test, value, value - 0.03, value + 0.03, 0.01, 0.01)
+        for level in ("study", "image")
+        for group in ("overall", *groups)
+        for model in models
+        for value in (0.02 if model == "convnet" else 0.2,)
+        for name in ("group", "group+views+size")
+        for metric, test in (("auc", "delong"), ("accuracy", "mcnemar"), ("kappa", "bootstrap"))
+    ]
     columns = "level group model reference metric test difference low high p p_holm"
     return pd.DataFrame(rows, columns=columns.split())
 

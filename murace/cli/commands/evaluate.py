@@ -32,7 +32,13 @@ def evaluate(
         machine = Machine(gpu=gpu, threads=threads)
         config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slice=tuple(slices or ()))
         from murace.cli.display.ending import finish
-        from murace.cli.display.evidence import calibration_table, comparisons_table, records, undefined_notes
+        from murace.cli.display.evidence import (
+            baseline_lines,
+            calibration_table,
+            comparisons_table,
+            records,
+            undefined_notes,
+        )
         from murace.cli.display.tables import scores_table
         from murace.metrics.slices import small_notes
         from murace.steps.evaluate.inputs import up_to_date
@@ -64,6 +70,7 @@ def evaluate(
             console.show(
                 scores_table(studies, done.models, title=title),
                 scores_table(images, done.models, title="Test scores by image, overall"),
+                *baseline_lines(done.tables["baselines"], done.tables["comparisons"]),
                 *comparisons_table(done.tables["comparisons"]),
                 calibration_table(done.tables["calibration"]),
                 f"report: {done.report}",

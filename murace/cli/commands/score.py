@@ -42,6 +42,7 @@ def score(
     with running(quiet=quiet, as_json=as_json, workspace=None) as console:
         config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slice=tuple(slices or ()))
         from murace.cli.display.evidence import (
+            baseline_lines,
             calibration_table,
             comparisons_table,
             records,
@@ -62,6 +63,7 @@ def score(
         for level in (Level.STUDY, Level.IMAGE):
             scores, title = found.scores[found.scores["level"] == str(level)], f"Scores by {level}, with 95 % intervals"
             console.show(scores_table(scores, done.models, title=title))
+        console.show(*baseline_lines(found.baselines, found.comparisons))
         console.show(*comparisons_table(found.comparisons), calibration_table(found.calibration))
         console.show(*slices_table(found.slices, done.models))
         tables = {item.name: records(getattr(found, item.name)) for item in fields(found)}

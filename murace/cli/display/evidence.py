@@ -8,6 +8,7 @@ from rich.text import Text
 
 from murace.cli.display.columns import Column, Columns, heading, words
 from murace.cli.display.tables import UNDEFINED
+from murace.metrics.baselines import in_words, is_baseline, no_better
 from murace.metrics.comparison import SIGNIFICANT, is_real
 from murace.vocabulary import OVERALL, Level, Metric
 
@@ -49,9 +50,10 @@ def comparisons_table(comparisons: "pd.DataFrame") -> list[Columns]:
     Args:
         comparisons: as in `murace.report.contents.Contents`.
     """
-    if comparisons.empty:
+    if comparisons.empty or comparisons["reference"].map(is_baseline).all():
         return []
-    studies = comparisons[comparisons["level"] == str(Level.STUDY)]
+    of_models = ~comparisons["reference"].map(is_baseline)
+    studies = comparisons[of_models & (comparisons["level"] == str(Level.STUDY))]
     pairs = list(dict.fromkeys(zip(studies["model"], studies["reference"], strict=True)))
     cells = {(row["metric"], row["group"], row["model"], row["reference"]): row for row in studies.to_dict("records")}
     groups, tests = list(dict.fromkeys(studies["group"])), dict(zip(studies["metric"], studies["test"], strict=True))
@@ -78,6 +80,27 @@ def comparisons_table(comparisons: "pd.DataFrame") -> list[Columns]:
         sections=range(len(groups) - 1, len(rows), len(groups)),
     )
     return [table]
+
+
+def baseline_lines(baselines: "pd.DataFrame", comparisons: "pd.DataFrame") -> list[str]:
+    """What is known without looking at a picture, a line per baseline, and which models are not better than that.
+
+    Args:
+        baselines: as in `murace.report.contents.Contents`.
+        comparisons: likewise.
+    """
+    overall = baselines[(baselines["level"] == str(Level.STUDY)) & (baselines["group"] == OVERALL)]
+    found, worse = [], no_better(comparisons)
+    for row in overall[overall["metric"] == str(Metric.AUC)].to_dict("records"):
+        name = str(row["features"])
+        if name not in worse:  # the group alone, which the next one knows as well
+            continue
+        bounds = "" if math.isnan(row["low"]) else f" ({row['low']:.2f} to {row['high']:.2f})"
+        value = UNDEFINED if math.isnan(row["value"]) else f"{row['value']:.2f}"
+        found.append(f"without looking at a picture ({in_words(name)}): AUC {value}{bounds}")
+        if worse[name]:
+            found.append(f"not better than knowing the group ({in_words(name)}): {', '.join(worse[name])}")
+    return found
 
 
 def calibration_table(calibration: "pd.DataFrame") -> Columns:

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from murace.metrics.baselines import is_baseline
 from murace.metrics.comparison import is_real
 from murace.report.contents import Contents
 from murace.report.sections.comparison import overall_first
@@ -60,7 +61,10 @@ def sentence(contents: Contents) -> str:
 
 def _per_study(contents: Contents) -> pd.DataFrame:
     frame = contents.comparisons
-    return frame if frame.empty else frame[(frame["level"] == Level.STUDY) & (frame["model"] == CALIBRATED)]
+    if frame.empty:
+        return frame
+    of_models = (frame["model"] == CALIBRATED) & ~frame["reference"].map(is_baseline)
+    return frame[of_models & (frame["level"] == Level.STUDY)]
 
 
 def _tally(frame: pd.DataFrame) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from murace.report.contents import Contents
-from murace.report.sections import differences, support
+from murace.report.sections import baselines, differences, support
 from murace.report.text import formats
 from murace.report.text.grid import Lines, by_columns, score_cell
 from murace.vocabulary import BASELINE, CALIBRATED, OVERALL, RESNET_DENSENET, Level, Metric
@@ -27,7 +27,8 @@ def sentences(contents: Contents) -> list[str]:
     spread = _spread(contents, values)
     if spread:
         told.append(spread)
-    return [*told, *filter(None, (_others(contents), differences.sentence(contents)))]
+    more = (_others(contents), differences.sentence(contents))
+    return [*filter(None, (baselines.sentence(contents), *told, *more))]
 
 
 def roster(contents: Contents) -> str:

@@ -12,7 +12,18 @@ from murace.inference.combine import PAIR, combine, models_of
 from murace.metrics.analysis import Analysis
 from murace.metrics.scores import Probabilities
 from murace.vocabulary import CALIBRATED, RESNET_DENSENET, Split
-from murace.workspace import EPOCHS, FACTS, Record, Rerun, StepRun, decide, may_answer_from_record, read_sound, writing
+from murace.workspace import (
+    EPOCHS,
+    FACTS,
+    Record,
+    Rerun,
+    StepRun,
+    decide,
+    may_answer_from_record,
+    read,
+    read_sound,
+    writing,
+)
 from murace.workspace.chain import finished_learners, require_choice, require_step
 from murace.workspace.commands import command
 from murace.workspace.paths import (
@@ -159,6 +170,12 @@ def _column(folder: FitFolder, name: str, images: pd.DataFrame) -> Probabilities
     return frame[name].to_numpy(dtype="float64")
 
 
+def lacks_tables(workspace: Workspace) -> bool:
+    """Whether the evaluation in the workspace was made by an older murace, which did not write all of these tables."""
+    record = read(workspace.evaluate.folder)
+    return record is not None and not {workspace.evaluate.table(name).name for name in TABLES} <= set(record.produced)
+
+
 def read_result(workspace: Workspace, inputs: EvaluationInputs, *, skipped: bool) -> Evaluated:
     """The result as it stands in the workspace.
 
@@ -177,7 +194,7 @@ def up_to_date(workspace: Workspace, config: EvaluateConfig, *, machine: Machine
     try:
         inputs = require_inputs(workspace)
         with writing(workspace.evaluate.folder):
-            is_current = decide(inputs.step_run(workspace, config), rerun).skips
+            is_current = decide(inputs.step_run(workspace, config), rerun).skips and not lacks_tables(workspace)
             return read_result(workspace, inputs, skipped=True) if is_current else None
     except MuraceError:
         return None

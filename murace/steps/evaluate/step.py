@@ -10,6 +10,7 @@ from murace.data.store import COLUMNS, IDS, read_index, write_frame
 from murace.errors import UsageError
 from murace.inference import operating_points as operating
 from murace.metrics.analysis import analyse
+from murace.metrics.baselines import with_baselines
 from murace.metrics.slices import with_slices
 from murace.metrics.table import by_study
 from murace.metrics.threshold import operating_table
@@ -24,6 +25,7 @@ from murace.steps.evaluate.inputs import (
     Evaluated,
     EvaluationInputs,
     Frames,
+    lacks_tables,
     read_result,
     require_inputs,
     validation,
@@ -35,7 +37,7 @@ from murace.system.files import write_bytes, write_text
 from murace.system.processes import process_group
 from murace.system.progress import Reporter
 from murace.vocabulary import Split, closest
-from murace.workspace import Rerun, commit, decide, writing
+from murace.workspace import Action, Plan, Rerun, commit, decide, writing
 from murace.workspace.chain import require_pixels
 from murace.workspace.paths import OPERATING, PREDICTIONS, Workspace
 
@@ -65,6 +67,8 @@ def run(
     folder = workspace.evaluate
     with writing(folder.folder):
         plan = decide(inputs.step_run(workspace, config), rerun)
+        if plan.skips and lacks_tables(workspace):
+            plan = Plan(plan.run, Action.RUN, ("made by an older murace, with fewer tables; the predictions are kept",))
         if not plan.skips:
             require_pixels(workspace)
             afresh = rerun.force or rerun.resume is False
@@ -74,7 +78,7 @@ def run(
                 reporter.say(remark)
             device.set_threads(machine)
             predictions = stored or predict_all(workspace, inputs, test, chosen, reporter)
-            frames = _analyse(workspace, config, inputs, predictions, reporter) | {"flow": flow(index)}
+            frames = _analyse(workspace, config, inputs, index, predictions, reporter) | {"flow": flow(index)}
             _write(workspace, config, inputs, predictions, frames)
     processes.broadcast({"done": True})
     return read_result(workspace, inputs, skipped=plan.skips)
@@ -93,6 +97,7 @@ def _analyse(
     workspace: Workspace,
     config: EvaluateConfig,
     inputs: EvaluationInputs,
+    index: pd.DataFrame,
     predictions: ModelPredictions,
     reporter: Reporter,
 ) -> Frames:
@@ -102,11 +107,14 @@ def _analyse(
     operating.save(workspace.evaluate.operating, operating.fit(known, models, inputs.weights))
     readouts = operating.load(workspace.evaluate.operating, inputs.weights)
     images = operating.apply(predictions.images, readouts)
+    labelled = index[index["split"] != Split.TEST]
+    beside, baselines = with_baselines(images, labelled, config.slice)
     found = analyse(
-        images,
+        beside,
         models,
         groups=sorted(inputs.members),
         slices=config.slice,
+        baselines=baselines,
         calibrated={model: operating.column_of(model) for model in models},
         bootstrap=config.bootstrap,
         reporter=reporter,

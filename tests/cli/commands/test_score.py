@@ -37,6 +37,7 @@ TABLES = {
         "p_holm",
         "undefined",
     ],
+    "baselines": ["level", "features", "group", "metric", "value", "low", "high"],
     "calibration": ["model", "group", "stage", "metric", "value", "low", "high", "undefined"],
     "reliability": ["model", "stage", "bin", "cases", "mean", "observed", "low", "high"],
     "benefit": ["model", "threshold", "net_benefit"],

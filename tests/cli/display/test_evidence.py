@@ -5,7 +5,13 @@ import math
 import pandas as pd
 import pytest
 
-from murace.cli.display.evidence import calibration_table, comparisons_table, slices_table, undefined_notes
+from murace.cli.display.evidence import (
+    baseline_lines,
+    calibration_table,
+    comparisons_table,
+    slices_table,
+    undefined_notes,
+)
 from tests.cli.display.test_tables import GROUPS, MODELS, shown
 
 NAN = math.nan
@@ -100,6 +106,27 @@ def test_p_is_holms_where_there_is_one_and_bold_where_it_is_small() -> None:
     (table,) = comparisons_table(comparisons([("b", "a")]).assign(difference=NAN))
     assert "0.100" not in shown(table)
     assert "nan" not in shown(table)
+
+
+def test_what_is_known_without_looking_is_a_line_and_who_is_no_better_another() -> None:
+    columns = ["level", "features", "group", "metric", "value", "low", "high"]
+    known = [
+        ("study", "group", "overall", "auc", 0.6, 0.5, 0.7),
+        ("study", "group+views+size", "overall", "auc", 0.7, 0.658, 0.734),
+    ]
+    baselines = pd.DataFrame([*known, ("image", "group", "overall", "auc", 0.1, 0.1, 0.1)], columns=columns)
+    against = [("a", "baseline(group+views+size)"), ("b", "baseline(group+views+size)"), ("b", "a")]
+    found = comparisons(against)
+    found["low"] = found["model"].map({"a": -0.01, "b": 0.02})
+    assert baseline_lines(baselines, found) == [
+        "without looking at a picture (group, views, size): AUC 0.70 (0.66 to 0.73)",
+        "not better than knowing the group (group, views, size): a",
+    ]
+    assert len(baseline_lines(baselines, found.assign(low=0.01))) == 1
+    assert baseline_lines(baselines.assign(value=NAN, low=NAN), found)[0].endswith("AUC –")  # noqa: RUF001
+    assert baseline_lines(baselines[:0], found[:0]) == []
+    (table,) = comparisons_table(found)
+    assert "baseline" not in shown(table)
 
 
 def test_more_pairs_than_anyone_reads_are_counted() -> None:

@@ -49,6 +49,26 @@ def test_small_groups_and_parts_are_marked(light: Contents) -> None:
     assert "small: fewer" not in plain
 
 
+def test_who_is_not_better_than_knowing_the_group_is_named_before_any_score(light: Contents) -> None:
+    page = text(shown(light))
+    told = "Not better than knowing the group (group, views, size), without looking at a picture: ConvNet."
+    assert 0 < page.index(told) < page.index("Without looking at a picture, the AUC of group, views, size 0.6")
+    assert page.index(told) < page.index("the calibrated ensemble reads studies with")
+    assert page.index("What is known without looking") < page.index("Table 1")
+    better = light.comparisons.assign(low=0.01)
+    assert "Not better than" not in text(shown(light, comparisons=better))
+
+
+def test_the_baselines_stand_beside_the_models_and_never_among_them(light: Contents) -> None:
+    page = shown(light)
+    found = rows(page, "table-s8")
+    assert len([row for row in found if row]) == 2 + light.scores["model"].nunique()
+    assert "baseline(" not in page
+    for key in ("table-3-study", "table-s4"):
+        assert "group+views" not in table(page, key)
+    assert 'id="baselines"' not in shown(light, baselines=light.baselines[:0])
+
+
 def test_undefined_resamples_are_told_for_the_worst_case(light: Contents) -> None:
     page = shown(light)
     assert "Cohen&#39;s kappa in up to 37 of 2,000 (wrist, ConvNet) and AUC in up to 4 of 2,000" in page
