@@ -62,9 +62,10 @@ def no_better(comparisons: pd.DataFrame) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for row in comparisons[of_studies & (comparisons["metric"] == str(Metric.AUC))].to_dict("records"):
         reference = str(row["reference"])
+        is_defined = not np.isnan(row["difference"])  # else nothing is known, good or bad
         if is_baseline(reference) and reference != column_of(GROUP):
             worse = found.setdefault(reference.removeprefix("baseline(").removesuffix(")"), [])
-            worse += [str(row["model"])] if not row["low"] > 0 else []
+            worse += [str(row["model"])] if is_defined and not row["low"] > 0 else []
     return found
 
 

@@ -123,8 +123,10 @@ def test_what_is_known_without_looking_is_a_line_and_who_is_no_better_another() 
         "not better than knowing the group (group, views, size): a",
     ]
     assert len(baseline_lines(baselines, found.assign(low=0.01))) == 1
-    assert baseline_lines(baselines.assign(value=NAN, low=NAN), found)[0].endswith("AUC –")  # noqa: RUF001
+    assert baseline_lines(baselines.assign(value=NAN, low=NAN), found)[0].endswith("AUC -")
     assert baseline_lines(baselines[:0], found[:0]) == []
+    undefined = found.assign(difference=NAN, low=NAN)
+    assert len(baseline_lines(baselines, undefined)) == 1
     (table,) = comparisons_table(found)
     assert "baseline" not in shown(table)
 
