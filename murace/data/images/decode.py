@@ -85,7 +85,8 @@ def read(path: Path) -> Radiograph:
         MachineError: too little memory; or it is DICOM, and pydicom or a decoder is missing.
     """
     data, status = _bytes(path)
-    colour, remarks = 0, ()
+    colour = 0
+    remarks: tuple[str, ...] = ()
     if is_dicom(data[:HEAD]):
         grey, remarks = radiograph.read_grey(data)
     else:

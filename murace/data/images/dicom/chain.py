@@ -120,8 +120,8 @@ def _lut(elements: Any, keyword: str, remarks: list[str], *, is_signed: bool) ->
 def _entries(item: Any, count: int, bits: int, *, is_big: bool) -> npt.NDArray[np.integer[Any]] | None:
     """All entries of a table; None where they are no numbers.
 
-    Of 16 bits each, or of 8 where so many are announced and the length does not say otherwise (PS3.3 C.11.1.1). OW and
-    US are words, of which the low byte is the first entry of 8 bits; OB is bytes.
+    Of 16 bits each; or of 8, where so many are announced and there are no more bytes than entries (PS3.3 C.11.1.1),
+    but for one that fills up to an even length. OW and US are words, of which the low byte is the first of two entries.
     """
     data = values(item, "LUTData")
     if len(data) == 1 and isinstance(data[0], bytes):
@@ -134,8 +134,7 @@ def _entries(item: Any, count: int, bits: int, *, is_big: bool) -> npt.NDArray[n
         packed, length = words.view(np.uint8), 2 * len(data)
     else:
         return None
-    as_bytes = length in (count, count + 1) or length < 2 * (count - max(1, count // 100))
-    return packed[:length] if bits == 8 and as_bytes else words[: length // 2]
+    return packed[:length] if bits == 8 and length <= count + 1 else words[: length // 2]
 
 
 def _padding(elements: Any, stored: StoredValues) -> tuple[int, int] | None:

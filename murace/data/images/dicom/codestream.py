@@ -147,6 +147,6 @@ def _unpacked(packed: bytes, length: int) -> bytes:
             if head > 128:
                 found += packed[position + 1 : position + 2] * (257 - head)
             position += 1 if head == 128 else 2
-    if len(found) != length or packed[position:].strip(_FILL):
+    if len(found) != length or packed[position + 1 :].strip(_FILL):
         raise ImageError("corrupt DICOM: RLE data of another length than declared")
     return bytes(found)
