@@ -14,7 +14,16 @@ from murace.data.images.resize import RESIZER
 from murace.data.ingest import read_all
 from murace.data.ingest.job import ImageOutcome
 from murace.data.sources import changes, counts, duplicates, split
-from murace.data.sources.listing import COLUMNS, ConflictError, Listing, empty_studies, reasons, tabulate
+from murace.data.sources.listing import (
+    COLUMNS,
+    ConflictError,
+    Listing,
+    empty_studies,
+    reasons,
+    remark_notes,
+    remarks,
+    tabulate,
+)
 from murace.data.sources.source import read_source
 from murace.errors import DataError, UsageError
 from murace.system.launch import usable_cores
@@ -143,12 +152,15 @@ def _prepare(
     findings = audit.count(found, empty_studies(listing, set(images["study"])))
     store.write_frame(place.index, _index(images, listing), private=True)
     store.write_frame(place.fingerprints, images[audit.FINGERPRINTS])
+    remarked = remarks(images)
+    store.write_frame(place.remarks, remarked)
     store.write_frame(place.counts, table)
     store.write_frame(place.sources, changes.table(request.paths, outcomes), private=True)
-    made = [path.name for path in (place.index, place.pixels, place.fingerprints, place.counts, place.sources)]
-    notes = [*listing.notes, *audit.notes(findings), *classes]
-    about = {"findings": findings, "unusable": reasons(rejected), "notes": notes}
-    commit(place.folder, made, info=_info(listing, images, len(rejected), config) | about)
+    files = (place.index, place.pixels, place.fingerprints, place.remarks, place.counts, place.sources)
+    seen = {str(remark): int(count) for remark, count in remarked["remark"].value_counts().sort_index().items()}
+    notes = [*listing.notes, *remark_notes(seen), *audit.notes(findings), *classes]
+    about = {"findings": findings, "unusable": reasons(rejected), "remarks": seen, "notes": notes}
+    commit(place.folder, [path.name for path in files], info=_info(listing, images, len(rejected), config) | about)
 
 
 def _conflict_error(conflict: ConflictError, rejected: pd.DataFrame, place: PrepareFolder) -> DataError:
@@ -181,7 +193,7 @@ def _usable_images(listing: Listing, outcomes: list[ImageOutcome], seed: int) ->
     return images
 
 
-_OUTCOME = ["reason", "width", "height", "sha256", "pixels", "phash", "colour", "remark"]
+_OUTCOME = ["reason", "width", "height", "sha256", "pixels", "phash", "colour", "remark", "remarks"]
 
 
 def _index(images: pd.DataFrame, listing: Listing) -> pd.DataFrame:

@@ -37,6 +37,7 @@ class PrepareFolder(StepFolder):
     pixels = Inside(PIXELS)  # uint8 [N, size, size]
     counts = Inside(COUNTS)  # Table 1 of this data
     rejected = Inside("rejected.csv")  # files that could not be used, and why
+    remarks = Inside("remarks.csv")  # images that are not shown as their headers say, by row of the index; no ids
     sources = Inside("sources.csv")  # size and modification time of every source file, to notice changes cheaply
     fingerprints = Inside(FINGERPRINTS)  # hashes and remarks by row of the index, to find duplicates; no ids
     partial = Inside("partial")  # decoded chunks of an unfinished run

@@ -16,6 +16,7 @@ import pytest
 
 from murace.config import Machine
 from murace.data.images import decode
+from murace.data.images.dicom.chain import NO_WINDOW
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
 from murace.explain.cam import MapMethod
 from murace.explain.cam.method import MAP_FUNCTIONS
@@ -391,6 +392,16 @@ def test_a_doubt_is_said_again_when_a_study_is_drawn_again(finished: Workspace, 
     (other,) = run(finished, folder, out=tmp_path / "out", map_method=MapMethod(scales=(1,)))
     assert (first.skipped, other.skipped) == (False, False)
     assert first.content["warning"] == other.content["warning"] == said
+
+
+def test_a_remark_on_a_header_is_a_warning_of_the_record(finished: Workspace, tmp_path: Path) -> None:
+    grey = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    (tmp_path / "IM1").write_bytes(dicom(grey, BodyPartExamined="ELBOW", WindowCenter=0, WindowWidth=0))
+    for skipped in (False, True):
+        (done,) = run(finished, tmp_path / "IM1", out=tmp_path / "out")
+        assert done.skipped == skipped
+        assert f"has {NO_WINDOW} (view 1)" in json.loads((done.folder / "study.json").read_text())["warning"]
+        assert done.content["warning"].endswith(f"has {NO_WINDOW} (view 1)")
 
 
 def test_a_record_of_an_older_version_is_drawn_again(finished: Workspace, tmp_path: Path) -> None:

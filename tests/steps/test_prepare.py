@@ -15,13 +15,14 @@ import pytest
 
 from murace.config import PrepareConfig
 from murace.data import store
+from murace.data.images.dicom.chain import NEXT_WINDOW, NO_WINDOW
 from murace.data.ingest import chunks
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
 from murace.steps.prepare import Operation, Prepared, run
 from murace.system.progress import Reporter
 from murace.workspace import Rerun
 from murace.workspace.paths import Workspace
-from tests.data.files import make_manifest, make_mura, picture, png, read_grey
+from tests.data.files import dicom, make_manifest, make_mura, picture, png, read_grey
 
 SIZE = 8
 
@@ -53,7 +54,7 @@ def prepare(source: Path, root: Path, reporter: Reporter | None = None, **settin
 
 def content(root: Path) -> dict[str, bytes]:
     """The results of a run."""
-    names = ("index.csv", "pixels.npy", "fingerprints.csv", "counts.csv", "rejected.csv")
+    names = ("index.csv", "pixels.npy", "fingerprints.csv", "remarks.csv", "counts.csv", "rejected.csv")
     return {name: (root / "prepare" / name).read_bytes() for name in names}
 
 
@@ -341,6 +342,32 @@ def test_an_interrupted_run_goes_on_where_it_was_with_the_same_result(mura, root
     prepare(mura, root, reporter)
     assert reporter.said == ["21 of 64 radiographs had been read before"]
     assert content(root) == content(tmp_path / "undisturbed")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_remarks_are_the_same_after_an_interruption_and_from_several_processes(tmp_path, root, jobs, monkeypatch):
+    source = make_manifest(tmp_path / "source", count=40)
+    deep = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    windows = {"image003.png": (0, 0), "image017.png": ([0, 99], [0, 50]), "image031.png": (0, 0)}
+    for number, (name, (center, width)) in enumerate(windows.items()):
+        given = {"BitsStored": 12, "WindowCenter": center, "WindowWidth": width}
+        (source.parent / name).write_bytes(dicom(deep + number, **given))
+    monkeypatch.setattr(chunks, "CHUNK_IMAGES", 4)
+    with pytest.raises(Interrupted):
+        prepare(source, root, Listener(stop_after=12))
+    done = prepare(source, root, jobs=jobs)
+    prepare(source, tmp_path / "undisturbed")
+    assert content(root) == content(tmp_path / "undisturbed")
+    index, remarks = (pd.read_csv(root / "prepare" / name) for name in ("index.csv", "remarks.csv"))
+    listed = remarks.join(index.set_index("row"), on="row").sort_values("path")
+    assert listed[["path", "remark"]].to_numpy().tolist() == [
+        ["image003.png", NO_WINDOW], ["image017.png", NEXT_WINDOW], ["image031.png", NO_WINDOW]
+    ]  # fmt: skip
+    said = [note for note in done.notes if "remarks.csv" in note]
+    assert said == [
+        f"{count} images have {remark}; prepare/remarks.csv lists them"
+        for count, remark in ((2, NO_WINDOW), (1, NEXT_WINDOW))
+    ]
 
 
 def test_fresh_throws_an_unfinished_run_away(mura, root, monkeypatch):

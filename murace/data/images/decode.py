@@ -51,6 +51,7 @@ class Radiograph:
     """One file's picture at its own resolution, upright, uint8 or uint16 [H, W]; the file's bytes and time (ns).
 
     `colour` is the largest difference between two colour channels of a pixel, in 1/255 of the range; of PNG and JPEG.
+    `remarks` say where a DICOM picture is not shown as its header says: phrases that follow `has` or `have`.
     """
 
     grey: Grey
@@ -58,6 +59,7 @@ class Radiograph:
     length: int
     modified: int
     colour: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 def read_drawn(path: Path) -> npt.NDArray[np.uint8]:
@@ -84,13 +86,14 @@ def read(path: Path) -> Radiograph:
     """
     data, status = _bytes(path)
     colour = 0
+    remarks: tuple[str, ...] = ()
     if is_dicom(data[:HEAD]):
-        grey = radiograph.read_grey(data)
+        grey, remarks = radiograph.read_grey(data)
     else:
         header = _inspect(data)
         image = _pixels(header)
         grey, colour = _upright(_grey(image), header.orientation), _colour(image)
-    return Radiograph(grey, hashlib.sha256(data).hexdigest(), status.st_size, status.st_mtime_ns, colour)
+    return Radiograph(grey, hashlib.sha256(data).hexdigest(), status.st_size, status.st_mtime_ns, colour, remarks)
 
 
 def _bytes(path: Path) -> tuple[bytes, os.stat_result]:

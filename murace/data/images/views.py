@@ -25,6 +25,7 @@ class Views:
         shapes: height and width [R] in pixels, upright.
         originals: uint8 [H, W] each, upright; [R] where they were asked for, else none.
         larger: multiple of the size -> uint8 [R, multiple * size, multiple * size].
+        remarks: of each file, as of `decode.Radiograph`.
     """
 
     prepared: Bytes
@@ -33,6 +34,16 @@ class Views:
     shapes: tuple[tuple[int, int], ...]
     originals: tuple[Bytes, ...] = ()
     larger: Mapping[int, Bytes] = field(default_factory=dict)
+    remarks: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def warnings(self) -> list[str]:
+        """Each remark, with the numbers of its views from 1: their names may tell whose pictures they are."""
+        about: dict[str, list[str]] = {}
+        for number, remarks in enumerate(self.remarks, start=1):
+            for remark in remarks:
+                about.setdefault(remark, []).append(str(number))
+        return [f"has {remark} (view {', '.join(numbers)})" for remark, numbers in about.items()]
 
     @property
     def weight(self) -> int:
@@ -53,6 +64,7 @@ def read_views(
         keep_originals: whether the pictures at their own resolution are wanted, too.
     """
     prepared, digests, faults, shapes = list[Bytes](), [], [], []
+    remarks = list[tuple[str, ...]]()
     originals, larger = list[Bytes](), {scale: list[Bytes]() for scale in scales}
     for path in paths:
         try:
@@ -61,9 +73,11 @@ def read_views(
         except ImageError as error:
             digests.append("")
             faults.append(str(error))
+            remarks.append(())
             continue
         digests.append(picture.sha256)
         faults.append("")
+        remarks.append(picture.remarks)
         height, width = picture.grey.shape
         shapes.append((height, width))
         if scales or keep_originals:
@@ -78,6 +92,7 @@ def read_views(
         tuple(shapes),
         tuple(originals),
         {scale: _stacked(pictures, scale * size) for scale, pictures in larger.items()},
+        tuple(remarks),
     )
 
 

@@ -16,7 +16,7 @@ from murace.data.images.decode import Grey, read
 from murace.data.images.fingerprint import perceptual_hash, pixel_digest
 from murace.data.images.header import ImageError
 from murace.data.images.resize import resize, unpadded
-from murace.data.ingest.job import DARK, FLAT, Chunk, ChunkOutcome, ImageOutcome, ReadJob
+from murace.data.ingest.job import DARK, FLAT, REMARK_BETWEEN, Chunk, ChunkOutcome, ImageOutcome, ReadJob
 from murace.data.ingest.notes import file_state, write_note
 from murace.data.tables.paths import locate
 from murace.system.disk import disk_error
@@ -100,7 +100,8 @@ def _decode(job: ReadJob, root: Path, name: str) -> tuple[ImageOutcome, memoryvi
     square, (height, width) = resize(image.grey, size=job.size, fit=job.fit), image.grey.shape
     phash = f"{perceptual_hash(unpadded(square, width=width, height=height, fit=job.fit)):016x}"
     seen = (image.sha256, image.length, image.modified, _remark(image.grey), pixel_digest(image.grey))
-    return ImageOutcome("", width, height, *seen, phash, image.colour), square.data.cast("B")
+    remarks = REMARK_BETWEEN.join(image.remarks)
+    return ImageOutcome("", width, height, *seen, phash, image.colour, remarks), square.data.cast("B")
 
 
 def _write(descriptor: int, data: memoryview, position: int) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 FLAT, DARK = "flat", "dark"
+REMARK_BETWEEN = "; "
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class ImageOutcome:
     """One file: decoded (no reason) or rejected; `modified` in ns, with `length` -1 where there is no file.
 
     `remark` is `flat` for a picture of one shade and `dark` for 16-bit data that use at most 12 bits. `pixels` and
-    `phash` (16 hexadecimal digits) are its fingerprint; `colour` as in `decode.Radiograph`.
+    `phash` (16 hexadecimal digits) are its fingerprint; `colour` as in `decode.Radiograph`, and `remarks`, too, joined
+    by REMARK_BETWEEN.
     """
 
     reason: str = ""
@@ -44,6 +46,7 @@ class ImageOutcome:
     pixels: str = ""
     phash: str = ""
     colour: int = 0
+    remarks: str = ""
 
 
 @dataclass(frozen=True)

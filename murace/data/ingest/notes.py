@@ -15,6 +15,8 @@ from murace.system.disk import disk_error
 from murace.system.files import PRIVATE
 from murace.system.sealed import read_sealed, write_sealed
 
+_FIELDS = vars(ImageOutcome()).keys()
+
 
 def write_note(job: ReadJob, chunk: Chunk, descriptor: int, chunk_outcome: ChunkOutcome) -> None:
     """Make a chunk's pixels durable, then note its outcome.
@@ -44,6 +46,8 @@ def finished(job: ReadJob, chunk: Chunk) -> list[ImageOutcome] | None:
         return None
     try:
         note = read_sealed(path)
+        if any(values.keys() != _FIELDS for values in note["outcomes"]):  # of a murace that noted something else
+            return None
         outcomes, written = [ImageOutcome(**values) for values in note["outcomes"]], note["sha256"]
     except (WorkspaceError, KeyError):  # a note without the digest is of an older murace
         return None

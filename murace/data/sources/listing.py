@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from murace.data.ingest.job import ImageOutcome
+from murace.data.ingest.job import REMARK_BETWEEN, ImageOutcome
 from murace.data.tables.table import few
 from murace.errors import DataError
 from murace.system.files import digest_of
@@ -17,6 +17,7 @@ from murace.vocabulary import Split
 SYNTHETIC = "SYNTHETIC.txt"  # `murace sample` leaves it beside what it draws
 COLUMNS = ["path", "label", "group", "patient", "study", "split"]
 REJECTED = ["path", "reason"]  # the columns of `rejected.csv`
+REMARKS = ["row", "remark"]  # the columns of `remarks.csv`
 NO_IMAGE = "without any image"  # how the reason of an empty study ends
 
 
@@ -137,6 +138,18 @@ def tabulate(listing: Listing, outcomes: Sequence[ImageOutcome]) -> pd.DataFrame
 def reasons(rejected: pd.DataFrame) -> dict[str, int]:
     """How many files could not be used, by the reason without its details."""
     return dict(sorted(Counter(str(reason).partition(":")[0] for reason in rejected["reason"]).items()))
+
+
+def remarks(images: pd.DataFrame) -> pd.DataFrame:
+    """The remarks on usable images, one a line, by `row` of the index: `remarks.csv`; no ids."""
+    each = zip(images["row"], images["remarks"], strict=True)
+    found = [(row, remark) for row, joined in each if joined for remark in joined.split(REMARK_BETWEEN)]
+    return pd.DataFrame(found, columns=REMARKS)
+
+
+def remark_notes(counts: Mapping[str, int]) -> list[str]:
+    """How many images have a remark, in a sentence each."""
+    return [f"{count} images have {remark}; prepare/remarks.csv lists them" for remark, count in counts.items()]
 
 
 def empty_studies(listing: Listing, usable: Collection[str]) -> int:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,9 +23,10 @@ UNREADABLE = "no view could be read"
 
 @dataclass(frozen=True)
 class GroupedStudy:
-    """An opened study with its group, or with the reason why it has none; `warning` where it looks like another.
+    """An opened study with its group, or with the reason why it has none.
 
-    `confidence` is the recogniser's, in that group; None where it was not asked. `seconds` is the time it took.
+    `warning` says that it looks like another group, or that a picture is not shown as its header says. `confidence` is
+    the recogniser's, in that group; None where it was not asked. `seconds` is the time it took.
     """
 
     opened: OpenedStudy
@@ -90,14 +91,20 @@ def assign_groups(
     )
     for group, batch in batches:
         if recogniser is None or group is None:
-            yield from (_unasked(one, known) for one in batch)
+            yield from (_with_remarks(_unasked(one, known)) for one in batch)
             continue
         net = net or recogniser.trained.net()
         began, shown = time.monotonic(), [_shown(one) for one in batch]
         features = recogniser.features(net, np.concatenate(shown))
         each = (time.monotonic() - began) / len(features)
         for one, part in zip(batch, by_study(features, [len(views) for views in shown]), strict=True):
-            yield _recognised(one, recogniser.recognise(part), each * len(part), known)
+            yield _with_remarks(_recognised(one, recogniser.recognise(part), each * len(part), known))
+
+
+def _with_remarks(study: GroupedStudy) -> GroupedStudy:
+    """The study with what its pictures' headers give reason to warn of, too."""
+    found = [study.warning, *study.opened.views.warnings]
+    return replace(study, warning="; ".join(filter(None, found)))
 
 
 def _needs_no_look(one: OpenedStudy) -> bool:

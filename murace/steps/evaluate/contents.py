@@ -7,6 +7,7 @@ import pandas as pd
 
 from murace.config import BATCH_SIZES, EvaluateConfig, Recipe, params
 from murace.data.audit import findings
+from murace.data.sources.listing import remark_notes
 from murace.data.store import read_frame, read_index
 from murace.report.contents import Contents
 from murace.vocabulary import OVERALL, Split
@@ -96,6 +97,7 @@ def notes(prepared: Record, trained: Sequence[Record]) -> list[str]:
     found += recipe_notes(trained)
     if prepared.info.get("rejected"):
         found.append(f"{prepared.info['rejected']:,} image files could not be used; prepare/rejected.csv lists them.")
+    found += [f"{note}." for note in remark_notes(prepared.info.get("remarks", {}))]
     found += [f"{note}." for note in findings.notes(prepared.info.get("findings", {}))]
     return found
 

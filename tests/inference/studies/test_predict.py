@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from murace.data.images.dicom.chain import NEXT_WINDOW, NO_WINDOW
 from murace.data.studies.find import find_studies
 from murace.errors import UsageError
 from murace.inference.studies.groups import requested, require_group
 from murace.inference.studies.predict import StudyPrediction, predict_studies
+from murace.inference.studies.rows import rows_of
 from murace.nets.trained import TrainedNet
 from murace.system.progress import Reporter
-from tests.data.files import decode
+from tests.data.files import decode, dicom
 from tests.inference.studies.made_up import GROUPS, SIZE, MadeUpEnsemble, net, picture
 
 pytestmark = pytest.mark.kernels
@@ -89,6 +91,24 @@ def test_a_group_that_the_picture_contradicts_is_kept_with_a_warning(tmp_path: P
     assert right.study.warning == ""
     assert ensemble.recognises is not None
     assert ensemble.recognises.shown == [3]  # one view of each is enough for that
+
+
+def test_what_is_not_shown_as_its_header_says_is_a_warning_by_view(tmp_path: Path) -> None:
+    """Without names of files, which `cam` would show on its page; beside what the recogniser doubts."""
+    place = tmp_path / "XR_ELBOW" / "a"
+    place.mkdir(parents=True)
+    bright = np.full((64, 64), 4000, np.uint16)
+    bright[0] = 0
+    for view, (center, width) in enumerate([(0, 0), (2048, 4096), ([0, 2048], [0, 4096]), (7, -1)], start=1):
+        data = dicom(bright, BitsStored=12, WindowCenter=center, WindowWidth=width, BodyPartExamined="ELBOW")
+        (place / f"IM{view}").write_bytes(data)
+    (answer,) = read(MadeUpEnsemble(), place)
+    remarks = f"has {NO_WINDOW} (view 1, 4); has {NEXT_WINDOW} (view 3)"
+    assert answer.study.warning == f"looks like wrist (1.00), not elbow; {remarks}"
+    rows = rows_of(answer, threshold=0.5, show_ids=False)
+    assert rows.study["warning"] == answer.study.warning
+    (alone,) = read(MadeUpEnsemble(recognises=None), place)
+    assert alone.study.warning == remarks
 
 
 def test_the_option_is_for_what_nothing_else_names(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""Compressed DICOM pixel data: the size in the header of a JPEG, JPEG-LS or JPEG 2000 stream, and RLE decoding.
+"""Compressed DICOM pixel data: the size and the end of a JPEG, JPEG-LS or JPEG 2000 stream, and RLE decoding.
 
 The size is read before a decoder runs, which would take as much memory as the stream asks for.
 
-Formats: ITU-T T.81 annex B (JPEG), T.87 annex C (JPEG-LS), T.800 annex A (JPEG 2000), DICOM PS3.5 annex G (RLE).
+Formats: ITU-T T.81 annex B (JPEG), T.87 annex C (JPEG-LS), T.800 annexes A and I (JPEG 2000, its file format JP2),
+DICOM PS3.5 annex G (RLE).
 """
 
 import struct
@@ -14,7 +15,9 @@ import numpy.typing as npt
 from murace.data.images.header import ImageError
 
 _JPEG, _JPEG_2000 = b"\xff\xd8\xff", b"\xff\x4f\xff\x51"
-_END = b"\xff\xd9"
+_END, _DATA_2000 = b"\xff\xd9", b"\xff\x93"
+_BOXES = b"\0\0\0\x0cjP  \r\n\x87\n"
+_FILL = b"\0 \xff"
 _SCAN, _LS_PARAMETERS, _LS_OVERSIZE = 0xDA, 0xF8, 4
 _FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 _LONGEST = 64 * 2  # decoded bytes per two bytes of RLE
@@ -30,21 +33,26 @@ class Size:
     bits: int
 
 
-def size_of(stream: bytes) -> Size:
-    """Read the size from the header of a JPEG, JPEG-LS or JPEG 2000 codestream, and check that its end is there.
+def inspect(stream: bytes) -> tuple[Size, bytes]:
+    """Read the size from the header of a JPEG, JPEG-LS or JPEG 2000 codestream, and find its end.
+
+    Returns the size, and the codestream alone: without JP2 boxes around it, and without what comes after its end.
 
     Raises:
         ImageError: it is none of these, corrupt or truncated.
     """
+    if stream.startswith(_BOXES):
+        stream = _unboxed(stream)
     if stream.startswith(_JPEG):
-        size = _jpeg(stream)
+        size, data = _jpeg(stream)
     elif stream.startswith(_JPEG_2000):
-        size = _jpeg_2000(stream)
+        size, data = _jpeg_2000(stream), stream.find(_DATA_2000)
     else:
         raise ImageError("corrupt DICOM: the compressed picture is none of the announced format")
-    if not stream.rstrip(b"\0\xff").endswith(_END):  # both are used to fill up to an even length
+    end = stream.rfind(_END, data) if data >= 0 else -1  # a header may hold the same two bytes
+    if end < 0:
         raise ImageError("truncated DICOM: the compressed picture has no end")
-    return size
+    return size, stream[: end + len(_END)]
 
 
 def unpack_rle(stream: bytes, *, pixels: int, planes: int) -> npt.NDArray[np.uint8]:
@@ -63,8 +71,26 @@ def unpack_rle(stream: bytes, *, pixels: int, planes: int) -> npt.NDArray[np.uin
     return np.frombuffer(b"".join(parts), np.uint8).reshape(planes, pixels)
 
 
-def _jpeg(stream: bytes) -> Size:
-    """The frame header's size, found before the first scan."""
+def _unboxed(stream: bytes) -> bytes:
+    """The codestream in the boxes of a JP2 file, which DICOM does not allow (PS3.5 A.4.4) and some write."""
+    position = 0
+    while position + 8 <= len(stream):
+        length, kind = struct.unpack_from(">I4s", stream, position)
+        start = position + 8
+        if length == 1 and start + 8 <= len(stream):
+            (length,) = struct.unpack_from(">Q", stream, start)
+            start += 8
+        end = position + length if length else len(stream)
+        if kind == b"jp2c":
+            return stream[start:end]
+        if end < start:
+            break
+        position = end
+    raise ImageError("corrupt DICOM: JPEG 2000 boxes without a picture")
+
+
+def _jpeg(stream: bytes) -> tuple[Size, int]:
+    """The frame header's size, and where the first scan begins."""
     sizes: set[Size] = set()
     position = 2
     while position + 4 <= len(stream):
@@ -75,7 +101,7 @@ def _jpeg(stream: bytes) -> Size:
             position += 1
             continue
         if marker == _SCAN and len(sizes) == 1:
-            return sizes.pop()
+            return sizes.pop(), position
         (length,) = struct.unpack_from(">H", stream, position + 2)
         body = stream[position + 4 : position + 2 + length]
         if marker in _FRAMES:
@@ -108,7 +134,7 @@ def _jpeg_2000(stream: bytes) -> Size:
 
 
 def _unpacked(packed: bytes, length: int) -> bytes:
-    """PackBits, to `length` bytes; one more packed byte may fill up to an even length."""
+    """PackBits, to `length` bytes; what fills up the segment after them does not count."""
     if len(packed) * _LONGEST < length:
         raise ImageError("truncated DICOM: RLE data end early")
     found, position = bytearray(), 0
@@ -121,6 +147,6 @@ def _unpacked(packed: bytes, length: int) -> bytes:
             if head > 128:
                 found += packed[position + 1 : position + 2] * (257 - head)
             position += 1 if head == 128 else 2
-    if len(found) != length or position + 1 < len(packed):
+    if len(found) != length or packed[position + 1 :].strip(_FILL):
         raise ImageError("corrupt DICOM: RLE data of another length than declared")
     return bytes(found)

@@ -66,10 +66,12 @@ class Window:
     width: float
     function: str = LINEAR
 
-    def __post_init__(self) -> None:
+    @property
+    def is_usable(self) -> bool:
+        """Whether its function is one of the standard's, and its numbers are of those that this function takes."""
         least = 1 if self.function == LINEAR else np.nextafter(0, 1)
-        if not (np.isfinite(self.center) and np.isfinite(self.width) and self.width >= least):
-            raise ImageError("its window is not allowed: WindowCenter or WindowWidth is out of range")
+        is_finite = bool(np.isfinite(self.center) and np.isfinite(self.width))
+        return self.function in FUNCTIONS and is_finite and self.width >= least
 
     def apply(self, values: Floats) -> Floats:
         """Spread to 0..1."""
@@ -85,7 +87,11 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """Everything between a pixel cell and the display; `padding` holds the lowest and highest padded value."""
+    """Everything between a pixel cell and the display.
+
+    `padding` holds the lowest and highest padded value. `remarks` say where the picture is not shown as its header
+    says: each a phrase such as `a window that cannot be used: the full range is shown`.
+    """
 
     stored: StoredValues
     slope: float = 1.0
@@ -94,6 +100,7 @@ class Chain:
     voi: Lut | Window | None = None
     padding: tuple[int, int] | None = None
     is_inverse: bool = False
+    remarks: tuple[str, ...] = ()
 
     def modality_values(self) -> Floats:
         """The modality value of every pixel cell.

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from murace.data.images.dicom import file, values
-from murace.data.images.dicom.codestream import size_of, unpack_rle
+from murace.data.images.dicom.codestream import inspect, unpack_rle
 from murace.data.images.dicom.display import Grey, StoredValues
 from murace.data.images.header import ImageError, check_size
 from murace.errors import MachineError
@@ -23,6 +23,7 @@ _EXTENDED = _JPEG + "51"
 _CORRUPT = "corrupt DICOM: the pixels cannot be decoded"
 _DECODERS = {_JPEG + code: "gdcm" for code in ("50", "51", "57", "70", "80", "81")}
 _DECODERS |= {_JPEG + code: "pylibjpeg" for code in ("90", "91", "201", "202", "203")}
+SURPLUS = "more bytes of pixels than the header declares: the rest is left out"
 _COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 _ITEM, _NO_MORE = 0xFFFEE000, 0xFFFEE0DD
 KEYWORDS = (
@@ -98,6 +99,12 @@ def read_pixel_cells(elements: Any, shape: Shape) -> Grey:
     return _decoded(frame, shape, syntax)
 
 
+def has_surplus(elements: Any, shape: Shape) -> bool:
+    """Whether uncompressed pixels are more than the header declares; one byte may fill up to an even length."""
+    is_native = str(elements.file_meta.get("TransferSyntaxUID", "")) in _NATIVE
+    return is_native and len(values.value(elements, "PixelData")) > shape.length + 1
+
+
 def _required(elements: Any, keyword: str) -> int:
     found = values.integer(elements, keyword)
     if found is None:
@@ -106,11 +113,10 @@ def _required(elements: Any, keyword: str) -> int:
 
 
 def _native(data: bytes, shape: Shape, *, is_big: bool) -> Grey:
-    if not shape.length <= len(data) <= shape.length + 1:  # one byte may fill up to an even length
-        what = "truncated" if len(data) < shape.length else "damaged"
-        raise ImageError(f"{what} DICOM: {len(data)} bytes of pixels, its header declares {shape.length}")
+    if len(data) < shape.length:
+        raise ImageError(f"truncated DICOM: {len(data)} bytes of pixels, its header declares {shape.length}")
     if shape.samples == 3:
-        return _array(data + b"\0" * (len(data) % 2), shape, _EXPLICIT)
+        return _array(data[: shape.length] + b"\0" * (shape.length % 2), shape, _EXPLICIT)
     kind = np.dtype(np.uint8 if shape.stored.bits_allocated == 8 else ">u2" if is_big else "<u2")
     cells = np.frombuffer(data, kind, count=shape.rows * shape.columns).reshape(shape.rows, shape.columns)
     return cast(Grey, cells.astype(kind.newbyteorder("="), copy=False))
@@ -131,7 +137,7 @@ def _from_rle(frame: bytes, shape: Shape) -> Grey:
 
 
 def _decoded(frame: bytes, shape: Shape, syntax: str) -> Grey:
-    size = size_of(frame)
+    size, frame = inspect(frame)
     if (size.width, size.height, size.samples) != (shape.columns, shape.rows, shape.samples):
         raise ImageError(
             f"damaged DICOM: its compressed picture has {size.width} x {size.height} pixels of {size.samples} samples, "

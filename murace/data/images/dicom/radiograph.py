@@ -47,8 +47,10 @@ class Tags:
     study_uid: str = field(repr=False)
 
 
-def read_grey(data: bytes) -> Grey:
+def read_grey(data: bytes) -> tuple[Grey, tuple[str, ...]]:
     """Decode a DICOM file to its display picture, uint8 or uint16 [H, W], black to white over the type's full range.
+
+    Returns the picture, and remarks on where it is not shown as its header says.
 
     Raises:
         ImageError: no radiograph, not one to be looked at, or not readable; the text holds nothing of the file's texts.
@@ -62,9 +64,10 @@ def read_grey(data: bytes) -> Grey:
     shape = pixels.shape_of(elements)
     chain = chain_of(elements, shape.stored)
     picture = pixels.read_pixel_cells(elements, shape)
+    surplus = (pixels.SURPLUS,) if pixels.has_surplus(elements, shape) else ()
     if shape.samples == 3:
-        return cast(Grey, cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
-    return display(picture, chain)
+        return cast(Grey, cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)), surplus
+    return display(picture, chain), (*chain.remarks, *surplus)
 
 
 def read_tags(path: Path) -> Tags | None:

@@ -4,6 +4,7 @@ A damaged element is refused with a reason that names the element and never quot
 """
 
 import importlib
+import math
 from functools import cache, lru_cache
 from typing import Any
 
@@ -55,6 +56,23 @@ def number(elements: Any, keyword: str) -> float | None:
         return None if found is None else float(found)
     except (TypeError, ValueError):
         raise ImageError(f"damaged DICOM: {keyword} is not a number") from None
+
+
+def numbers(elements: Any, keyword: str) -> list[float]:
+    """All values of an element as numbers; not a number (NaN) for each that is none, whatever its bytes are."""
+    try:
+        found = values(elements, keyword)
+    except ImageError:  # one that is no number hides the others
+        raw = elements.get_item(keyword).value
+        found = raw.decode("ascii", "replace").split("\\") if isinstance(raw, bytes) else [None]
+    return [_number(part) for part in found]
+
+
+def _number(found: Any) -> float:
+    try:
+        return float(found)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def integer(elements: Any, keyword: str) -> int | None:

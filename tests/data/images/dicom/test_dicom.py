@@ -413,9 +413,6 @@ def test_colour_becomes_grey_as_in_a_png(tmp_path):
         ({"BurnedInAnnotation": "YES"}, "burned-in"),
         ({"NumberOfFrames": 2}, "multi-frame DICOM (2 frames)"),
         ({"Rows": None}, "Rows is missing"),
-        ({"WindowCenter": 5, "WindowWidth": 0}, "window"),
-        ({"WindowCenter": 5, "WindowWidth": -3, "VOILUTFunction": "SIGMOID"}, "window"),
-        ({"WindowCenter": 5, "WindowWidth": 9, "VOILUTFunction": "CANARY"}, "VOILUTFunction"),
         ({"RescaleSlope": 0, "RescaleIntercept": 0}, "RescaleSlope"),
         ({"RescaleSlope": "1e300", "RescaleIntercept": "-1e308"}, "RescaleSlope"),
         ({"BitsStored": 1}, "1 bits in 16"),
@@ -456,6 +453,8 @@ def test_the_pixels_must_be_as_many_as_declared(tmp_path, encode, monkeypatch):
     if encode != RLELossless:
         monkeypatch.setattr(pixels, "_array", lambda *_: pytest.fail("decoded"))
     for rows, columns in ((96, 80), (48, 20), (24, 40), (40, 48 + 1)):
+        if encode is None and rows * columns < deep().size:  # of uncompressed pixels the rest is left out
+            continue
         made.Rows, made.Columns = rows, columns
         file = io.BytesIO()
         made.save_as(file)
