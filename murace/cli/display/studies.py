@@ -46,11 +46,11 @@ def _by_group(rows: Sequence[Row]) -> RenderableType:
 
 
 def warnings(rows: Sequence[Row]) -> list[str]:
-    """Studies whose pictures look like another group than they are said to be of."""
-    found = [f"{row['study']} {row['warning']}" for row in rows if row["warning"]]
+    """What is to be said about studies: how they were put together, and whether they look like another group."""
+    found = [f"{row['study']}: {row['warning']}" for row in rows if row["warning"]]
     return [
         *found[:SHOWN],
-        *([f"{len(found) - SHOWN} more studies look like another group"] if len(found) > SHOWN else []),
+        *([f"{len(found) - SHOWN} more studies have a warning"] if len(found) > SHOWN else []),
     ]
 
 

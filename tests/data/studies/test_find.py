@@ -19,7 +19,7 @@ FIRST, SECOND = "1.2.3.4", "1.2.3.5"
 
 
 def find_studies(paths: list[Path], skip: Path | None = None) -> list[StudyFiles]:
-    return find.find_studies(paths, skip=skip, reporter=Reporter())
+    return find.find_studies(paths, skip=skip, reporter=Reporter()).studies
 
 
 def png(path: Path) -> Path:
