@@ -15,7 +15,7 @@ from murace.errors import DataError
 from murace.system.progress import Reporter
 
 PATH = "path"
-NO_PICTURE = "is the table of contents of a CD (DICOMDIR): name its folder"
+NO_PICTURE = "is the table of contents of a CD (DICOMDIR), whose folder holds the pictures"
 FILE, UID, FOLDER = "file", "uid", "folder"  # what puts views together
 _REGION = re.compile(r"XR_([A-Z]+)")
 Key = tuple[str, ...]  # what views of one study have in common
@@ -90,7 +90,8 @@ def find_studies(
                 left_out.append(item)
             else:
                 faults.append(StudyFiles(shown(item.place), item.place.absolute(), (), None, fault=item.reason))
-    remarks = _remarks(left_out)
+    read = {place for views in together.values() for place in views}
+    remarks = _remarks([one for one in left_out if os.path.realpath(one.path) not in read])
     if not together:
         directories = (one.path for one in left_out if one.content is Content.DIRECTORY)
         reasons = [f"{fault.name} {fault.fault}" for fault in faults] or [
