@@ -14,7 +14,7 @@ from murace.data.studies.open import OpenedStudy, RequestedStudy, open_studies
 from murace.errors import DataError, MuraceError, UsageError
 from murace.explain.cam import MapMethod
 from murace.explain.overlays.draw import WAITING, WEIGHT, draw_all
-from murace.explain.overlays.folder import RECORD, drawn_before, refuse_foreign
+from murace.explain.overlays.folder import RECORD, VIEWS, drawn_before, refuse_foreign, sealed_record
 from murace.explain.overlays.folders import StudyToDraw, folder_of
 from murace.explain.overlays.index import INDEX, drawn_folders, is_index_of, refuse_foreign_index, write_index
 from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
@@ -41,7 +41,7 @@ class StudyOverlays:
 class Drawn:
     """The studies that are drawn, the page that shows them all, and what is wrong with the others, study by study.
 
-    `remarks` are about what was typed, and about how studies that are not drawn were put together.
+    `remarks` are about what was typed, how studies that are not drawn were put together, and overlays of earlier runs.
     """
 
     studies: list[StudyOverlays]
@@ -134,7 +134,8 @@ def run(
         index = _index(out, studies, ensemble.caveats, threads=threads, reporter=reporter)
     unread, groupless = ([str(one) for one in found if isinstance(one, kind)] for kind in (ImageError, UsageError))
     undrawn = [one.files for one in requests if not isinstance(drawing.found.get(one.number), StudyOverlays)]
-    remarks = (*asked.remarks, *(f"{files.name}: {files.warning}" for files in undrawn if files.warning))
+    warnings = (f"{files.name}: {files.warning}" for files in undrawn if files.warning)
+    remarks = (*asked.remarks, *warnings, *_drawn_otherwise(out, studies))
     return Drawn(studies, index, len(requests), unread, groupless, remarks)
 
 
@@ -212,6 +213,15 @@ class _Drawing:
                 if request.number not in self.found:
                     placed, counted = self.placed[request.number], tuple(map(bool, one.opened.copies.counted))
                     yield replace(placed, warning=one.remarks, counted=counted), one.opened
+
+
+def _drawn_otherwise(out: Path, studies: Sequence[StudyOverlays]) -> Iterator[str]:
+    """Overlays of earlier runs that answer about some of the same pictures, as parts of other studies or groups."""
+    ours, digests = {one.folder for one in studies}, {digest for one in studies for digest in one.content[VIEWS]}
+    for folder in drawn_folders(out) if studies else []:
+        before = (sealed_record(folder / RECORD) or {}).get(VIEWS, [])
+        if folder not in ours and not digests.isdisjoint(before):
+            yield f"{folder} shows the same pictures, put together or grouped otherwise: delete it if it is out of date"
 
 
 def _index(

@@ -343,3 +343,19 @@ def test_names_that_no_disk_takes_are_replaced() -> None:
     (long,), (odd,) = view_names([Path("a" * 250 + ".png")]), view_names([Path("a\udcff.png")])
     assert len(long) == 20
     assert odd == "a\\udcff.png"
+
+
+def test_the_cases_from_the_field() -> None:
+    """Real files, where the environment names their folder."""
+    folder = os.environ.get("MURACE_CASES")
+    if not folder:
+        pytest.skip("MURACE_CASES does not name the folder of the cases")
+    cases = Path(folder)
+    shapes = {
+        "one_uid": [1, 1, 1], "half_tagged": [2], "dup": [4], "cd": [2], "words": [1] * 13,
+    }  # fmt: skip
+    for name, shape in shapes.items():
+        assert [len(study.views) for study in find_studies([cases / "archive" / name])] == shape, name
+    words = [study.stated.name if study.stated else "" for study in find_studies([cases / "archive" / "words"])]
+    assert words == ["", "", *["elbow"] * 8, "", "", ""]
+    assert find_studies([cases / "flat"])[0].warning.startswith("one study of 12 views: use --each-file")
