@@ -492,7 +492,7 @@ def several_people(root: Path) -> Path:
             "PatientID": patient,
             "SOPInstanceUID": f"1.{number}",
         }
-        grey = np.random.default_rng(number).integers(0, 2**16, (64, 64)).astype(np.uint16)
+        grey = np.random.default_rng(number).integers(0, 9_000 * (number + 1), (64, 64)).astype(np.uint16)
         (root / f"IM{number}").write_bytes(dicom(grey, **tags))
     shutil.copy(root / "IM0", root / "copy")
     for number in range(3):
