@@ -182,6 +182,7 @@ class PredictConfig:
 
     operating_point: str = POINTS[0]
     group: str | None = None
+    each_file: bool = False
     show_ids: bool = False
 
     def __post_init__(self) -> None:

@@ -162,6 +162,9 @@ Groups = Annotated[
 Group = Annotated[
     str | None, optional("--group", "The group, where no DICOM tag and no path names one.", completion=_groups)
 ]
+EachFile = Annotated[
+    bool, typer.Option("--each-file", help="Each file is a study of its own, whatever folder or DICOM study it is in.")
+]
 Method = Annotated[str, _choice("--method", f"How a map is made: {', '.join(METHODS)}.", METHODS)]
 Scales = Annotated[
     str,

@@ -14,7 +14,7 @@ from murace.data.studies.open import OpenedStudy, RequestedStudy, open_studies
 from murace.errors import DataError, MuraceError, UsageError
 from murace.explain.cam import MapMethod
 from murace.explain.overlays.draw import WAITING, WEIGHT, draw_all
-from murace.explain.overlays.folder import RECORD, drawn_before, refuse_foreign
+from murace.explain.overlays.folder import RECORD, VIEWS, drawn_before, refuse_foreign, sealed_record
 from murace.explain.overlays.folders import StudyToDraw, folder_of
 from murace.explain.overlays.index import INDEX, drawn_folders, is_index_of, refuse_foreign_index, write_index
 from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
@@ -39,13 +39,17 @@ class StudyOverlays:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The studies that are drawn, the page that shows them all, and what is wrong with the others, study by study."""
+    """The studies that are drawn, the page that shows them all, and what is wrong with the others, study by study.
+
+    `remarks` are about what was typed, how studies that are not drawn were put together, and overlays of earlier runs.
+    """
 
     studies: list[StudyOverlays]
     index: Path | None
     total: int
     unread: list[str] = field(default_factory=list)
     groupless: list[str] = field(default_factory=list)
+    remarks: tuple[str, ...] = ()
 
     @property
     def error(self) -> MuraceError | None:
@@ -67,6 +71,7 @@ def run(
     *,
     map_method: MapMethod,
     group: str | None,
+    each_file: bool = False,
     out: Path,
     machine: Machine,
     reporter: Reporter,
@@ -84,9 +89,8 @@ def run(
     chosen, remark = device.choose(machine)
     ensemble = WorkspaceEnsemble(workspace, chosen)
     require_group(group, ensemble.groups)
-    requests = requested(
-        find_studies(paths, known=ensemble.groups, skip=out, reporter=reporter), ensemble.groups, group
-    )
+    asked = find_studies(paths, known=ensemble.groups, each_file=each_file, skip=out, reporter=reporter)
+    requests = requested(asked.studies, ensemble.groups, group)
     drawing = _Drawing(out, ensemble, map_method, force)
     for one in requests:
         if one.group:
@@ -129,7 +133,10 @@ def run(
         studies = [one for one in found if isinstance(one, StudyOverlays)]
         index = _index(out, studies, ensemble.caveats, threads=threads, reporter=reporter)
     unread, groupless = ([str(one) for one in found if isinstance(one, kind)] for kind in (ImageError, UsageError))
-    return Drawn(studies, index, len(requests), unread, groupless)
+    undrawn = [one.files for one in requests if not isinstance(drawing.found.get(one.number), StudyOverlays)]
+    warnings = (f"{files.name}: {files.warning}" for files in undrawn if files.warning)
+    remarks = (*asked.remarks, *warnings, *_drawn_otherwise(out, studies))
+    return Drawn(studies, index, len(requests), unread, groupless, remarks)
 
 
 @dataclass
@@ -156,7 +163,8 @@ class _Drawing:
                 has no such maps.
         """
         self.map_method.require(self.ensemble.member(group).head, who=f"the member for {group}")
-        study = StudyToDraw(request.files.views, group, source, self.out / folder_of(request.files, group))
+        files, folder = request.files, self.out / folder_of(request.files, group)
+        study = StudyToDraw(files.views, group, source, folder, put_together=files.warning)
         if study.folder in self.taken:
             where = f"two studies would both be drawn into {study.folder}"
             raise UsageError(f"{where}: draw them into different --out folders")
@@ -189,7 +197,9 @@ class _Drawing:
         for one in grouped:
             request, views = one.opened.request, one.opened.views
             faults = [f"{path}: {why}" for path, why in zip(request.files.views, views.faults, strict=True) if why]
-            if one.group is None and len(views.prepared):
+            if one.group is None and len(views.prepared) and request.files.contradiction:
+                self.note(request.number, ImageError(f"{request.files.name}: {one.problem}"))
+            elif one.group is None and len(views.prepared):
                 self.note(request.number, UsageError(f"{request.files.name}: {one.problem}"))
             elif one.group is None and request.files.fault:
                 self.note(request.number, ImageError(f"{request.files.name}: {request.files.fault}"))
@@ -201,7 +211,17 @@ class _Drawing:
                     lock()
                     self.note_drawn_before(request.number, self.placed[request.number], views.sha256)
                 if request.number not in self.found:
-                    yield replace(self.placed[request.number], warning=one.warning), one.opened
+                    placed, counted = self.placed[request.number], tuple(map(bool, one.opened.copies.counted))
+                    yield replace(placed, warning=one.remarks, counted=counted), one.opened
+
+
+def _drawn_otherwise(out: Path, studies: Sequence[StudyOverlays]) -> Iterator[str]:
+    """Overlays of earlier runs that answer about some of the same pictures, as parts of other studies or groups."""
+    ours, digests = {one.folder for one in studies}, {digest for one in studies for digest in one.content[VIEWS]}
+    for folder in drawn_folders(out) if studies else []:
+        before = (sealed_record(folder / RECORD) or {}).get(VIEWS, [])
+        if folder not in ours and not digests.isdisjoint(before):
+            yield f"{folder} shows the same pictures, put together or grouped otherwise: delete it if it is out of date"
 
 
 def _index(

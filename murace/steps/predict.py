@@ -32,12 +32,13 @@ TOGETHER = 16  # studies between two moments in which several processes listen t
 
 @dataclass(frozen=True)
 class Predicted:
-    """The two tables as they stand on disk."""
+    """The two tables as they stand on disk; `remarks` are about what was typed, `caveats` about the ensemble."""
 
     skipped: bool
     studies: pd.DataFrame
     views: pd.DataFrame
     files: tuple[Path, Path]
+    remarks: tuple[str, ...]
     caveats: tuple[str, ...]
 
 
@@ -88,12 +89,13 @@ def run(
     threshold = _threshold(ensemble, config.operating_point)
     require_group(config.group, ensemble.groups)
     model = ensemble.identity
-    requests = requested(find_studies(paths, known=ensemble.groups, reporter=reporter), ensemble.groups, config.group)
+    found = find_studies(paths, known=ensemble.groups, each_file=config.each_file, reporter=reporter)
+    requests = requested(found.studies, ensemble.groups, config.group)
     if not processes.leads:
         if processes.receive()["reads"]:
             _read(requests, ensemble, config, threshold, places, machine, reporter)
-        return _found(places, ensemble, skipped=not processes.receive()["written"])
-    consumed = {"model": model, "input": _digest([one.files for one in requests])}
+        return _written(places, found.remarks, ensemble, skipped=not processes.receive()["written"])
+    consumed = {"model": model, "input": _digest(found.studies)}
     with writing(places.record):
         for path in (places.studies, places.views):
             sweep_beside(path)
@@ -112,10 +114,11 @@ def run(
                 reporter.say(remark)
             _read(requests, ensemble, config, threshold, places, machine, reporter)
             _write(requests, config, places)
-            commit(places.record, [f"../{places.studies.name}", f"../{places.views.name}"], device=str(chosen))
+            produced = [f"../{path.name}" for path in (places.studies, places.views)]
+            commit(places.record, produced, device=str(chosen), info={"remarks": list(found.remarks)})
             shutil.rmtree(places.partial, ignore_errors=True)
     processes.broadcast({"written": not plan.skips})
-    return _found(places, ensemble, skipped=plan.skips)
+    return _written(places, found.remarks, ensemble, skipped=plan.skips)
 
 
 def _check_out(places: _Places) -> None:
@@ -135,9 +138,16 @@ def _threshold(ensemble: Ensemble, point: str) -> float:
 
 
 def _digest(found: Sequence[StudyFiles]) -> str:
-    """Of what is to be read, by name, size and time."""
+    """Of what is to be read, by name, size and time, and of how it was put together, which goes into the answers."""
     return digest_of(
-        [(study.name, study.fault, [(path.name, *_state(path)) for path in study.views]) for study in found]
+        [
+            (
+                *(study.name, study.fault, study.contradiction, study.warning, study.instances),
+                study.stated and (study.stated.name, study.stated.source),
+                [(path.name, *_state(path)) for path in study.views],
+            )
+            for study in found
+        ]
     )
 
 
@@ -160,7 +170,7 @@ def _read(
     reporter: Reporter,
 ) -> None:
     """Read this process's share of what is not read yet, into its journal; leaves when all have done theirs."""
-    processes, done = process_group(), kept(places.partial, [one.files.name for one in requests])
+    processes, done = process_group(), kept(places.partial, [one.files for one in requests])
     processes.check(reporter)  # all have looked before one writes
     rest = [one for one in requests if one.number not in done]
     moments = len(rest) // processes.size // TOGETHER if processes.size > 1 else 0
@@ -184,12 +194,12 @@ def _read(
 
 
 def _write(requests: Sequence[RequestedStudy], config: PredictConfig, places: _Places) -> None:
-    studies, views = tables(kept(places.partial, [one.files.name for one in requests]), show_ids=config.show_ids)
+    studies, views = tables(kept(places.partial, [one.files for one in requests]), show_ids=config.show_ids)
     write_frame(places.studies, studies, private=True)
     write_frame(places.views, views, private=True)
 
 
-def _found(places: _Places, ensemble: Ensemble, *, skipped: bool) -> Predicted:
+def _written(places: _Places, remarks: tuple[str, ...], ensemble: Ensemble, *, skipped: bool) -> Predicted:
     files = (places.studies, places.views)
     studies, views = (read_frame(path, texts=TEXTS, needs=("study",)) for path in files)
-    return Predicted(skipped, studies, views, files, ensemble.caveats)
+    return Predicted(skipped, studies, views, files, remarks, ensemble.caveats)

@@ -32,7 +32,7 @@ from tests.benchmarks.serve import Spec, Work, serve
 def prepare(spec: Spec) -> tuple[Work, dict[str, object]]:
     """The studies, the nets, and a first round."""
     threads = device.set_threads(Machine())
-    found = find_studies([Path(spec["root"])], reporter=Reporter())[: 6 if spec["quick"] else None]
+    found = find_studies([Path(spec["root"])], reporter=Reporter()).studies[: 6 if spec["quick"] else None]
     ensemble = FreshEnsemble(found, size=spec["size"], width=spec["width"])
     views = sum(len(study.views) for study in found)
     answers = {

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from murace.config import Machine
+from murace.config import Machine, PredictConfig
 from murace.data.images import decode
 from murace.data.images.dicom.chain import NO_WINDOW
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
@@ -23,9 +23,9 @@ from murace.explain.cam.method import MAP_FUNCTIONS
 from murace.explain.overlays import draw
 from murace.nets.forward import AT_ONCE
 from murace.nets.trained import TrainedNet
-from murace.steps import cam
+from murace.steps import cam, predict
 from murace.system.progress import Bar, Reporter
-from murace.workspace import writing
+from murace.workspace import Rerun, writing
 from murace.workspace.paths import Workspace
 from tests.data.files import dicom
 from tests.processes import together
@@ -64,6 +64,21 @@ def run(
     if done.error is not None:
         raise done.error
     return done.studies
+
+
+def run_all(
+    workspace: Workspace, *paths: Path, out: Path, group: str | None = None, each_file: bool = False
+) -> cam.Drawn:
+    return cam.run(
+        workspace,
+        paths,
+        map_method=MapMethod(),
+        group=group,
+        each_file=each_file,
+        out=out,
+        machine=CPU,
+        reporter=Reporter(),
+    )
 
 
 def several(root: Path, *views: int) -> list[Path]:
@@ -477,4 +492,92 @@ def test_each_file_is_decoded_once_where_the_recogniser_is_asked(
     assert {one.content["group_source"] for one in first.studies} == {"recogniser"}
     assert {path: count for path, count in decoded.items() if given in path.parents} == dict.fromkeys(
         given.rglob("*.png"), 1
+    )
+
+
+def several_people(root: Path) -> Path:
+    """What archives hold: two patients and a nameless file in one study, a copy, a flat folder."""
+    for number, patient in enumerate(("P1", "P1", "P2", None)):
+        tags = {
+            "BodyPartExamined": None if number == 1 else "ELBOW",
+            "PatientID": patient,
+            "SOPInstanceUID": f"1.{number}",
+        }
+        grey = np.random.default_rng(number).integers(0, 9_000 * (number + 1), (64, 64)).astype(np.uint16)
+        (root / f"IM{number}").write_bytes(dicom(grey, **tags))
+    shutil.copy(root / "IM0", root / "copy")
+    for number in range(3):
+        (root / "flat").mkdir(exist_ok=True)
+        grey = np.random.default_rng(10 + number).integers(0, 255, (64, 64)).astype(np.uint8)
+        cv2.imwrite(str(root / "flat" / f"person{number // 2}_{number}.png"), grey)
+    return root
+
+
+@pytest.mark.parametrize("each_file", [False, True])
+def test_predict_and_cam_answer_alike_about_the_same_studies(
+    finished: Workspace, tmp_path: Path, each_file: bool
+) -> None:
+    (tmp_path / "in").mkdir()
+    given = several_people(tmp_path / "in")
+    config = PredictConfig(group="elbow", each_file=each_file)
+    read = predict.run(
+        finished, [given], config, out=tmp_path / "p.csv", machine=CPU, rerun=Rerun(), reporter=Reporter()
+    )
+    drawn = run_all(finished, given, out=tmp_path / "out", group="elbow", each_file=each_file)
+    assert drawn.error is None
+    assert len(drawn.studies) == len(read.studies) == (8 if each_file else 4)
+    for row, one in zip(read.studies.fillna("").to_dict("records"), drawn.studies, strict=True):
+        assert one.content["probability"] == pytest.approx(row["probability"], abs=1e-6)
+        assert sum(view["counted"] for view in one.content["views"]) == row["views"]
+        assert one.content["warning"] == row["warning"]
+        assert (one.content["group"], one.content["group_source"]) == (row["group"], row["group_source"])
+    assert drawn.remarks == read.remarks
+    again = run_all(finished, given, out=tmp_path / "out", group="elbow", each_file=each_file)
+    assert all(one.skipped for one in again.studies)
+    assert [one.content for one in again.studies] == [one.content for one in drawn.studies]
+
+
+def test_a_copy_is_drawn_and_does_not_count_again(finished: Workspace, tmp_path: Path) -> None:
+    folder = study(tmp_path, views=2)
+    shutil.copy(folder / "image1.png", folder / "image3.png")
+    (done,) = run(finished, folder, out=tmp_path / "out")
+    first, second, third = done.content["views"]
+    assert [view["counted"] for view in (first, second, third)] == [True, True, False]
+    assert third["remark"] == "A copy of another view, which does not count again."
+    assert done.content["probability"] == pytest.approx((first["probability"] + second["probability"]) / 2)
+
+
+def test_views_that_contradict_each_other_are_not_drawn(finished: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number, part in enumerate(("ELBOW", "WRIST")):
+        grey = np.random.default_rng(number).integers(0, 2**16, (64, 64)).astype(np.uint16)
+        (tmp_path / "in" / f"IM{number}").write_bytes(dicom(grey, BodyPartExamined=part, StudyInstanceUID=None))
+    with pytest.raises(
+        DataError, match=r"its views contradict each other \(IM0 says elbow, IM1 says wrist\): name its"
+    ):
+        run(finished, tmp_path / "in", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    (done,) = run(finished, tmp_path / "in", out=tmp_path / "out", group="wrist")
+    assert "--group says wrist" in done.content["warning"]
+
+
+def test_overlays_of_the_same_pictures_in_other_studies_are_named(finished: Workspace, tmp_path: Path) -> None:
+    folder = study(tmp_path, name="pictures")
+    run(finished, folder, out=tmp_path / "out", group="wrist")
+    (before,) = (tmp_path / "out").glob("wrist-*")
+    done = run_all(finished, folder, out=tmp_path / "out", group="wrist", each_file=True)
+    assert done.remarks == (
+        f"{before} shows the same pictures, put together or grouped otherwise: delete it if it is out of date",
+    )
+    shutil.rmtree(before)
+    assert run_all(finished, folder, out=tmp_path / "out", group="wrist", each_file=True).remarks == ()
+
+
+def test_what_is_to_be_said_of_a_study_that_is_not_drawn_is_said(finished: Workspace, tmp_path: Path) -> None:
+    several_people(tmp_path)
+    done = run_all(finished, tmp_path / "flat", out=tmp_path / "out")
+    assert done.error is not None
+    assert done.remarks == (
+        f"{tmp_path / 'flat'}: one study of 3 views: use --each-file, or one folder a study "
+        "(file names begin with person0, person1)",
     )

@@ -15,9 +15,13 @@ import pandas as pd
 import pytest
 
 from murace.config import PredictConfig
+from murace.data.images.dicom.regions import Stated
 from murace.data.store import open_pixels
+from murace.data.studies import grouping
+from murace.data.studies.find import find_studies
 from murace.errors import DataError, Interrupted, MachineError, UsageError, WorkspaceError
 from murace.inference.ensemble.from_workspace import WorkspaceEnsemble
+from murace.inference.studies.journal import kept
 from murace.nets.trained import TrainedNet
 from murace.steps import predict
 from murace.system.files import digest_of, sha256
@@ -53,7 +57,8 @@ def folder_of_studies(root: Path, count: int = 9) -> Path:
     for number in range(count):
         region = "ELBOW" if number % 2 else "WRIST"
         for view in range(1 + number % 3):
-            picture(root / f"XR_{region}" / f"patient{number:05}" / "study1_negative" / f"image{view}.png", 90, number)
+            place = root / f"XR_{region}" / f"patient{number:05}" / "study1_negative"
+            picture(place / f"image{view}.png", 90, 10 * number + view)
     return root
 
 
@@ -214,6 +219,96 @@ def test_identifiers_of_a_dicom_file_are_written_on_request_alone(finished: Work
     assert shown.studies[["patient_id", "study_uid"]].to_numpy().tolist() == [
         [CANARIES["PatientID"], CANARIES["StudyInstanceUID"]]
     ]
+
+
+def radiograph(path: Path, seed: int, **tags: str | None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    grey = np.random.default_rng(seed).integers(0, 2**16, (64, 64)).astype(np.uint16)
+    path.write_bytes(dicom(grey, **{"BodyPartExamined": "ELBOW", "SOPInstanceUID": f"1.2.{seed + 1}", **tags}))
+    return path
+
+
+def test_a_picture_that_is_stored_twice_counts_once(finished: Workspace, tmp_path: Path) -> None:
+    first, second = (radiograph(tmp_path / "in" / f"IM{seed}", seed) for seed in (1, 2))
+    for place in ("in/copy", "in/series/IM1"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        shutil.copy(first, tmp_path / place)
+    done = run(finished, tmp_path / "in", out=tmp_path / "p.csv")
+    (row,) = done.studies.to_dict("records")
+    chances = done.views.set_index("view")["probability"]
+    assert row["probability"] == pytest.approx(np.mean([chances[str(first)], chances[str(second)]]), abs=1e-9)
+    assert (row["views"], row["unreadable"], len(chances)) == (2, 0, 4)
+    assert row["warning"].startswith("stored twice, counted once: copy, IM1")
+
+
+def test_several_people_get_an_answer_each_and_no_identifier_is_said(finished: Workspace, tmp_path: Path) -> None:
+    for number, patient in enumerate(("CANARY-1", "CANARY-2", None)):
+        radiograph(tmp_path / "in" / f"IM{number}", number, PatientID=patient)
+    done = run(finished, tmp_path / "in", out=tmp_path / "p.csv")
+    assert done.studies["views"].tolist() == [1, 1, 1]
+    said = [text.partition(": ")[2].partition(";")[0] for text in done.studies["warning"]]
+    assert said == [
+        "read apart, this is patient 1 of 2 (IM0)",
+        "read apart, this is patient 2 of 2 (IM1)",
+        "read apart, IM2 has no PatientID and joins nobody",
+    ]
+    for path in (*done.files, *(tmp_path / "p.csv.record").iterdir()):
+        assert "CANARY" not in path.read_text()
+
+
+def test_views_that_contradict_each_other_are_refused_unless_the_command_says_the_group(
+    finished: Workspace, tmp_path: Path
+) -> None:
+    radiograph(tmp_path / "in" / "IM1", 1)
+    radiograph(tmp_path / "in" / "IM2", 2, BodyPartExamined="WRIST")
+    contradiction = "its views contradict each other (IM1 says elbow, IM2 says wrist)"
+    (row,) = run(finished, tmp_path / "in", out=tmp_path / "p.csv").studies.astype(object).fillna("").to_dict("records")
+    assert row["problem"] == f"{contradiction}: name its group with --group, or use --each-file"
+    assert (row["probability"], row["group"]) == ("", "")
+    (row,) = (
+        run(finished, tmp_path / "in", out=tmp_path / "p.csv", group="wrist")
+        .studies.astype(object)
+        .fillna("")
+        .to_dict("records")
+    )
+    assert (row["problem"], row["group"], row["group_source"]) == ("", "wrist", "--group")
+    assert row["warning"].startswith(f"{contradiction}: --group says wrist")
+    each = run(finished, tmp_path / "in", out=tmp_path / "p.csv", each_file=True).studies
+    assert each["group"].tolist() == ["elbow", "wrist"]
+
+
+def test_the_journal_of_one_grouping_is_no_journal_of_another(
+    finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where names and files are the same, and only what the tags say of the body part is read otherwise."""
+    monkeypatch.setattr(TrainedNet, "views_at_once", property(lambda self: 1))
+    for number in range(4):
+        radiograph(tmp_path / "in" / f"study{number}" / "IM1", number, StudyInstanceUID=f"1.{number}")
+    with pytest.raises(Interrupted):
+        run(finished, tmp_path / "in", out=tmp_path / "p.csv", reporter=Interrupting(2))
+    with pytest.raises(WorkspaceError, match="--each-file False -> True"):
+        run(finished, tmp_path / "in", out=tmp_path / "p.csv", each_file=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(grouping, "stated_region", lambda tags, known: Stated("wrist", "BodyPartExamined"))
+        with pytest.raises(WorkspaceError, match="input has changed"):
+            run(finished, tmp_path / "in", out=tmp_path / "p.csv")
+    lines = (tmp_path / "p.csv.record" / "partial" / "0.jsonl").read_text()
+    found = find_studies([tmp_path / "in"], reporter=Reporter()).studies
+    assert len(kept(tmp_path / "p.csv.record" / "partial", found)) == lines.count("probability_calibrated")
+    others = [replace(study, views=(study.views[0].with_name("IM2"),)) for study in found]
+    assert kept(tmp_path / "p.csv.record" / "partial", others) == {}
+
+
+def test_what_was_left_out_is_counted_and_recorded(finished: Workspace, tmp_path: Path) -> None:
+    radiograph(tmp_path / "in" / "IM1", 1)
+    radiograph(tmp_path / "in" / "SR1", 2, SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11", Rows=None)
+    done = run(finished, tmp_path / "in", out=tmp_path / "p.csv")
+    assert done.remarks == ("1 DICOM object left out: without pixels (presentation states, reports and the like)",)
+    assert done.studies["views"].tolist() == [1]
+    record = json.loads((tmp_path / "p.csv.record" / "step.json").read_text())
+    assert record["info"]["remarks"] == list(done.remarks)
+    again = run(finished, tmp_path / "in", out=tmp_path / "p.csv")
+    assert (again.skipped, again.remarks) == (True, done.remarks)
 
 
 def test_a_file_of_somebody_else_is_never_overwritten(finished: Workspace, tmp_path: Path) -> None:

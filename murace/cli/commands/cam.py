@@ -1,5 +1,6 @@
 """`murace cam`."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,6 +43,7 @@ def cam(
     out: Out = Path("overlays"),
     workspace: options.WorkspaceOption = options.WORKSPACE,
     group: options.Group = None,
+    each_file: options.EachFile = False,
     method: options.Method = METHODS[0],
     scales: options.Scales = "1,2",
     check: Check = None,
@@ -64,8 +66,9 @@ def cam(
             raise UsageError(
                 "name studies to draw (STUDY_DIR), or boxes to check maps by (--check BOXES.csv): one of the two"
             )
-        if check is not None and (group or force):
-            raise UsageError("--check looks at the workspace's test images: it takes neither --group nor --force")
+        if check is not None and (group or each_file or force):
+            refused = "it takes neither --group nor --each-file nor --force"
+            raise UsageError(f"--check looks at the workspace's test images: {refused}")
         from murace.explain.cam import MapMethod
         from murace.workspace.paths import Workspace
 
@@ -74,7 +77,8 @@ def cam(
         if check is not None:
             _check(console, space, check, map_method, machine)
         else:
-            _draw(console, space, paths or [], map_method, machine, group=group, out=out, force=force)
+            draw = partial(_draw, group=group, each_file=each_file, out=out, force=force)
+            draw(console, space, paths or [], map_method, machine)
 
 
 def _draw(
@@ -85,6 +89,7 @@ def _draw(
     machine: Machine,
     *,
     group: str | None,
+    each_file: bool,
     out: Path,
     force: bool,
 ) -> None:
@@ -92,13 +97,23 @@ def _draw(
     from murace.steps import cam as step
 
     done = step.run(
-        space, paths, map_method=map_method, group=group, out=out, machine=machine, force=force, reporter=console
+        space,
+        paths,
+        map_method=map_method,
+        group=group,
+        each_file=each_file,
+        out=out,
+        machine=machine,
+        force=force,
+        reporter=console,
     )
+    for line in done.remarks:
+        console.warn(line)
     for item in done.studies:
         content = item.content
-        views = len(content["views"])
+        views = sum(view["counted"] for view in content["views"])
         if content["warning"]:
-            console.warn(f"{item.folder} {content['warning']}")
+            console.warn(f"{item.folder}: {content['warning']}")
         console.show(
             f"{item.folder}: {content['decision']}, p = {content['probability']:.3f} "
             f"({content['group']} by {content['group_source']}, {content['learner']}, "
@@ -108,7 +123,8 @@ def _draw(
     if done.index is not None:
         console.show(f"gallery: {done.index}")
     studies = [{"folder": str(item.folder), "skipped": item.skipped, **item.content} for item in done.studies]
-    values = {"command": "cam", "studies": studies, "index": done.index and str(done.index)}
+    index = done.index and str(done.index)
+    values = {"command": "cam", "studies": studies, "index": index, "remarks": done.remarks}
     end(console, values, done.error)
 
 

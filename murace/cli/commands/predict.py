@@ -29,6 +29,7 @@ def predict(
     workspace: options.WorkspaceOption = options.WORKSPACE,
     model: Model = None,
     group: options.Group = None,
+    each_file: options.EachFile = False,
     operating_point: options.OperatingPoint = DEFAULT.operating_point,
     show_ids: options.ShowIds = False,
     gpu: options.Gpus = None,
@@ -49,7 +50,7 @@ def predict(
         quiet=quiet, as_json=as_json, workspace=None if model else workspace, several=True, resumes=True
     ) as console:
         machine = Machine(gpu=gpu, threads=threads)
-        config = PredictConfig(operating_point=operating_point, group=group, show_ids=show_ids)
+        config = PredictConfig(operating_point=operating_point, group=group, each_file=each_file, show_ids=show_ids)
         from murace.cli.display.ending import end
         from murace.cli.display.evidence import records
         from murace.cli.display.studies import predictions, problems, warnings
@@ -65,6 +66,8 @@ def predict(
             )
         if done.skipped:
             console.say(f"{out} is up to date: nothing has changed")
+        for line in done.remarks:
+            console.warn(line)
         rows = records(done.studies)
         for line in warnings(rows):
             console.warn(line)
@@ -78,6 +81,7 @@ def predict(
             "skipped": done.skipped,
             "files": files,
             "studies": rows,
+            "remarks": done.remarks,
             "caveats": done.caveats,
             "notice": DISCLAIMER,
         }

@@ -46,8 +46,8 @@ def _by_group(rows: Sequence[Row]) -> RenderableType:
 
 
 def warnings(rows: Sequence[Row]) -> list[str]:
-    """Studies that look like another group than they are said to be of, or are not shown as their headers say."""
-    found = [f"{row['study']} {row['warning']}" for row in rows if row["warning"]]
+    """What is to be said about studies: how they were put together, what was shown otherwise, and doubts of the group."""
+    found = [f"{row['study']}: {row['warning']}" for row in rows if row["warning"]]
     return [
         *found[:SHOWN],
         *([f"{len(found) - SHOWN} more studies have a warning"] if len(found) > SHOWN else []),

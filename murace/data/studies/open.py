@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from murace.data.images.views import Views, read_views
+from murace.data.studies.copies import Copies, find_copies
 from murace.data.studies.find import StudyFiles
 from murace.system.progress import Reporter
 from murace.system.threads import ReadAhead
@@ -26,10 +27,11 @@ class RequestedStudy:
 
 @dataclass(frozen=True)
 class OpenedStudy:
-    """A study with its views; `seconds` it took to read them."""
+    """A study with its views, of which copies do not count; `seconds` it took to read them."""
 
     request: RequestedStudy
     views: Views
+    copies: Copies
     seconds: float
 
 
@@ -64,7 +66,7 @@ def open_studies(
     def read(request: RequestedStudy) -> OpenedStudy:
         began = time.monotonic()
         views = read_views(request.files.views, size=size, fit=fit, scales=scales, keep_originals=keep_originals)
-        return OpenedStudy(request, views, time.monotonic() - began)
+        return OpenedStudy(request, views, find_copies(request.files, views), time.monotonic() - began)
 
     count = max(1, min(threads, MOST_THREADS))
     with ReadAhead(read, requests, weigh=lambda one: one.views.weight, limit=limit, threads=count) as ahead:

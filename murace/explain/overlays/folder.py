@@ -25,6 +25,8 @@ from murace.vocabulary import DISCLAIMER
 RECORD, BEGUN = "study.json", "begun.json"
 MODEL, VIEWS = "model_sha256", "views_sha256"
 METHOD, SCALES, MAP, PICTURE = "method", "scales", "map", "sha256"
+TOGETHER, COUNTED = "put_together", "counted"
+COPY = "A copy of another view, which does not count again."
 NO_MAP_DRAWN = {
     "flat": "The map is flat: it points nowhere, so none is drawn.",
     "not finite": "The map has values that are not finite numbers, so none is drawn.",
@@ -71,7 +73,9 @@ def drawn_before(
     """
     old = sealed_record(study.folder / RECORD) or {}
     names = view_names(study.views)
-    if (study.folder / BEGUN).exists() or not {"group_source", "warning"} <= old.keys():  # the latter: an older murace
+    if (study.folder / BEGUN).exists() or not {"group_source", "warning", TOGETHER} <= old.keys():  # an older murace
+        return None
+    if (old["group_source"], old[TOGETHER]) != (study.source, study.put_together):
         return None
     if old.get(MODEL) != member.sha256 or [view["file"] for view in old.get("views", [])] != names:
         return None
@@ -124,27 +128,32 @@ def _picture(original: Bytes, heat: Maps, map_method: MapMethod, *, fit: str, ch
 
 def _content(study: StudyToDraw, made: StudyMaps, member: TrainedNet, names: list[str]) -> dict[str, Any]:
     chances = probability(made.log_odds)
-    mean = float(chances.mean())
+    counted = study.counted or (True,) * len(chances)
+    mean = float(chances[list(counted)].mean())
     return {
         "group": study.group,
         "group_source": study.source,
         "warning": study.warning,
+        TOGETHER: study.put_together,
         "learner": member.learner,
         "probability": mean,
         "decision": "abnormal" if mean >= THRESHOLD else "normal",
         "threshold": THRESHOLD,
         "views": [
-            {"file": name, "probability": float(chance), "log_odds": float(odds), **_map_state(heat)}
-            for name, chance, odds, heat in zip(names, chances, made.log_odds, made.maps, strict=True)
+            {"file": name, "probability": float(chance), "log_odds": float(odds), **_view_state(heat, is_counted)}
+            for name, chance, odds, heat, is_counted in zip(
+                names, chances, made.log_odds, made.maps, counted, strict=True
+            )
         ],
         "notice": DISCLAIMER,
     }
 
 
-def _map_state(heat: Maps) -> dict[str, str]:
-    """What the record says of a view's map: `drawn`, or what is wrong with it and a remark for the reader."""
+def _view_state(heat: Maps, is_counted: bool) -> dict[str, str | bool]:
+    """What the record says of a view: its map is `drawn`, or what is wrong with it; a remark for the reader, if any."""
     fault = flaw(heat)
-    return {MAP: "drawn"} if fault is None else {MAP: fault, "remark": NO_MAP_DRAWN[fault]}
+    remarks = ([NO_MAP_DRAWN[fault]] if fault else []) + ([] if is_counted else [COPY])
+    return {MAP: fault or "drawn", COUNTED: is_counted, **({"remark": " ".join(remarks)} if remarks else {})}
 
 
 def sealed_record(path: Path) -> dict[str, Any] | None:

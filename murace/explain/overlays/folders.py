@@ -14,21 +14,27 @@ LONGEST = 150  # bytes of a file's name; the temporary one beside it is longer, 
 
 @dataclass(frozen=True)
 class StudyToDraw:
-    """A study to be drawn: its views, its group and how that is known, the folder of its overlays, and any warning."""
+    """A study to be drawn: its views, its group and how that is known, the folder of its overlays, and any warning.
+
+    `put_together` is what is to be said about how its files were put together; `counted`, by view, whether it counts in
+    the answer or is a copy (empty: all count).
+    """
 
     views: tuple[Path, ...]
     group: str
     source: str
     folder: Path
     warning: str = ""
+    put_together: str = ""
+    counted: tuple[bool, ...] = ()
 
 
 def folder_of(study: StudyFiles, group: str) -> str:
     """The folder's name: `<group>-<patient>-<study>`, or a hash of the path where it is not of MURA's form."""
     match = MURA_PLACE.search(study.place.as_posix())
-    if match and match[1] == f"XR_{group.upper()}":
+    if match and match[1] == f"XR_{group.upper()}" and not study.apart:
         return f"{group}-{match[2]}-{match[3]}"
-    place = "#".join((study.place.as_posix(), *study.mark))
+    place = "#".join((study.place.as_posix(), *study.mark, *filter(None, (study.apart,))))
     return f"{group}-{hashlib.sha256(place.encode(errors='surrogateescape')).hexdigest()[:16]}"
 
 

@@ -16,6 +16,7 @@ from murace.inference.recogniser.recognise import Recogniser
 from murace.nets import Learner
 from murace.vocabulary import closest
 
+MENDED = "name its group with --group, or use --each-file"
 OPTION, RECOGNISED, ONLY = "--group", "recogniser", "only group"
 UNGROUPED = "all"  # the one group of data without groups: whatever a picture shows belongs to it
 UNREADABLE = "no view could be read"
@@ -37,6 +38,13 @@ class GroupedStudy:
     problem: str = ""
     seconds: float = 0.0
 
+    @property
+    def remarks(self) -> str:
+        """Whatever is to be said about it: how its files were put together, copies among them, what it looks like."""
+        files = self.opened.request.files
+        decided = f"{files.contradiction}: --group says {self.group}" if files.contradiction and self.group else ""
+        return "; ".join(filter(None, (files.warning, decided, self.opened.copies.remark, self.warning)))
+
 
 def require_group(option: str | None, known: Sequence[str]) -> None:
     """Make sure that the group of the command line, if there is one, is one of this ensemble.
@@ -56,6 +64,8 @@ def requested(found: Sequence[StudyFiles], known: Sequence[str], option: str | N
 def _named(study: StudyFiles, known: Sequence[str], option: str | None) -> tuple[str | None, str]:
     if study.fault:
         return None, ""
+    if study.contradiction and tuple(known) != (UNGROUPED,):
+        return (option, OPTION) if option is not None else (None, "")
     if study.stated is not None and study.stated.name in known:
         return study.stated.name, study.stated.source
     if option is not None:
@@ -108,14 +118,17 @@ def _with_remarks(study: GroupedStudy) -> GroupedStudy:
 
 
 def _needs_no_look(one: OpenedStudy) -> bool:
-    """Whether there is nothing to ask: no picture, or a tag or path that names a group that no member is for."""
-    return not len(one.views.prepared) or (one.request.group is None and one.request.files.stated is not None)
+    """Whether there is nothing to ask: no picture, or tags or a path that name groups, none that a member is for."""
+    files, is_named = one.request.files, one.request.group is not None
+    return not len(one.views.prepared) or (not is_named and bool(files.stated or files.contradiction))
 
 
 def _unasked(one: OpenedStudy, known: Sequence[str]) -> GroupedStudy:
     group, source, stated = one.request.group, one.request.source, one.request.files.stated
     if not len(one.views.prepared):
         return GroupedStudy(one, group, source if group else "", problem=one.request.files.fault or UNREADABLE)
+    if group is None and one.request.files.contradiction:
+        return GroupedStudy(one, None, source, problem=f"{one.request.files.contradiction}: {MENDED}")
     if group is None:
         named = f"its {source} says {stated.name}" if stated else "nothing names its group"
         return GroupedStudy(one, None, source, problem=f"{named}: this ensemble knows {', '.join(known)}")
@@ -124,7 +137,7 @@ def _unasked(one: OpenedStudy, known: Sequence[str]) -> GroupedStudy:
 
 def _shown(one: OpenedStudy) -> Bytes:
     """The pictures that the recogniser is shown."""
-    return one.views.prepared if one.request.group is None else one.views.prepared[:1]
+    return one.views.prepared[one.copies.counted] if one.request.group is None else one.views.prepared[:1]
 
 
 def _doubt(seen: Recognition, group: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
+from murace.data.studies.find import StudyFiles, shown
 from murace.inference.studies.rows import Rows
 from murace.system.disk import disk_error
 from murace.system.files import PRIVATE, digest_of, parse_json
@@ -15,20 +16,25 @@ from murace.system.files import PRIVATE, digest_of, parse_json
 ENDING = ".jsonl"
 
 
-def kept(folder: Path, names: Sequence[str]) -> dict[int, Rows]:
+def kept(folder: Path, studies: Sequence[StudyFiles]) -> dict[int, Rows]:
     """The studies that are in the journals of all processes, by number; a line that is not whole is passed over.
 
     Args:
         folder: of the journals.
-        names: of the studies of this run, in their order; a line that is about another is passed over too.
+        studies: of this run, in their order; a line that is about another, or about other files, is passed over too.
     """
     found = {}
     for path in sorted(folder.glob(f"*{ENDING}")):
         for line in path.read_text(errors="replace").splitlines():
             rows = _parsed(line)
-            if rows is not None and 0 <= rows.number < len(names) and rows.study.get("study") == names[rows.number]:
+            if rows is not None and 0 <= rows.number < len(studies) and _is_about(rows, studies[rows.number]):
                 found[rows.number] = rows
     return found
+
+
+def _is_about(rows: Rows, study: StudyFiles) -> bool:
+    views = [shown(path) for path in study.views]
+    return rows.study.get("study") == study.name and [row.get("view") for row in rows.views] == views
 
 
 def _parsed(line: str) -> Rows | None:

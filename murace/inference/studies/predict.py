@@ -25,8 +25,8 @@ NOT_FINITE = "the net's answer is not a finite number"
 class StudyPrediction:
     """A study's prediction: the mean of its views' probabilities, raw and calibrated; None where there is a problem.
 
-    `views` has a probability for each view that could be read; `seconds` is the time spent on this study: reading its
-    files, and its share of the nets' batches.
+    `views` has a probability for each view that could be read, copies too, which do not count in the mean; `seconds` is
+    the time spent on this study: reading its files, and its share of the nets' batches.
     """
 
     study: GroupedStudy
@@ -92,7 +92,7 @@ def _prediction(
     if not np.isfinite(log_odds).all():
         return _unanswered(study, NOT_FINITE)
     chances = probability(log_odds)
-    mean = chances.mean(keepdims=True)
+    mean = chances[study.opened.copies.counted].mean(keepdims=True)
     calibrated = apply_temperature(mean, temperature)
     views = tuple(map(float, chances))
     return StudyPrediction(study, learner, float(mean[0]), float(calibrated[0]), views, "", seconds)

@@ -66,10 +66,10 @@ def rows_of(prediction: StudyPrediction, *, threshold: float, show_ids: bool) ->
         "probability_calibrated": prediction.calibrated,
         "decision": "" if chance is None else "abnormal" if chance >= threshold else "normal",
         "threshold": threshold,
-        "views": len(opened.views.prepared),
+        "views": int(opened.copies.counted.sum()),
         "unreadable": sum(map(bool, opened.views.faults)),
         "seconds": round(prediction.seconds, 4),
-        "warning": grouped.warning,
+        "warning": grouped.remarks,
         "problem": prediction.problem,
     }
     chances = iter(prediction.views)

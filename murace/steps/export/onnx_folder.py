@@ -47,7 +47,8 @@ USE = {
     "grey": "Decode to one grey channel, upright, bone bright (invert MONOCHROME1), 8 or 16 bits. Nothing is clipped "
     "or stretched.",
     "scaling": "None: give the bytes 0 to 255. The graph divides by 255 itself.",
-    "study": "A study's probability is the mean of `probability` over its views.",
+    "study": "A study's probability is the mean of `probability` over its views: of one patient and one body part, a "
+    "picture that is stored twice counted once.",
     "calibrated": "sigmoid(logit(mean) / temperature of the group). It is on the same side of 0.5 as the mean.",
     "points": "Thresholds of the mean before the temperature; abnormal from the threshold on. null is undefined.",
     "group": "Each group has a net of its own, and the group must be known: no recogniser is here.",

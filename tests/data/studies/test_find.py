@@ -11,7 +11,7 @@ import pytest
 from murace.data.studies import find
 from murace.data.studies.find import StudyFiles
 from murace.errors import DataError, Interrupted
-from murace.explain.overlays.folders import view_names
+from murace.explain.overlays.folders import folder_of, view_names
 from murace.system.progress import Reporter
 from tests.data import files
 
@@ -19,7 +19,7 @@ FIRST, SECOND = "1.2.3.4", "1.2.3.5"
 
 
 def find_studies(paths: list[Path], skip: Path | None = None) -> list[StudyFiles]:
-    return find.find_studies(paths, skip=skip, reporter=Reporter())
+    return find.find_studies(paths, skip=skip, reporter=Reporter()).studies
 
 
 def png(path: Path) -> Path:
@@ -28,7 +28,7 @@ def png(path: Path) -> Path:
     return path
 
 
-def dicom(path: Path, **tags: str) -> Path:
+def dicom(path: Path, **tags: str | None) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(files.dicom(np.zeros((8, 8), np.uint16), **tags))
     return path
@@ -77,18 +77,18 @@ def test_the_same_file_named_twice_is_one_view(tmp_path: Path) -> None:
     assert views(find_studies([one, one]), tmp_path) == [["s/1.png"]]
 
 
-def test_dicom_files_of_one_study_and_region_belong_together_wherever_they_lie(tmp_path: Path) -> None:
+def test_dicom_files_of_one_study_belong_together_wherever_they_lie(tmp_path: Path) -> None:
     for name, uid, part in (
         ("series1/IM1", FIRST, "ELBOW"),
         ("series2/IM2", FIRST, "ELBOW"),
-        ("series2/IM3", FIRST, "WRIST"),
         ("series2/IM4.dcm", SECOND, "WRIST"),
     ):
         dicom(tmp_path / name, StudyInstanceUID=uid, BodyPartExamined=part)
     found = find_studies([tmp_path])
-    assert sorted(views(found, tmp_path)) == [["series1/IM1", "series2/IM2"], ["series2/IM3"], ["series2/IM4.dcm"]]
-    assert [study.stated.name if study.stated else None for study in found] == ["elbow", "wrist", "wrist"]
-    assert len({study.name for study in found}) == 3
+    assert sorted(views(found, tmp_path)) == [["series1/IM1", "series2/IM2"], ["series2/IM4.dcm"]]
+    assert [study.stated.name if study.stated else None for study in found] == ["elbow", "wrist"]
+    assert len({study.name for study in found}) == 2
+    assert not any(study.warning for study in found)
     assert not any(uid in repr(study) for study in found for uid in (FIRST, SECOND))
 
 
@@ -153,13 +153,160 @@ def test_an_empty_folder_among_others_is_a_study_without_views(tmp_path: Path) -
     assert (empty.name, empty.views, empty.fault) == (str(tmp_path / "empty"), (), "holds no PNG, JPEG or DICOM")
 
 
-def test_dicom_files_without_a_study_uid_are_kept_apart_by_region(tmp_path: Path) -> None:
-    for name, part in (("IM1", "ELBOW"), ("IM2", "WRIST"), ("IM3", "ELBOW")):
-        dicom(tmp_path / name, StudyInstanceUID=None, BodyPartExamined=part)
+@pytest.mark.parametrize("uid", [FIRST, None])
+def test_views_of_several_patients_are_never_one_study(tmp_path: Path, uid: str | None) -> None:
+    for name, patient in {"IM1": "P1", "IM2": "P2", "IM3": None, "IM4": "P1 ", "IM5": ""}.items():
+        dicom(tmp_path / name, StudyInstanceUID=uid, PatientID=patient)
     found = find_studies([tmp_path])
-    assert views(found, tmp_path) == [["IM1", "IM3"], ["IM2"]]
-    assert [study.stated.name for study in found if study.stated] == ["elbow", "wrist"]
-    assert [study.name for study in found] == [f"{tmp_path}#1", f"{tmp_path}#2"]
+    assert views(found, tmp_path) == [["IM1", "IM4"], ["IM2"], ["IM3"], ["IM5"]]
+    assert [study.name for study in found] == [f"{tmp_path}#{number}" for number in range(1, 5)]
+    what = "its StudyInstanceUID" if uid else "its folder"
+    holds = f"{what} holds 2 patients and 2 files without PatientID: read apart"
+    assert [study.warning for study in found] == [
+        f"{holds}, this is patient 1 of 2 (IM1 and 1 more)",
+        f"{holds}, this is patient 2 of 2 (IM2)",
+        f"{holds}, IM3 has no PatientID and joins nobody",
+        f"{holds}, IM5 has no PatientID and joins nobody",
+    ]
+    assert "P1" not in repr(found)
+    assert [study.patient for study in found] == ["P1", "P2", "", ""]
+    folders = [folder_of(study, "elbow") for study in found]
+    assert len(set(folders)) == 4
+    (tmp_path / "IM2").unlink()
+    assert [folder_of(study, "elbow") for study in find_studies([tmp_path])] == [folders[0], *folders[2:]]
+
+
+def test_one_view_without_a_patient_among_others_joins_nobody(tmp_path: Path) -> None:
+    """Nor does a picture that has no tags beside DICOM files that say whose they are."""
+    dicom(tmp_path / "a" / "IM1", PatientID="P1")
+    dicom(tmp_path / "a" / "IM2", PatientID=None)
+    dicom(tmp_path / "b" / "IM1", PatientID="P1", StudyInstanceUID=None)
+    png(tmp_path / "b" / "IM1.png")
+    found = find_studies([tmp_path])
+    assert views(found, tmp_path) == [["a/IM1"], ["a/IM2"], ["b/IM1"], ["b/IM1.png"]]
+    assert all(study.warning for study in found)
+
+
+def test_where_no_file_says_whose_it_is_nothing_is_parted(tmp_path: Path) -> None:
+    for name in ("IM1", "IM2"):
+        dicom(tmp_path / name, PatientID=None)
+    (study,) = find_studies([tmp_path])
+    assert (len(study.views), study.warning) == (2, "")
+
+
+def test_patients_in_one_folder_of_muras_form_are_drawn_into_folders_of_their_own(tmp_path: Path) -> None:
+    place = tmp_path / "XR_ELBOW" / "patient00001" / "study1_positive"
+    for patient in ("P1", "P2"):
+        dicom(place / patient, StudyInstanceUID=None, PatientID=patient)
+    assert len({folder_of(study, "elbow") for study in find_studies([place])}) == 2
+
+
+@pytest.mark.parametrize("uid", [FIRST, None])
+@pytest.mark.parametrize("silent", [None, "", "EXTREMITY", "ZZZ", "WRIST HAND"])
+def test_a_view_that_names_no_body_part_follows_its_study(tmp_path: Path, uid: str | None, silent: str | None) -> None:
+    for name, part in (("IM1", silent), ("IM2", "ELBOW"), ("IM3", silent)):
+        dicom(tmp_path / name, StudyInstanceUID=uid, BodyPartExamined=part)
+    (study,) = find_studies([tmp_path])
+    assert len(study.views) == 3
+    assert study.stated is not None
+    assert (study.stated.name, study.stated.source) == ("elbow", "BodyPartExamined")
+
+
+@pytest.mark.parametrize("uid", [FIRST, None])
+def test_views_that_contradict_each_other_are_named(tmp_path: Path, uid: str | None) -> None:
+    for name, part in (("IM1", "WRIST"), ("IM2", None), ("IM3", "ELBOW"), ("IM4", "ELBOW")):
+        dicom(tmp_path / "XR_ELBOW" / name, StudyInstanceUID=uid, BodyPartExamined=part)
+    (study,) = find_studies([tmp_path])
+    assert study.contradiction == "its views contradict each other (IM3 says elbow, IM1 says wrist)"
+    assert study.stated is None
+
+
+def cd(root: Path) -> Path:
+    """What hospitals hand out: a table of contents, two pictures, objects without pixels, a viewer."""
+    dicom(root / "DICOMDIR", SOPClassUID="1.2.840.10008.1.3.10", Rows=None)
+    for name in ("SER1/IM1", "SER2/IM1"):
+        dicom(root / "DICOM" / name, StudyInstanceUID=FIRST, BodyPartExamined="ELBOW")
+    for name, kind in (("PR1", "11.1"), ("SR1", "88.11"), ("KO1", "88.59"), ("PDF.dcm", "104.1")):
+        kind = f"1.2.840.10008.5.1.4.1.1.{kind}"
+        dicom(root / "DICOM" / "SER3" / name, StudyInstanceUID=FIRST, SOPClassUID=kind, Rows=None)
+    png(root / "VIEWER" / "icons" / "logo.png")
+    return root
+
+
+OBJECTS = "4 DICOM objects left out: without pixels (presentation states, reports and the like)"
+VIEWER = "1 PNG or JPEG file left out: they lie on a CD, beside or below its DICOMDIR; name them to read them"
+
+
+@pytest.mark.parametrize("name", ["DICOMDIR", "dicomdir", "contents"])
+def test_a_cd_is_its_pictures(tmp_path: Path, name: str) -> None:
+    disc = cd(tmp_path / "cd")
+    (disc / "DICOMDIR").rename(disc / name)
+    elsewhere = png(tmp_path / "other" / "1.png")
+    found = find.find_studies([tmp_path], reporter=Reporter())
+    assert views(found.studies, tmp_path) == [["cd/DICOM/SER1/IM1", "cd/DICOM/SER2/IM1"], ["other/1.png"]]
+    assert found.remarks == (OBJECTS, VIEWER)
+    icon = disc / "VIEWER" / "icons" / "logo.png"
+    named = find.find_studies([disc, icon, elsewhere], reporter=Reporter())
+    assert [len(study.views) for study in named.studies] == [2, 1, 1]
+    assert named.remarks == (OBJECTS,)
+
+
+def test_nothing_but_objects_without_pixels_is_refused(tmp_path: Path) -> None:
+    disc = cd(tmp_path / "cd")
+    with pytest.raises(DataError, match=r"^4 DICOM objects left out"):
+        find_studies([disc / "DICOM" / "SER3"])
+    with pytest.raises(DataError, match=r"DICOMDIR is the table of contents of a CD \(DICOMDIR\), whose folder holds"):
+        find_studies([disc / "DICOMDIR"])
+
+
+def test_a_damaged_picture_is_no_object_without_pixels(tmp_path: Path) -> None:
+    dicom(tmp_path / "IM1", Rows=None)
+    (tmp_path / "IM2").write_bytes(dicom(tmp_path / "IM3").read_bytes()[:300])
+    found = find.find_studies([tmp_path], reporter=Reporter())
+    assert sorted(name for names in views(found.studies, tmp_path) for name in names) == ["IM1", "IM2", "IM3"]
+    assert found.remarks == ()
+
+
+def test_each_file_is_a_study_where_that_is_asked_for(tmp_path: Path) -> None:
+    for name in ("IM1", "IM2"):
+        dicom(tmp_path / "a" / name, StudyInstanceUID=FIRST)
+    for name in ("1.png", "2.png"):
+        png(tmp_path / "XR_WRIST" / "patient00001" / "study1_negative" / name)
+    found = find.find_studies([tmp_path], each_file=True, reporter=Reporter())
+    paths = [view for study in found.studies for view in study.views]
+    assert [len(study.views) for study in found.studies] == [1] * 4
+    assert [study.name for study in found.studies] == list(map(str, paths))
+    assert [study.stated.name for study in found.studies if study.stated] == ["wrist"] * 2
+    assert found.remarks == ("--each-file: 2 DICOM files of one study (StudyInstanceUID) are read as a study each",)
+    assert len({folder_of(study, "wrist") for study in found.studies}) == 4
+
+
+@pytest.mark.parametrize(
+    ("names", "prefixes"),
+    [
+        (["person1_view1", "person1_view2", "person2_view3"], "person1, person2"),
+        (["p1v1", "p1v2", "p2v1"], "p1v, p2v"),
+        (["00012_elbow", "00034_elbow"], "00012, 00034"),
+        (["h-1", "i-1", "j-1", "k-1", "m-1"], "h, i, j, k, .."),
+        (["image1", "image2", "image10"], None),
+        (["1", "2"], None),
+        (["AP", "LAT"], None),
+        (["AP_1", "lat_2"], None),
+        (["00012_left_ap", "00012_right_lat"], None),
+        (["elbow-ap", "elbow-lat"], None),
+        ([f"image{number}" for number in range(17)], ""),
+    ],
+)
+def test_a_folder_whose_file_names_carry_several_prefixes_is_warned_about(
+    tmp_path: Path, names: list[str], prefixes: str | None
+) -> None:
+    for name in names:
+        png(tmp_path / f"{name}.png")
+    (study,) = find_studies([tmp_path])
+    said = f"one study of {len(names)} views: use --each-file, or one folder a study"
+    begin = f" (file names begin with {prefixes})" if prefixes else ""
+    assert study.warning == ("" if prefixes is None else said + begin)
+    assert not any(one.warning for one in find_studies(sorted(tmp_path.iterdir())))
 
 
 def test_one_study_may_lie_under_relative_and_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,3 +343,19 @@ def test_names_that_no_disk_takes_are_replaced() -> None:
     (long,), (odd,) = view_names([Path("a" * 250 + ".png")]), view_names([Path("a\udcff.png")])
     assert len(long) == 20
     assert odd == "a\\udcff.png"
+
+
+def test_the_cases_from_the_field() -> None:
+    """Real files, where the environment names their folder."""
+    folder = os.environ.get("MURACE_CASES")
+    if not folder:
+        pytest.skip("MURACE_CASES does not name the folder of the cases")
+    cases = Path(folder)
+    shapes = {
+        "one_uid": [1, 1, 1], "half_tagged": [2], "dup": [4], "cd": [2], "words": [1] * 13,
+    }  # fmt: skip
+    for name, shape in shapes.items():
+        assert [len(study.views) for study in find_studies([cases / "archive" / name])] == shape, name
+    words = [study.stated.name if study.stated else "" for study in find_studies([cases / "archive" / "words"])]
+    assert words == ["", "", *["elbow"] * 8, "", "", ""]
+    assert find_studies([cases / "flat"])[0].warning.startswith("one study of 12 views: use --each-file")

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.kernels
 
 
 def read(ensemble: MadeUpEnsemble, *paths: Path, option: str | None = None) -> list[StudyPrediction]:
-    asked = requested(find_studies(paths, reporter=Reporter()), ensemble.groups, option)
+    asked = requested(find_studies(paths, reporter=Reporter()).studies, ensemble.groups, option)
     answers = predict_studies(asked, ensemble, threads=2, reporter=Reporter())
     return sorted(answers, key=lambda one: one.study.opened.request.number)
 

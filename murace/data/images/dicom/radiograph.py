@@ -1,13 +1,14 @@
 """Read a DICOM radiograph: whether it is accepted, its display picture, and its study, patient and body part tags.
 
 Accepted are CR and DX images for presentation, and secondary captures that say they are radiographs (digitised film).
-Patient identifiers never leave this module but in two fields of `Tags` that no representation shows.
+Patient identifiers never leave this module but in fields of `Tags` that no representation shows.
 """
 
 import hashlib
 import io
 import stat
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,21 +31,36 @@ _READ = (
     "SpecificCharacterSet", "SOPClassUID", "Modality", "PresentationIntentType", "BurnedInAnnotation",
     *dicomchain.KEYWORDS, *pixels.KEYWORDS,
 )  # fmt: skip
-_TAGS = ("SpecificCharacterSet", ANATOMIC_REGION, "PatientID", BODY_PART, "StudyInstanceUID")
+_TAGS = (
+    "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", ANATOMIC_REGION, "PatientID", BODY_PART,
+    "StudyInstanceUID", "Rows",
+)  # fmt: skip
+_DIRECTORY = "1.2.840.10008.1.3.10"  # the table of contents of a CD
+
+
+class Content(StrEnum):
+    """What a DICOM file holds: a DICOMDIR is a table of contents; reports and the like have no pixels."""
+
+    PICTURE = "picture"
+    NO_PIXELS = "no pixels"
+    DIRECTORY = "directory"
 
 
 @dataclass(frozen=True)
 class Tags:
     """What a file says besides its pixels.
 
-    `study` is a digest of the StudyInstanceUID (empty where there is none); `regions` holds, best source first, each
-    element that names a body part, and its text. The last two are for the terminal, when the user asks.
+    `study` and `instance` are digests of StudyInstanceUID and SOPInstanceUID (empty where there is none); `regions`
+    holds, best source first, each element that names a body part, and its text. PatientID and StudyInstanceUID
+    themselves are for the predictions' csv, when the user asks; the former tells patients apart, too.
     """
 
     study: str
     regions: tuple[tuple[str, str], ...] = field(repr=False)
     patient_id: str = field(repr=False)
     study_uid: str = field(repr=False)
+    instance: str = field(default="", repr=False)
+    content: Content = Content.PICTURE
 
 
 def read_grey(data: bytes) -> tuple[Grey, tuple[str, ...]]:
@@ -88,11 +104,23 @@ def read_tags(path: Path) -> Tags | None:
             start = file.read(dicomfile.MAX_HEADER // 4)  # all that is asked for stands far in front
         elements = dicomfile.read_elements(io.BytesIO(start), _TAGS)
         uid = text(elements, "StudyInstanceUID")
-        return Tags(_anonymous(uid), tuple(_regions(elements)), text(elements, "PatientID"), uid)
+        instance = _anonymous(text(elements, "SOPInstanceUID"))
+        patient, regions = text(elements, "PatientID"), tuple(_regions(elements))
+        return Tags(_anonymous(uid), regions, patient, uid, instance, _content(elements))
     except OSError:
         return None
     except ImageError:
         return Tags("", (), "", "")
+
+
+def _content(elements: Any) -> Content:
+    """A file without Rows may be a damaged picture: it is an object without pixels if its class is of no images."""
+    kind = text(elements, "SOPClassUID") or str(elements.file_meta.get("MediaStorageSOPClassUID", ""))
+    if kind == _DIRECTORY:
+        return Content.DIRECTORY
+    if not kind or value(elements, "Rows") is not None or "Image" in dicomvalues.uid_name(kind):
+        return Content.PICTURE
+    return Content.NO_PIXELS
 
 
 def _check_kind(elements: Any) -> None:

@@ -5,8 +5,10 @@ by hand may be anything.
 """
 
 import re
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 from murace.data.images.dicom.radiograph import Tags
 
@@ -20,42 +22,67 @@ class Stated:
 
 
 # Name -> its synonyms, MURA's name where MURA has one: the standard's (PS3.16 CID 4, 4009, 4031, annex L) and those in
-# use. Words that cover several names (extremity, arm, limb, joint) are left out: they name none.
+# use, in English, German, French, Spanish and Italian, without accents. Words that cover several names (extremity, arm,
+# limb, joint, digit) are left out: they name none.
 _WORDS = {
-    "elbow": "elbow; olecranon; ellbogen",
-    "finger": "finger; fingers; thumb; thumbs; digit of hand; finger of hand; hand finger; phalanx of hand; daumen",
-    "forearm": "forearm; fore arm; lower arm; radius; ulna; radius ulna; unterarm",
-    "hand": "hand; hands; metacarpus; metacarpal; metacarpals",
-    "humerus": "humerus; upper arm; upperarm; oberarm",
-    "shoulder": "shoulder; shoulders; clavicle; collar bone; scapula; acromioclavicular; ac; acjoint; glenohumeral; "
-    "schulter",
-    "wrist": "wrist; wrists; carpus; carpal; scaphoid; navicular of wrist; handgelenk",
-    "knee": "knee; knees; patella; knie",
-    "foot": "foot; feet; forefoot; midfoot; hindfoot; metatarsus; metatarsal; tarsal; tarsus; fuss",
-    "heel": "heel; calcaneus; os calcis",
-    "toe": "toe; toes; hallux; great toe; big toe",
-    "ankle": "ankle; ankles",
-    "hip": "hip; hips; huefte; hufte",
-    "leg": "leg; lower leg; tibia; fibula; tibia fibula; tib fib; tibfib; calf",
-    "thigh": "thigh; femur; upper leg",
-    "chest": "chest; thorax; lung; lungs",
+    "elbow": "elbow; elbows; elb; olecranon; ellbogen; ellenbogen; coude; coudes; codo; codos; gomito; gomiti",
+    "finger": "finger; fingers; thumb; thumbs; digit of hand; finger of hand; hand finger; phalanx of hand; daumen; "
+    "zeigefinger; mittelfinger; ringfinger; kleinfinger; doigt; doigts; doigt de la main; doigts de la main; "
+    "doigts main; pouce; dedo; dedos; dedo de la mano; dedos de la mano; dedo de mano; dedos de mano; dedo mano; "
+    "dedos mano; pulgar; dito; dita; dito della mano; dita della mano; dito mano; dita mano; pollice",
+    "forearm": "forearm; forearms; fore arm; lower arm; lowerarm; lowarm; low arm; radius; ulna; radius ulna; "
+    "unterarm; unterarme; avant bras; avantbras; antebrazo; antebrazos; avambraccio; radio y cubito; radio cubito",
+    "hand": "hand; hands; metacarpus; metacarpal; metacarpals; haende; hande; mittelhand; main; mains; metacarpe; "
+    "mano; manos; metacarpo; mani",
+    "humerus": "humerus; humeri; upper arm; upperarm; uparm; up arm; oberarm; oberarme; bras; humero; brazo; omero; "
+    "braccio",
+    "shoulder": "shoulder; shoulders; shldr; clavicle; clavicles; collar bone; collarbone; scapula; acromioclavicular; "
+    "ac; acjoint; glenohumeral; schulter; schultern; schulterblatt; schluesselbein; schlusselbein; epaule; epaules; "
+    "clavicule; omoplate; hombro; hombros; clavicula; escapula; omoplato; spalla; spalle; clavicola; scapola",
+    "wrist": "wrist; wrists; carpus; carpal; scaphoid; navicular of wrist; handgelenk; handgelenke; handwurzel; "
+    "poignet; poignets; carpe; muneca; munecas; carpo; polso; polsi",
+    "knee": "knee; knees; patella; knie; genou; genoux; rodilla; rodillas; ginocchio; ginocchia",
+    "foot": "foot; feet; forefoot; midfoot; hindfoot; metatarsus; metatarsal; tarsal; tarsus; fuss; pied; pieds; pie; "
+    "pies; piede; piedi",
+    "heel": "heel; calcaneus; os calcis; ferse; talon; calcagno",
+    "toe": "toe; toes; hallux; great toe; big toe; zehe; zehen; orteil; orteils; doigt de pied; dedo del pie; "
+    "dedos del pie; dedo de pie; dedos de pie; dedo pie; dedos pie; dito del piede; dita del piede; dito piede; "
+    "dita piede; alluce",
+    "ankle": "ankle; ankles; sprunggelenk; knoechel; knochel; cheville; chevilles; tobillo; tobillos; caviglia",
+    "hip": "hip; hips; huefte; hufte; hanche; hanches; cadera; caderas; anca",
+    "leg": "leg; lower leg; tibia; fibula; tibia fibula; tib fib; tibfib; calf; unterschenkel; jambe; pierna; gamba",
+    "thigh": "thigh; femur; upper leg; oberschenkel; cuisse; muslo; coscia",
+    "chest": "chest; thorax; lung; lungs; torax; torace",
     "rib": "rib; ribs",
     "sternum": "sternum; sternoclavicular",
-    "skull": "skull; head; cranium",
+    "skull": "skull; head; cranium; schaedel; schadel; crane; craneo; cranio",
     "face": "face; facial; facial bones; nasal; nasal bone; orbit; zygoma; maxilla; paranasal sinus; paranasal sinuses",
     "jaw": "jaw; mandible; temporomandibular; tmj",
     "neck": "neck",
     "spine": "spine; cspine; tspine; lspine; c spine; t spine; l spine; cervical spine; thoracic spine; lumbar spine; "
     "lumbo sacral spine; lumbosacral spine; thoraco lumbar spine; cervico thoracic spine; whole spine; "
-    "vertebral column; sacrum; coccyx; sacro coccygeal spine; backbone",
-    "pelvis": "pelvis; sacroiliac; ilium",
+    "vertebral column; sacrum; coccyx; sacro coccygeal spine; backbone; wirbelsaeule; wirbelsaule; rachis",
+    "pelvis": "pelvis; sacroiliac; ilium; becken; bassin; bacino",
     "abdomen": "abdomen; kub",
     "breast": "breast",
     "teeth": "tooth; teeth",
 }
 _NAMES = {phrase: name for name, phrases in _WORDS.items() for phrase in phrases.split("; ")}
 _LONGEST = max(len(phrase.split()) for phrase in _NAMES)
+# Words that stand around a body part, or are written together with it.
+_AROUND = (
+    "left right lt rt l r both bilateral bilat links rechts lks li re beide bds gauche droit droite g d izq izquierdo "
+    "izquierda der derecho derecha dcha dcho sinistra sinistro destra destro sin sx dx sn dex "
+    "ap pa lat lateral laterale obl oblique oblik axial seitlich face profil frente perfil view views vw v vws "
+    "projection proj joint gelenk xr xray rx"
+)
+SIDES_AND_VIEWS = frozenset(_AROUND.split())
+_JOINED = sorted((word for word in SIDES_AND_VIEWS if len(word) > 1), key=len, reverse=True)
+_LETTER = re.compile(r"[lr](?=[a-z]{4})")  # of a side, before a name that is not as short as ac
+_LONG = 40  # letters; no text of the standard's field is longer
+_FRONTAL = "face"  # a view in French, beside another body part
 _PARTS = re.compile(r"[^a-z0-9]+")
+_LETTERS_OR_NUMBER = re.compile(r"[a-z]+|[0-9]+")
 
 
 def stated_region(tags: Tags, known: Collection[str] = ()) -> Stated | None:
@@ -72,10 +99,11 @@ def stated_region(tags: Tags, known: Collection[str] = ()) -> Stated | None:
 
 def _name(text: str, known: Collection[str]) -> str | None:
     """The one name in a text; vague, unknown and ambiguous texts have none. Other words (left, joint) say nothing."""
-    words = [word for word in _PARTS.split(text.lower()) if word]
+    words = [word for word in _PARTS.split(_plain(text)) if word]
     whole = {"_".join(words), "-".join(words), "".join(words)}
     if own := sorted(whole & set(known)):
         return own[0]
+    words = [_without_side(part) or part for word in words for part in _LETTERS_OR_NUMBER.findall(word)]
     found, position = set(), 0
     while position < len(words):
         length = next(
@@ -84,4 +112,23 @@ def _name(text: str, known: Collection[str]) -> str | None:
         if length:
             found.add(_NAMES[" ".join(words[position : position + length])])
         position += max(length, 1)
+    if _FRONTAL in words and len(found) > 1:
+        found.discard(_NAMES[_FRONTAL])
     return found.pop() if len(found) == 1 else None
+
+
+def _plain(text: str) -> str:
+    """In lower case, without accents."""
+    letters = unicodedata.normalize("NFKD", text.lower().replace("\xdf", "ss"))
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+@lru_cache(maxsize=1024)
+def _without_side(word: str) -> str:
+    """The name of a body part that stands alone or is written together with sides and views; empty where none is."""
+    if word in _NAMES or not word or len(word) > _LONG:
+        return word if word in _NAMES else ""
+    shorter = {cut for end in _JOINED for cut in (word.removeprefix(end), word.removesuffix(end)) if cut != word}
+    if _LETTER.match(word):
+        shorter.add(word[1:])
+    return next((name for cut in sorted(shorter) if (name := _without_side(cut))), "")

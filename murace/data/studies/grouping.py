@@ -1,0 +1,104 @@
+"""Views that something puts together, parted into studies: never several people in one, never two body parts."""
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from murace.data.images.dicom.regions import SIDES_AND_VIEWS, Stated, stated_region
+from murace.data.studies.search import View
+
+MANY = 16  # views of a folder that no study has: MURA's largest has 13
+NAMED = 4  # prefixes, or files, in a message
+_BREAK = re.compile(r"[-_. ]+")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Views of one person, and what is to be said about how they were parted from others."""
+
+    views: tuple[View, ...]
+    warning: str = ""
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether there were others, of whom it is not known that they are the same person."""
+        return bool(self.warning)
+
+
+def by_patient(views: Sequence[View], *, shared: str) -> list[Part]:
+    """The views parted by PatientID; among views that have one, each that has none is alone.
+
+    Args:
+        views: what something else puts together.
+        shared: what puts them together, in words.
+    """
+    patients: dict[str, list[View]] = {}
+    for view in views:
+        patients.setdefault(_patient(view), []).append(view)
+    nameless, count = patients.pop("", []), len(patients)
+    if not count or (count == 1 and not nameless):
+        return [Part(tuple(views))]
+    others = f" and {_counted(len(nameless), 'file')} without PatientID" if nameless else ""
+    holds = f"{shared} holds {_counted(count, 'patient')}{others}"
+    return [
+        *(
+            Part(tuple(own), f"{holds}: read apart, this is patient {number} of {count} ({_files(own)})")
+            for number, own in enumerate(patients.values(), start=1)
+        ),
+        *(
+            Part((view,), f"{holds}: read apart, {view.path.name} has no PatientID and joins nobody")
+            for view in nameless
+        ),
+    ]
+
+
+def _patient(view: View) -> str:
+    return view.tags.patient_id.strip() if view.tags else ""
+
+
+def _files(views: Sequence[View]) -> str:
+    more = f" and {len(views) - 1} more" if len(views) > 1 else ""
+    return f"{views[0].path.name}{more}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' if count > 1 else ''}"
+
+
+def region_of(views: Iterable[View], known: Collection[str]) -> tuple[Stated | None, str]:
+    """The body part that the views state, and how they contradict each other; one that states none follows the others.
+
+    Args:
+        views: of one study.
+        known: groups whose names in a DICOM tag mean them.
+    """
+    stated = [(view, found) for view in views if view.tags and (found := stated_region(view.tags, known))]
+    first = {found.name: (view, found) for view, found in reversed(stated)}
+    if len(first) < 2:
+        return (stated[0][1] if stated else None), ""
+    said = ", ".join(f"{view.path.name} says {name}" for name, (view, _) in sorted(first.items()))
+    return None, f"its views contradict each other ({said})"
+
+
+def doubt_about_folder(views: Sequence[View]) -> str:
+    """What speaks against one study, where nothing but a folder puts its files together; empty where nothing does."""
+    prefixes = sorted({prefix for view in views if (prefix := _prefix(view.path.stem))})
+    if len(prefixes) < 2 and len(views) <= MANY:
+        return ""
+    begin = ""
+    if len(prefixes) > 1:
+        more = ", .." if len(prefixes) > NAMED else ""
+        begin = f" (file names begin with {', '.join(prefixes[:NAMED])}{more})"
+    return f"one study of {len(views)} views: use --each-file, or one folder a study{begin}"
+
+
+def _prefix(stem: str) -> str:
+    """What a file's name says before its last part, or number, besides sides and views; empty where nothing stands."""
+    parts = [part for part in _BREAK.split(stem) if part]
+    if len(parts) > 1:
+        parts.pop()
+    elif parts and parts[0] != (start := parts[0].rstrip("0123456789")):
+        parts = [start]
+    else:
+        parts = []
+    return "_".join(part for part in parts if part.strip("0123456789").lower() not in SIDES_AND_VIEWS)
