@@ -93,7 +93,7 @@ def read_chunk(job: ReadJob, chunk: Chunk, descriptor: int, check: Callable[[], 
 def _decode(job: ReadJob, root: Path, name: str) -> tuple[ImageOutcome, memoryview | None]:
     """What came of a file, and its row of the array if it is usable."""
     try:
-        image = read(locate(root, name))
+        image = read(locate(root, name, follow_links=job.follow_links))
     except ImageError as error:
         length, modified = file_state(root, name)
         return ImageOutcome(reason=str(error), length=length, modified=modified), None

@@ -7,7 +7,7 @@ FLAT, DARK = "flat", "dark"
 
 @dataclass(frozen=True)
 class ReadJob:
-    """What all chunks share: where files are read, and the array (past its header) they go to."""
+    """What all chunks share: where files are read, whether links may lead out, and the array (past its header)."""
 
     root: str
     pixels: str
@@ -15,6 +15,7 @@ class ReadJob:
     offset: int
     size: int
     fit: str
+    follow_links: bool = False
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,12 @@ _STUDY = re.compile(r"(?:[^/]+/)?((train|valid)/XR_([^/]+)/patient(\d+)/(study\d
 _IMAGE = re.compile(_STUDY.pattern.removesuffix("/?") + r"/([^/]+)")
 
 
-def list_mura(folder: Path) -> Listing:
+def list_mura(folder: Path, *, follow_links: bool = False) -> Listing:
     """List a MURA folder.
+
+    Args:
+        folder: where `train`, `valid` and the csv files stand.
+        follow_links: look into folders that are links, too, for files that are not listed.
 
     Raises:
         DataError: a csv file is missing or malformed, a study has two labels, or a patient is in both parts.
@@ -43,7 +47,7 @@ def list_mura(folder: Path) -> Listing:
         _sort_out(matches, labels, STUDIES.format(part), rows, rejected)
     notes: list[str] = []
     images = check_and_sort(pd.DataFrame(rows, columns=COLUMNS), notes, source=folder)
-    on_disk, unlisted = _look(folder, {*images["path"], *(path for path, _ in rejected)})
+    on_disk, unlisted = _look(folder, {*images["path"], *(path for path, _ in rejected)}, follow_links)
     if unlisted:
         notes.append(f"{unlisted} files in train/ and valid/ are not listed in the csv and were left out")
     cuts = {Split.VALIDATION: VALIDATION_FRACTION}
@@ -111,15 +115,22 @@ def _sort_out(
     rejected.extend((study, f"a study in {csv_name} {NO_IMAGE}") for study in empty)
 
 
-def _look(folder: Path, listed: set[str]) -> tuple[int, int]:
+def _look(folder: Path, listed: set[str], follow_links: bool) -> tuple[int, int]:
     """How many macOS sidecars, and how many other unlisted files, lie in the two folders."""
-    found = [path for part in PARTS for path in _files(folder, part) if path not in listed]
+    found = [path for part in PARTS for path in _files(folder, part, follow_links) if path not in listed]
     sidecars = sum(map(is_sidecar, found))
     return sidecars, len(found) - sidecars
 
 
-def _files(folder: Path, part: str) -> Iterator[str]:
-    for place, _, names in os.walk(folder / part):
+def _files(folder: Path, part: str, follow_links: bool) -> Iterator[str]:
+    """Every file's path; a folder to which several links lead, in a circle perhaps, is looked at once."""
+    seen = set[str]()
+    for place, inner, names in os.walk(folder / part, followlinks=follow_links):
+        real = os.path.realpath(place) if follow_links else place
+        if real in seen:
+            inner.clear()
+            continue
+        seen.add(real)
         relative = Path(place).relative_to(folder).as_posix()
         yield from (f"{relative}/{name}" for name in names)
 
