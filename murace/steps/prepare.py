@@ -92,8 +92,8 @@ def run(
             raise _conflict_error(conflict, conflict.table, place) from None
         if config.leaks != REFUSE and not listing.gives_split:
             raise UsageError(
-                f"--leaks {config.leaks} mends a split that the data give, and {source} has no column split: murace "
-                "splits it, with identical pictures on one side"
+                f"--leaks {config.leaks} mends a split that the data give, and {source} has no column split; where "
+                "murace makes the split, identical pictures stay on one side"
             )
         plan = _plan(place, listing, config, rerun)
         if not plan.skips:

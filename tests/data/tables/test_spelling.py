@@ -12,8 +12,8 @@ from murace.data.tables.spelling import one_spelling, visible
 from murace.system.progress import Reporter
 
 HIDDEN = [
-    "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u034f", "\ufe0f", "\U000e0100", "\U000e0041", "\u180e",
-    "\u3164",
+    "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u034f", "\ufe0f", "\U000e0100", "\U000e0041",
+    "\u180e", "\u3164",
 ]  # fmt: skip
 BLANKS = [" ", "\u00a0", "\u2003", "\u202f", "\u3000", "\u2800"]
 
