@@ -16,6 +16,7 @@ from murace.report.sections.tables import counts_table
 from murace.steps import audit
 from murace.steps.evaluate.contents import notes
 from murace.steps.prepare import Operation, Prepared, run
+from murace.system.opencv import cv2
 from murace.system.progress import Reporter
 from murace.workspace import Rerun, read
 from murace.workspace.commands import command
@@ -135,6 +136,14 @@ def test_without_a_leak_nothing_is_dropped_and_the_pixels_are_the_same(tmp_path:
     assert prepare(path, other, leaks="drop-test").dropped == {}
     same = ("index.csv", "pixels.npy", "rejected.csv")
     assert {name: content(root)[name] for name in same} == {name: content(other)[name] for name in same}
+
+
+def test_copies_of_the_same_pixels_in_another_file_are_dropped_too(tmp_path: Path, root: Path) -> None:
+    path = source(tmp_path / "m", (0, 0, "test"))
+    (tmp_path / "m/copy0.png").write_bytes(cv2.imencode(".png", picture(0), [cv2.IMWRITE_PNG_COMPRESSION, 0])[1])
+    assert (tmp_path / "m/copy0.png").read_bytes() != (tmp_path / "m/image000.png").read_bytes()
+    prepare(path, root, leaks="drop-train")
+    assert rejected(root) == {"image000.png": f"{REASON}test"}
 
 
 def test_mura_drops_on_either_side_and_cuts_what_is_left(tmp_path: Path) -> None:
