@@ -14,6 +14,7 @@ from murace.errors import UsageError
 from murace.vocabulary import LEARNERS, METRIC_ALIASES, POINTS, Level, Metric, closest
 
 FITS = ("squash", "pad")
+LEAKS = REFUSE, _, DROP_TEST = ("refuse", "drop-train", "drop-test")
 HEADS = ("gap", "fc")
 PRECISIONS = ("auto", "fp32", "bf16")
 COMPILE = ("auto", "on", "off")
@@ -27,6 +28,8 @@ MAX_RESAMPLES = 100_000
 RECOGNISER_IMAGES = 500  # of a group, from training, and half as many from validation: enough, and minutes on a CPU
 
 DERIVED = ("learner", "groups")  # settings in a record that no option sets
+# Settings that older records lack. At these values they are in no record, so that none of those becomes outdated.
+ADDED: dict[str, Any] = {"leaks": REFUSE, "follow_links": False}
 OPTIONS = {"metrics": "val-metrics"}  # settings whose option has another name
 
 
@@ -67,8 +70,11 @@ class PrepareConfig:
     size: int = 256
     fit: str = "squash"
     seed: int = 0
+    leaks: str = ADDED["leaks"]
+    follow_links: bool = ADDED["follow_links"]
 
     def __post_init__(self) -> None:
+        _one_of("--leaks", self.leaks, LEAKS)
         _at_least("--size", self.size, 8)
         if self.size > 4096:
             raise UsageError(f"--size must be at most 4096, not {self.size}")
@@ -230,7 +236,7 @@ def params(config: Config) -> dict[str, Any]:
             flat.update(value)
         else:
             flat[key] = list(value) if isinstance(value, tuple) else value
-    return flat
+    return {key: value for key, value in flat.items() if key not in ADDED or value != ADDED[key]}
 
 
 def option_of(setting: str) -> str:
@@ -240,6 +246,7 @@ def option_of(setting: str) -> str:
 
 def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """In words, which settings (keys and values of `params`) differ: `--lr 0.001 -> 0.01`."""
+    before, now = {**ADDED, **before}, {**ADDED, **now}
     return [
         f"{option_of(key)} {_spelled(before.get(key))} -> {_spelled(now.get(key))}"
         for key in sorted({*before, *now})
@@ -249,6 +256,8 @@ def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[
 
 def _spelled(value: Any) -> str:
     """A setting as it is typed."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return ",".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from murace.config import COMPILE, FITS, HEADS, PRECISIONS
+from murace.config import COMPILE, FITS, HEADS, LEAKS, PRECISIONS
 from murace.errors import WorkspaceError
 from murace.vocabulary import LEARNERS, METHODS, METRIC_ALIASES, POINTS, Level, Metric
 
@@ -134,6 +134,13 @@ Width = Annotated[
 Head = Annotated[str, _choice("--head", "gap; or fc, convnet's head of the paper's Table 4.", HEADS, MODEL)]
 Size = Annotated[int, typer.Option("--size", help="Side of the square images in pixels.")]
 Fit = Annotated[str, _choice("--fit", "squash to the square, or pad to keep the aspect.", FITS)]
+Leaks = Annotated[
+    str,
+    _choice(
+        "--leaks", "Where a given split has a picture on two sides: refuse, or drop the copies on that side.", LEAKS
+    ),
+]
+FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Read files that links out of SOURCE lead to.")]
 ValMetrics = Annotated[
     str,
     typer.Option(

@@ -12,6 +12,7 @@ from murace.errors import WorkspaceError
 from murace.report.drawing.contact import draw_sheet
 from murace.system.files import PRIVATE, write_bytes
 from murace.system.progress import Reporter
+from murace.vocabulary import Split
 from murace.workspace import Record, Rerun, StepRun, commit, decide, read, writing
 from murace.workspace.chain import require_pixels, require_step
 from murace.workspace.commands import command
@@ -23,11 +24,15 @@ TEXTS = ("rows", "detail", "splits", "labels")
 
 @dataclass(frozen=True)
 class Audited:
-    """What was found: `findings` as in `findings.csv`, `counts` of every kind, zeros too, and the contact sheet."""
+    """What was found: `findings` as in `findings.csv`, `counts` of every kind, zeros too, and the contact sheet.
+
+    `dropped`: how many images `prepare --leaks` left out.
+    """
 
     skipped: bool
     findings: pd.DataFrame
     counts: dict[str, int]
+    dropped: int
     sheet: Path
     synthetic: bool
     patient_level: bool
@@ -58,6 +63,7 @@ def run(workspace: Workspace, *, rerun: Rerun, reporter: Reporter) -> Audited:
         skipped=plan.skips,
         findings=findings,
         counts=record.info["counts"],
+        dropped=sum(int(prepared.info.get("dropped", {}).get(split, 0)) for split in Split),
         sheet=folder.sheet,
         synthetic=bool(prepared.info["synthetic"]),
         patient_level=bool(prepared.info["patient_level"]),

@@ -60,7 +60,8 @@ def run(
         reporter.say(remark)
     threads = device.set_threads(machine)
     members = {group: ensemble.member(group) for group in sorted(set(matched.boxes["group"]))}
-    images = boxed_images(matched.boxes, boxes.parent)
+    follow_links = bool(ensemble.prepared.params.get("follow_links"))
+    images = boxed_images(matched.boxes, boxes.parent, follow_links=follow_links)
     found = check(images, members, map_method=map_method, bootstrap=bootstrap, threads=threads, reporter=reporter)
     flawed = (f"{count} maps are {fault}: {MEANING[fault]}" for fault, count in found.flawed.items())
     return Pointed(

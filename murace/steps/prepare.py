@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from murace.config import MAX_REJECTED_FRACTION, PrepareConfig, params
+from murace.config import MAX_REJECTED_FRACTION, REFUSE, PrepareConfig, params
 from murace.data import store
 from murace.data.audit import findings as audit
 from murace.data.images.resize import RESIZER
@@ -25,6 +25,7 @@ from murace.data.sources.listing import (
     tabulate,
 )
 from murace.data.sources.source import read_source
+from murace.data.tables.paths import LEADS_OUT
 from murace.errors import DataError, UsageError
 from murace.system.launch import usable_cores
 from murace.system.progress import Reporter
@@ -58,9 +59,14 @@ class Operation:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What is in the workspace now. `counts` is Table 1; `skipped`: nothing had changed; `notes` hold no ids."""
+    """What is in the workspace now. `counts` is Table 1; `skipped`: nothing had changed; `notes` hold no ids.
+
+    `dropped`: of each split, images that `--leaks` left out. `alike`: of each column, ids written in several ways.
+    """
 
     skipped: bool
+    dropped: dict[str, int]
+    alike: dict[str, int]
     counts: pd.DataFrame
     images: int
     studies: int
@@ -90,9 +96,14 @@ def run(
     place = workspace.prepare
     with writing(place.folder):
         try:
-            listing = read_source(source)
+            listing = read_source(source, follow_links=config.follow_links, reporter=reporter)
         except ConflictError as conflict:
             raise _conflict_error(conflict, conflict.table, place) from None
+        if config.leaks != REFUSE and not listing.gives_split:
+            raise UsageError(
+                f"--leaks {config.leaks} mends a split that the data give, and {source} has no column split; where "
+                "murace makes the split, identical pictures stay on one side"
+            )
         plan = _plan(place, listing, config, rerun)
         if not plan.skips:
             for reason in plan.reasons:
@@ -110,7 +121,7 @@ def _plan(place: PrepareFolder, listing: Listing, config: PrepareConfig, rerun: 
     step_run = StepRun(folder=place.folder, step=STEP, params=params(config), consumed={"source": listing.digest})
     plan = decide(step_run, rerun)
     if plan.skips:
-        changed = changes.since(place.sources, listing)
+        changed = changes.since(place.sources, listing, follow_links=config.follow_links)
         if changed:
             return Plan(step_run, Action.RUN, (changed,))
     return plan
@@ -125,31 +136,42 @@ def _prepare(
     reporter: Reporter,
 ) -> None:
     about = {"source": listing.digest, "size": config.size, "fit": config.fit}
+    if config.follow_links:  # what was refused as a link is to be read now
+        about["follow_links"] = True
     scratch = read_all.Scratch(place.partial, place.pixels, about)
     if afresh:
         forget(place.folder, place.partial)
-    request = read_all.Request(listing.root, listing.images["path"].tolist(), config.size, config.fit)
+    request = read_all.Request(
+        listing.root, listing.images["path"].tolist(), config.size, config.fit, config.follow_links
+    )
     read_all.require_space(request, scratch)
     begin(place.folder, STEP, params(config), {"source": listing.digest})
     try:
         outcomes = read_all.read_all(request, scratch, jobs=operation.jobs or usable_cores(), reporter=reporter)
         rejected = tabulate(listing, outcomes)
         store.write_frame(place.rejected, rejected, private=True)
-        _refuse(len(rejected), listing.listed, place, operation.accept_rejects)
-        images = _usable_images(listing, outcomes, config.seed)
-        table = counts.tabulate(images)
-        classes = counts.check(table)
+        links = int((rejected["reason"] == LEADS_OUT).sum())
+        _refuse(len(rejected), links, listing.listed, place, operation.accept_rejects)
+        images, dropped = _without_leaks(_readable_images(listing, outcomes), config.leaks)
+        images = _split(images, listing, config.seed)
+        table = counts.tabulate(images, None if config.leaks == REFUSE else dropped)
+        leaks = duplicates.count_dropped(images, dropped)
+        leak_notes = duplicates.dropped_notes(leaks)
+        classes = counts.check(table, remark="".join(f" ({note})" for note in leak_notes))
     except DataError as error:
         # What was read stays for the next run, but that is no resumed one: the corrected source is another.
         forget(place.folder)
         if isinstance(error, ConflictError):
             raise _conflict_error(error, pd.concat([error.table, rejected]), place) from None
         raise
+    if not dropped.empty:
+        rejected = pd.concat([rejected, duplicates.reasons(images, dropped)]).sort_values("path", ignore_index=True)
+        store.write_frame(place.rejected, rejected, private=True)
     read_all.place(scratch, images["position"].tolist())
     found = audit.find(
         images, images[audit.FINGERPRINTS], store.open_pixels(place.pixels), fit=config.fit, reporter=reporter
     )
-    findings = audit.count(found, empty_studies(listing, set(images["study"])))
+    findings = audit.count(found, empty_studies(listing, {*images["study"], *dropped["study"]}))
     store.write_frame(place.index, _index(images, listing), private=True)
     store.write_frame(place.fingerprints, images[audit.FINGERPRINTS])
     remarked = remarks(images)
@@ -158,9 +180,13 @@ def _prepare(
     store.write_frame(place.sources, changes.table(request.paths, outcomes), private=True)
     files = (place.index, place.pixels, place.fingerprints, place.remarks, place.counts, place.sources)
     seen = {str(remark): int(count) for remark, count in remarked["remark"].value_counts().sort_index().items()}
-    notes = [*listing.notes, *remark_notes(seen), *audit.notes(findings), *classes]
-    about = {"findings": findings, "unusable": reasons(rejected), "remarks": seen, "notes": notes}
-    commit(place.folder, [path.name for path in files], info=_info(listing, images, len(rejected), config) | about)
+    unfollowed = [f"{links} links lead out of the source: --follow-links reads what they lead to"] if links else []
+    notes = [*listing.notes, *unfollowed, *leak_notes, *remark_notes(seen), *audit.notes(findings), *classes]
+    about = {"findings": findings, "unusable": reasons(rejected), "notes": notes}
+    some = (("remarks", seen), ("alike", listing.alike), ("dropped", leaks))
+    about |= {name: value for name, value in some if value}
+    info = _info(listing, images, len(rejected) - len(dropped), config)
+    commit(place.folder, [path.name for path in files], info=info | about)
 
 
 def _conflict_error(conflict: ConflictError, rejected: pd.DataFrame, place: PrepareFolder) -> DataError:
@@ -169,23 +195,40 @@ def _conflict_error(conflict: ConflictError, rejected: pd.DataFrame, place: Prep
     return DataError(f"{conflict}. {place.rejected} lists all {len(conflict.culprits)} images")
 
 
-def _refuse(rejected: int, listed: int, place: PrepareFolder, accepted: int | None) -> None:
-    """Refuse more than 1 % of unusable files, unless `--accept-rejects` allows so many."""
+def _refuse(rejected: int, links: int, listed: int, place: PrepareFolder, accepted: int | None) -> None:
+    """Refuse more than 1 % of unusable files, `links` of them, unless `--accept-rejects` allows so many."""
     if rejected > max(MAX_REJECTED_FRACTION * listed, accepted or 0):
+        mend = f"read the {links} that are links out of the source with --follow-links, " if links else ""
         raise DataError(
             f"{rejected} of {listed} radiographs cannot be used, more than {MAX_REJECTED_FRACTION:.0%}: "
-            f"{place.rejected} says which and why; repair them, or accept that with --accept-rejects {rejected}"
+            f"{place.rejected} says which and why; {mend}repair them, or accept that with --accept-rejects {rejected}"
         )
 
 
-def _usable_images(listing: Listing, outcomes: list[ImageOutcome], seed: int) -> pd.DataFrame:
-    """The usable images by row, with what was read from them and their splits; `position`: their number as listed."""
+def _readable_images(listing: Listing, outcomes: list[ImageOutcome]) -> pd.DataFrame:
+    """The images that could be read, with what was read from them; `position`: their number as listed."""
     found = pd.DataFrame([[getattr(outcome, name) for name in _OUTCOME] for outcome in outcomes], columns=_OUTCOME)
     images = listing.images[COLUMNS].join(found)  # the manifest's own columns may have any name: `_index` adds them
     images["position"] = range(len(images))
-    images = images[images["reason"] == ""].reset_index(drop=True)
+    return images[images["reason"] == ""]
+
+
+def _without_leaks(images: pd.DataFrame, leaks: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The images to use, and those dropped, so that no picture stands in two given splits.
+
+    Raises:
+        ConflictError: there are such pictures, and none is to be dropped.
+    """
+    if leaks == REFUSE:
+        duplicates.refuse_across(images)
+        return images, images[:0]
+    return duplicates.drop_across(images, leaks)
+
+
+def _split(images: pd.DataFrame, listing: Listing, seed: int) -> pd.DataFrame:
+    """The images by row of the index, with their splits; the cuts made here never part identical pictures."""
+    images = images.reset_index(drop=True)
     images["row"] = range(len(images))
-    duplicates.refuse_across(images)  # after the cuts below there are none: their sides never part identical pictures
     whole = images[images["split"] == Split.TRAIN]
     united = duplicates.unite(whole["patient"], whole["pixels"])
     images["unit"] = images["patient"].map(united).fillna(images["patient"])
@@ -228,4 +271,5 @@ def _summary(place: PrepareFolder, *, skipped: bool) -> Prepared:
     record = read(place.folder)
     assert record is not None, "a summary of nothing"
     info = {key: record.info[key] for key in ("images", "studies", "patients", "rejected", "ignored", "notes")}
+    info |= {"alike": dict(record.info.get("alike", {})), "dropped": dict(record.info.get("dropped", {}))}
     return Prepared(skipped=skipped, counts=store.read_frame(place.counts, needs=("group",)), **info)

@@ -37,7 +37,7 @@ def run(
     Raises:
         DataError, UsageError, Interrupted: see their classes.
     """
-    predictions = read_predictions(path, models=models, slices=slices)
+    predictions = read_predictions(path, models=models, slices=slices, reporter=reporter)
     reporter.check()
     reporter.say(_size(predictions, bootstrap))
     after = "".join(f"; {column} is {model} after calibration" for model, column in predictions.calibrated.items())

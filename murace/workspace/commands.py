@@ -4,6 +4,7 @@ import shlex
 from typing import Any
 
 from murace.config import (
+    ADDED,
     DERIVED,
     CalibrateConfig,
     EvaluateConfig,
@@ -47,7 +48,7 @@ def _defaults(place: str, record: Record) -> dict[str, Any]:
     step, _, name = place.partition("/")
     match step:
         case "prepare":
-            return params(PrepareConfig())
+            return params(PrepareConfig()) | ADDED
         case "train":
             return params(TrainConfig(learner=name, recipe=Recipe(batch_size=batch_size_of(name, None))))
         case "finetune":
@@ -59,6 +60,8 @@ def _defaults(place: str, record: Record) -> dict[str, Any]:
 
 def _typed(option: str, value: Any) -> str:
     """A setting for a shell, whatever a record that somebody else wrote holds."""
+    if value is True:
+        return f" {option}"
     words = [str(word) for word in value] if isinstance(value, list) else [str(value)]
     given = words if option == "--slice" else [",".join(words)]
     return "".join(f" {option} {shlex.quote(word)}" for word in given)

@@ -52,6 +52,7 @@ UNKNOWN = [
     ("prepare", "SOURCE"),
     ("prepare here --fit padd", "'pad'"),
     ("prepare here --size 4", "--size"),
+    ("prepare here --leaks drop-trian", "'drop-train'"),
     ("prepare here --jobs 0", "--jobs"),
     ("prepare here --accept-rejects -1", "--accept-rejects"),
     ("prepare here --preview picture.gif", ".png"),
@@ -213,6 +214,7 @@ def test_studies_that_are_not_there(finished: Workspace) -> None:
 def sources(folder: Path) -> dict[str, tuple[Path, str]]:
     """Sources that are not fit for use, each with a word that its complaint must hold."""
     rows = {"all": "path,label\n", "paths": "file,label\na.png,1\n", "labels": "path,class\na.png,1\n"}
+    (folder / "circle.csv").symlink_to("circle.csv")
     for name, text in rows.items():
         (folder / f"{name}.csv").write_text(text)
     return {
@@ -234,6 +236,7 @@ def sources(folder: Path) -> dict[str, tuple[Path, str]]:
             make_manifest(folder / "groups", header="path,label,group", row="{path},{label},g{label}"),
             "g1 train",
         ),
+        "a circle of links": (folder / "circle.csv", "a link that leads in a circle"),
         "a group overall": (
             make_manifest(folder / "group", header="path,label,group", row="{path},{label},overall"),
             "overall",
@@ -255,7 +258,13 @@ CASES = (
     "one class in a split",
     "a group of one class",
     "a group overall",
+    "a circle of links",
 )
+
+
+def test_leaks_without_a_given_split_is_usage(elsewhere: Path) -> None:
+    message = refused(2, "prepare", make_manifest(elsewhere / "m"), "--leaks", "drop-train", "--size", 16)
+    assert message.startswith("--leaks drop-train mends a split that the data give")
 
 
 @pytest.mark.parametrize("case", CASES)

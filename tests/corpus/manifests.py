@@ -131,7 +131,7 @@ def reasons(*expected: str) -> Any:
     return look
 
 
-NOT_INSIDE = rf"manifest\.csv: a path that is not inside the source \(line {LINE}: "
+NOT_INSIDE = rf"manifest\.csv: a path that cannot be used; each begins in the folder of the csv \(line {LINE}: "
 LABEL = rf"manifest\.csv: the label must be exactly 0 or 1 \(line {LINE}: "
 WRONG = "mislabelled: the folder says negative, train_labeled_studies.csv says 1"
 EMPTY = "a study in train_labeled_studies.csv without any image"

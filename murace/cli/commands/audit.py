@@ -1,7 +1,9 @@
 """`murace audit`."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from murace.cli import options
 from murace.cli.display.console import running
@@ -9,7 +11,10 @@ from murace.cli.display.console import running
 if TYPE_CHECKING:
     from rich.console import Group
 
-STOPPED = ("a patient, or identical pictures, in two given splits", "0", "prepare stops at these")
+STOPPED = ("a patient in two given splits", "0", "prepare stops at these")
+IDENTICAL = "identical pictures in two given splits"
+MENDED = "prepare stops at these; murace prepare SOURCE --leaks drop-train drops them from training"
+DROPPED = "images that prepare --leaks dropped: rejected.csv names them"
 MEANINGS = {
     "near-duplicate": ("pairs in two splits that show the same", "a leak: test results may be too good"),
     "both labels": ("pictures with both labels", "one label is wrong, in training or in test"),
@@ -24,9 +29,15 @@ MEANINGS = {
 NO_PATIENTS = "the data name no patients: other views of the same patient may stand in two splits, and no picture tells"
 SYNTHETIC = "synthetic data: drawings made by murace, not radiographs"
 
+# No file of the source is opened: the option is here so that a script may give it to both commands.
+AuditLinks = Annotated[
+    bool, typer.Option("--follow-links", help="As prepare was told; links of the workspace's own are always followed.")
+]
+
 
 def audit(
     workspace: options.WorkspaceOption = options.WORKSPACE,
+    follow_links: AuditLinks = False,
     resume: options.Resume = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -54,12 +65,12 @@ def audit(
         notes = [*([SYNTHETIC] if done.synthetic else []), *([] if done.patient_level else [NO_PATIENTS])]
         for note in notes:
             console.say(note)
-        console.show(findings_table(done.counts), f"contact sheet: {done.sheet}")
-        values = {"command": "audit", "skipped": done.skipped, "counts": done.counts, "notes": notes}
-        finish(console, space, {**values, "findings": records(done.findings), "sheet": str(done.sheet)})
+        console.show(findings_table(done.counts, done.dropped), f"contact sheet: {done.sheet}")
+        values = {"command": "audit", "skipped": done.skipped, "counts": done.counts, "dropped": done.dropped}
+        finish(console, space, {**values, "notes": notes, "findings": records(done.findings), "sheet": str(done.sheet)})
 
 
-def findings_table(counts: Mapping[str, int]) -> "Group":
+def findings_table(counts: Mapping[str, int], dropped: int) -> "Group":
     """What was looked for, how often it was found, and what it means for results."""
     from murace.cli.display.tables import plain_table, titled
 
@@ -68,6 +79,7 @@ def findings_table(counts: Mapping[str, int]) -> "Group":
     table.add_column("found", justify="right")
     table.add_column("what it means", overflow="fold")
     table.add_row(*STOPPED, style="dim")
+    table.add_row(IDENTICAL, f"{dropped:,}", DROPPED if dropped else MENDED, style=None if dropped else "dim")
     for kind, (name, meaning) in MEANINGS.items():
         number = counts[kind]
         table.add_row(name, f"{number:,}", meaning if number else "", style=None if number else "dim")

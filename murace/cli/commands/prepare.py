@@ -29,6 +29,8 @@ def prepare(
     workspace: options.WorkspaceOption = options.WORKSPACE,
     size: options.Size = DEFAULT.size,
     fit: options.Fit = DEFAULT.fit,
+    leaks: options.Leaks = DEFAULT.leaks,
+    follow_links: options.FollowLinks = DEFAULT.follow_links,
     accept_rejects: Accept = None,
     preview: Preview = None,
     seed: options.Seed = DEFAULT.seed,
@@ -43,7 +45,7 @@ def prepare(
     Example: murace prepare MURA-v1.1
     """
     with running(quiet=quiet, as_json=as_json, workspace=workspace) as console:
-        config = PrepareConfig(size=size, fit=fit, seed=seed)
+        config = PrepareConfig(size=size, fit=fit, seed=seed, leaks=leaks, follow_links=follow_links)
         from murace.cli.display.ending import finish
         from murace.cli.display.tables import counts_table
         from murace.steps import prepare as step
@@ -63,7 +65,8 @@ def prepare(
             f"{done.rejected:,} rejected, {done.ignored:,} macOS files ignored"
         )
         summary = {
-            name: getattr(done, name) for name in ("skipped", "images", "studies", "patients", "rejected", "ignored")
+            name: getattr(done, name)
+            for name in ("skipped", "images", "studies", "patients", "rejected", "ignored", "dropped", "alike")
         }
         counts = done.counts.to_dict("records")
         finish(console, space, {"command": "prepare", **summary, "counts": counts, "notes": list(done.notes)})

@@ -36,8 +36,13 @@ def counts_table(counts: "pd.DataFrame") -> Group:
     for split in splits:
         table.add_column(f"{split}\nabnormal", justify="right")
         table.add_column(f"{split}\nnormal", justify="right")
+    dropped = [name for name in (f"{split}_dropped" for split in splits) if name in counts]
+    if dropped:
+        table.add_column("dropped", justify="right")
     for row in counts.to_dict("records"):
         numbers = [f"{int(row[f'{split}_{side}']):,}" for split in splits for side in ("positive", "negative")]
+        if dropped:
+            numbers.append(f"{sum(int(row[name]) for name in dropped):,}")
         is_total = row["group"] == OVERALL
         table.add_row(str(row["group"]), *numbers, style="bold" if is_total else None)
     return titled("Images (Table 1)", table)

@@ -30,6 +30,7 @@ NO_MEMORY = "out of memory while a radiograph was decoded: use fewer --threads o
 
 _WORKING_ROOM = 4  # bytes of memory that a decoder may want for a pixel
 _TOO_MANY = (errno.EMFILE, errno.ENFILE)  # open files
+MISSING = "missing"
 _OTHERS = {
     b"GIF8": "a GIF",
     b"BM": "a BMP",
@@ -108,7 +109,7 @@ def _bytes(path: Path) -> tuple[bytes, os.stat_result]:
             data = file.read(before.st_size + 1)  # no more: room for MAX_FILE would be taken and given back each time
             after = os.fstat(file.fileno())
     except FileNotFoundError:
-        raise ImageError("missing") from None
+        raise ImageError(MISSING) from None
     except OSError as error:
         if is_out_of_memory(error) or error.errno in _TOO_MANY:
             raise  # not this file's fault

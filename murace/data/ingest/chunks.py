@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from murace.data.images.decode import Grey, read
+from murace.data.images.decode import MISSING, Grey, read
 from murace.data.images.fingerprint import perceptual_hash, pixel_digest
 from murace.data.images.header import ImageError
 from murace.data.images.resize import resize, unpadded
@@ -93,10 +93,12 @@ def read_chunk(job: ReadJob, chunk: Chunk, descriptor: int, check: Callable[[], 
 def _decode(job: ReadJob, root: Path, name: str) -> tuple[ImageOutcome, memoryview | None]:
     """What came of a file, and its row of the array if it is usable."""
     try:
-        image = read(locate(root, name))
+        image = read(locate(root, name, follow_links=job.follow_links))
     except ImageError as error:
         length, modified = file_state(root, name)
-        return ImageOutcome(reason=str(error), length=length, modified=modified), None
+        is_dangling = str(error) == MISSING and (root / name).is_symlink()
+        hint = ": a link to nothing" if is_dangling else ""  # its content may not have been fetched
+        return ImageOutcome(reason=f"{error}{hint}", length=length, modified=modified), None
     square, (height, width) = resize(image.grey, size=job.size, fit=job.fit), image.grey.shape
     phash = f"{perceptual_hash(unpadded(square, width=width, height=height, fit=job.fit)):016x}"
     seen = (image.sha256, image.length, image.modified, _remark(image.grey), pixel_digest(image.grey))

@@ -8,7 +8,7 @@ REMARK_BETWEEN = "; "
 
 @dataclass(frozen=True)
 class ReadJob:
-    """What all chunks share: where files are read, and the array (past its header) they go to."""
+    """What all chunks share: where files are read, whether links may lead out, and the array (past its header)."""
 
     root: str
     pixels: str
@@ -16,6 +16,7 @@ class ReadJob:
     offset: int
     size: int
     fit: str
+    follow_links: bool = False
 
 
 @dataclass(frozen=True)

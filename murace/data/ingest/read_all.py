@@ -24,12 +24,16 @@ Done = dict[int, list[ImageOutcome]]
 
 @dataclass(frozen=True)
 class Request:
-    """What to read: files under `root`, in this order, to `size` x `size` in the way of `fit`."""
+    """What to read: files under `root`, in this order, to `size` x `size` in the way of `fit`.
+
+    `follow_links`: read what links out of `root` lead to.
+    """
 
     root: Path
     paths: Sequence[str]
     size: int
     fit: str
+    follow_links: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,8 @@ def place(scratch: Scratch, kept: Sequence[int]) -> None:
 def _job(request: Request, scratch: Scratch, pixels: Path) -> ReadJob:
     """What all chunks share; where the array has gone already, nothing is left to do."""
     offset = pixelfile.offset_of(pixels) if pixels.exists() else 0
-    return ReadJob(str(request.root), str(pixels), str(scratch.folder), offset, request.size, request.fit)
+    places = (str(request.root), str(pixels), str(scratch.folder))
+    return ReadJob(*places, offset, request.size, request.fit, request.follow_links)
 
 
 def _found(request: Request, scratch: Scratch, chunks: Sequence[Chunk]) -> Done:

@@ -22,19 +22,21 @@ def table(paths: Sequence[str], outcomes: Sequence[ImageOutcome]) -> pd.DataFram
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def since(path: Path, listing: Listing) -> str | None:
+def since(path: Path, listing: Listing, *, follow_links: bool) -> str | None:
     """How many files differ from the table at `path`, as a sentence without names; None where none does."""
     seen = read_frame(path, texts=("path", "sha256"), needs=COLUMNS)
     rows: Iterator[tuple[str, int, int, str]] = seen[COLUMNS].itertuples(index=False, name=None)
-    changed = [name for name, *state, digest in rows if _has_changed(listing.root, name, tuple(state), digest)]
-    return f"{len(changed)} source files have changed" if changed else None
+    changed = 0
+    for name, *state, digest in rows:
+        changed += _has_changed(listing.root, name, tuple(state), digest, follow_links)
+    return f"{changed} source files have changed" if changed else None
 
 
-def _has_changed(root: Path, name: str, before: tuple[object, ...], digest: str) -> bool:
+def _has_changed(root: Path, name: str, before: tuple[object, ...], digest: str, follow_links: bool) -> bool:
     now = file_state(root, name)
     if now == before:
         return False
     try:
-        return now[0] != before[0] or not digest or sha256(locate(root, name)) != digest
+        return now[0] != before[0] or not digest or sha256(locate(root, name, follow_links=follow_links)) != digest
     except (ImageError, OSError):
         return True

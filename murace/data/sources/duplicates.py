@@ -4,12 +4,17 @@ Files with identical bytes are among them: they decode to the same pixels. Own u
 takes numbers for names, and takes longer to load than this to run.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from murace.config import DROP_TEST
 from murace.data.sources.listing import ConflictError
 from murace.data.tables.table import few
+from murace.vocabulary import Split
+
+DROPPED = "dropped by --leaks: the same picture is in"
+NAMES = {Split.TRAIN: "training", Split.VALIDATION: "validation", Split.TEST: "test"}
 
 
 def unite(patients: Iterable[str], digests: Iterable[str]) -> dict[str, str]:
@@ -30,6 +35,62 @@ def unite(patients: Iterable[str], digests: Iterable[str]) -> dict[str, str]:
         one, other = sorted((find(patient), find(holder.setdefault(digest, patient))))
         leader[other] = one
     return {patient: find(patient) for patient in leader}
+
+
+def drop_across(images: pd.DataFrame, leaks: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Where identical pictures stand in two given splits, keep those of one: the images kept, and those dropped.
+
+    Args:
+        images: columns `split`, `pixels` (digest of the picture).
+        leaks: `drop-train` keeps the copies in test, else those in validation; `drop-test` those in training, else
+            those in validation.
+    """
+    order = [Split.TRAIN, Split.VALIDATION, Split.TEST]
+    rank = images["split"].map(
+        {split: place for place, split in enumerate(order if leaks == DROP_TEST else order[::-1])}
+    )
+    stays = rank == rank.groupby(images["pixels"]).transform("min")
+    return images[stays], images[~stays]
+
+
+def count_dropped(kept: pd.DataFrame, dropped: pd.DataFrame) -> dict[str, int]:
+    """How many images were dropped of each split, and what else a reader must know of them; nothing where none was.
+
+    `other label`: of the dropped, those with another label than a copy that stays. `studies`: those that lost all their
+    images. `same patients`: images that stay, in the split of a dropped one, of its patient.
+    """
+    if dropped.empty:
+        return {}
+    labels = kept.groupby("pixels")["label"].agg(["min", "max"]).reindex(dropped["pixels"]).to_numpy()
+    label = dropped["label"].to_numpy()
+    differs = (labels[:, 0] != label) | (labels[:, 1] != label)
+    return {
+        **{str(split): int((dropped["split"] == split).sum()) for split in Split},
+        "other label": int(differs.sum()),
+        "studies": len(set(dropped["study"]) - set(kept["study"])),
+        "same patients": int(kept["patient"].isin(dropped["patient"]).sum()),
+    }
+
+
+def dropped_notes(counts: Mapping[str, int]) -> list[str]:
+    """The numbers of `count_dropped` as a sentence, without any id; none where nothing was dropped."""
+    of_splits = [f"{counts[split]} of {NAMES[split]}" for split in Split if counts.get(split)]
+    if not of_splits:
+        return []
+    further = {
+        "other label": "had another label than the copy that stays",
+        "studies": "studies lost all their images",
+        "same patients": "other images of the same patients stay in their split",
+    }
+    more = "".join(f"; {counts[name]} {words}" for name, words in further.items() if counts[name])
+    return [f"images dropped, since the same picture is in another split: {', '.join(of_splits)}{more}"]
+
+
+def reasons(kept: pd.DataFrame, dropped: pd.DataFrame) -> pd.DataFrame:
+    """The dropped images as rows of `rejected.csv`."""
+    where = kept.groupby("pixels")["split"].first().reindex(dropped["pixels"])
+    texts = [f"{DROPPED} {split}" for split in where]
+    return pd.DataFrame({"path": dropped["path"].to_numpy(), "reason": texts})
 
 
 def refuse_across(images: pd.DataFrame) -> None:
@@ -56,6 +117,7 @@ def refuse_across(images: pd.DataFrame) -> None:
     raise ConflictError(
         f"identical images in two given splits, {len(shown)} times ({files} the same file, {len(shown) - files} only "
         f"the same pixels): {few(shown)}. "
-        "Remove one of each, or leave the split to murace (a manifest without the column split)",
+        "Remove one of each, drop one side with --leaks drop-train (or drop-test), or leave the split to murace (a "
+        "manifest without the column split)",
         culprits,
     )

@@ -27,7 +27,8 @@ class Listing:
 
     `images` has COLUMNS and the manifest's extra ones, as text but for `label`, sorted by path. Its `split` is the
     given one, and `train` for every image that murace cuts: `cuts` says into what, as fractions of those images.
-    `rejected` are listed files that need not be opened to be refused: (path, reason).
+    `rejected` are listed files that need not be opened to be refused: (path, reason). `alike`: how many ids of a column
+    were written in several ways that look alike, and are one.
     """
 
     form: str
@@ -37,6 +38,7 @@ class Listing:
     rejected: list[tuple[str, str]] = field(default_factory=list)
     ignored: int = 0
     notes: list[str] = field(default_factory=list)
+    alike: Mapping[str, int] = field(default_factory=dict)
     patient_level: bool = True
 
     @property
@@ -44,6 +46,11 @@ class Listing:
         """The SHA-256 of everything that is listed."""
         rows = self.images.astype(str).to_numpy().tolist()
         return digest_of([self.form, list(self.images.columns), rows, sorted(self.rejected), self.is_synthetic])
+
+    @property
+    def gives_split(self) -> bool:
+        """Whether the source says what is test; else murace cuts it."""
+        return Split.TEST not in self.cuts
 
     @property
     def is_synthetic(self) -> bool:
@@ -65,8 +72,7 @@ def check_and_sort(images: pd.DataFrame, notes: list[str], *, source: Path) -> p
     """
     if images.empty:
         raise DataError(f"{source} lists no image")
-    for key in ("path", "patient", "study"):
-        _require_one_spelling(images[key])
+    _require_one_spelling(images["path"])
     unique = images.drop_duplicates()
     if len(unique) < len(images):
         notes.append(f"{len(images) - len(unique)} rows list an image twice and were counted once")
@@ -77,9 +83,9 @@ def check_and_sort(images: pd.DataFrame, notes: list[str], *, source: Path) -> p
 
 
 def _require_one_spelling(names: "pd.Series[str]") -> None:
-    """Stop at names that differ only in their Unicode form: an accent as a part of its letter, or as its own character.
+    """Stop at paths that differ only in their Unicode form: an accent as a part of its letter, or as its own character.
 
-    The two names look the same, and on some systems they are one file; a patient with both would count as two.
+    The two look the same, and on some systems they are one file.
     """
     known = sorted(name for name in set(names) if not name.isascii())
     spelled = Counter(unicodedata.normalize("NFC", name) for name in known)

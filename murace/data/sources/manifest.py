@@ -9,9 +9,11 @@ from murace.data import store
 from murace.data.sources import listing
 from murace.data.sources.listing import Listing, check_and_sort
 from murace.data.tables.cells import check, fault_of_group, fault_of_label
-from murace.data.tables.paths import fault_of_id, fault_of_path, fault_of_text, is_sidecar, normal
+from murace.data.tables.paths import NO_PATH, below, fault_of_id, fault_of_path, fault_of_text, is_sidecar, normal
+from murace.data.tables.spelling import one_spelling
 from murace.data.tables.table import Table, ascii_safe, few, read_table
 from murace.errors import DataError
+from murace.system.progress import Reporter
 from murace.vocabulary import CALIBRATED, LEARNERS, RESCALED, RESNET_DENSENET, Split, closest
 
 REQUIRED = ("path", "label")
@@ -20,19 +22,29 @@ ONE_GROUP = "all"
 NO_PATIENTS = "no patient column: each study counts as a patient of its own, so no patient-level split was possible"
 
 
-def list_manifest(path: Path) -> Listing:
-    """List a manifest's images; its paths are relative to the csv file.
+def list_manifest(path: Path, *, reporter: Reporter | None = None) -> Listing:
+    """List a manifest's images; its paths are relative to the csv file, or lead into its folder.
+
+    Args:
+        path: the csv file.
+        reporter: is warned of ids that look alike.
 
     Raises:
         DataError: a column is missing, a value is not allowed, labels or splits contradict each other.
     """
-    table = read_table(path)
+    table = read_table(path, known=REQUIRED + OPTIONAL)
     header = _header(table)
     # The index is the line in the file, for the messages.
     frame = pd.DataFrame(table.rows[1:], columns=header, index=table.lines[1:], dtype=str)
+    frame["path"] = frame["path"].map(lambda name: below(path, name))
     sidecars = frame["path"].map(is_sidecar).to_numpy(dtype=bool)
     frame = frame[~sidecars]
     _check(path, frame)
+    alike = {}
+    for name, fault_of in (("patient", _fault_of_patient), ("study", fault_of_id)):
+        if name in frame:
+            frame[name], alike[name] = one_spelling(path, frame[name], reporter)
+            check(path, frame[name], fault_of, f"column {name}")
     images = _identify(frame, [name for name in header if name not in REQUIRED + OPTIONAL])
     notes = [] if "patient" in header else [NO_PATIENTS]
     cuts = {} if "split" in header else {Split.TEST: TEST_FRACTION, Split.VALIDATION: VALIDATION_FRACTION}
@@ -43,6 +55,7 @@ def list_manifest(path: Path) -> Listing:
         cuts=cuts,
         ignored=int(sidecars.sum()),
         notes=notes,
+        alike={name: count for name, count in alike.items() if count},
         patient_level="patient" in header,
     )
 
@@ -69,7 +82,7 @@ def _header(table: Table) -> list[str]:
 
 def _check(path: Path, frame: pd.DataFrame) -> None:
     """Stop at values that are not allowed, all of one kind at a time."""
-    check(path, frame["path"], fault_of_path, "a path that is not inside the source")
+    check(path, frame["path"], fault_of_path, NO_PATH)
     check(path, frame["label"], fault_of_label, "the label must be exactly 0 or 1")
     for column, fault_of in (("group", fault_of_group), ("split", _fault_of_split), ("study", fault_of_id)):
         if column in frame:

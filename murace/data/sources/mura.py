@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -23,8 +23,12 @@ _STUDY = re.compile(r"(?:[^/]+/)?((train|valid)/XR_([^/]+)/patient(\d+)/(study\d
 _IMAGE = re.compile(_STUDY.pattern.removesuffix("/?") + r"/([^/]+)")
 
 
-def list_mura(folder: Path) -> Listing:
+def list_mura(folder: Path, *, follow_links: bool = False) -> Listing:
     """List a MURA folder.
+
+    Args:
+        folder: where `train`, `valid` and the csv files stand.
+        follow_links: look into folders that are links, too, for files that are not listed.
 
     Raises:
         DataError: a csv file is missing or malformed, a study has two labels, or a patient is in both parts.
@@ -43,7 +47,13 @@ def list_mura(folder: Path) -> Listing:
         _sort_out(matches, labels, STUDIES.format(part), rows, rejected)
     notes: list[str] = []
     images = check_and_sort(pd.DataFrame(rows, columns=COLUMNS), notes, source=folder)
-    on_disk, unlisted = _look(folder, {*images["path"], *(path for path, _ in rejected)})
+    circles: list[str] = []
+    found = [path for part in PARTS for path in _files(folder, part, circles if follow_links else None)]
+    on_disk, unlisted = _sort_unlisted(found, {*images["path"], *(path for path, _ in rejected)})
+    if circles:
+        notes.append(
+            f"{len(circles)} links in train/ and valid/ lead in a circle, or where others do: not followed again"
+        )
     if unlisted:
         notes.append(f"{unlisted} files in train/ and valid/ are not listed in the csv and were left out")
     cuts = {Split.VALIDATION: VALIDATION_FRACTION}
@@ -111,15 +121,32 @@ def _sort_out(
     rejected.extend((study, f"a study in {csv_name} {NO_IMAGE}") for study in empty)
 
 
-def _look(folder: Path, listed: set[str]) -> tuple[int, int]:
-    """How many macOS sidecars, and how many other unlisted files, lie in the two folders."""
-    found = [path for part in PARTS for path in _files(folder, part) if path not in listed]
-    sidecars = sum(map(is_sidecar, found))
-    return sidecars, len(found) - sidecars
+def _sort_unlisted(found: Sequence[str], listed: set[str]) -> tuple[int, int]:
+    """How many macOS sidecars, and how many other unlisted files, are among those on the disk."""
+    unlisted = [path for path in found if path not in listed]
+    sidecars = sum(map(is_sidecar, unlisted))
+    return sidecars, len(unlisted) - sidecars
 
 
-def _files(folder: Path, part: str) -> Iterator[str]:
-    for place, _, names in os.walk(folder / part):
+def _files(folder: Path, part: str, circles: list[str] | None) -> Iterator[str]:
+    """Every file's path below `part`.
+
+    Args:
+        folder: the source.
+        part: a folder in it.
+        circles: None: links to folders are not followed. Else they are, once each; those that lead back to where they
+            stand, into the other part, or where another one has led are added here.
+    """
+    parts, seen = [os.path.realpath(folder / each) for each in PARTS], set[str]()
+    for place, inner, names in os.walk(folder / part, followlinks=circles is not None):
+        if circles is not None and Path(place).is_symlink() and Path(place) != folder / part:
+            real = os.path.realpath(place)
+            if real in seen or any(Path(own).is_relative_to(real) or Path(real).is_relative_to(own) for own in parts):
+                circles.append(place)
+                inner.clear()
+                continue
+            seen.add(real)
+        inner.sort()
         relative = Path(place).relative_to(folder).as_posix()
         yield from (f"{relative}/{name}" for name in names)
 

@@ -5,6 +5,7 @@ before any turn that its EXIF orientation asks for. Other columns are ignored. A
 """
 
 import math
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import pandas as pd
 from murace.data.images import jpeg, png
 from murace.data.images.header import UPRIGHT, ImageError
 from murace.data.tables.cells import check
-from murace.data.tables.paths import fault_of_path, normal
+from murace.data.tables.paths import NO_PATH, below, fault_of_path, normal
+from murace.data.tables.spelling import visible
 from murace.data.tables.table import few, read_table
 from murace.errors import DataError
 from murace.vocabulary import Split
@@ -50,7 +52,7 @@ def read_boxes(path: Path) -> pd.DataFrame:
     Raises:
         DataError: not a csv, no such columns, no row, a path outside the folder, or a number that is none.
     """
-    table = read_table(path)
+    table = read_table(path, known=COLUMNS)
     header = table.rows[0] if table.rows else []
     missing = [name for name in COLUMNS if name not in header]
     if missing:
@@ -64,7 +66,8 @@ def read_boxes(path: Path) -> pd.DataFrame:
     frame = pd.DataFrame(table.rows[1:], columns=header, index=table.lines[1:], dtype=str)[COLUMNS]
     if frame.empty:
         raise DataError(f"{path} holds no box")
-    check(path, frame["path"], fault_of_path, "a path that is not inside the csv's folder")
+    frame["path"] = frame["path"].map(lambda name: below(path, name))
+    check(path, frame["path"], fault_of_path, NO_PATH)
     for name in NUMBERS:
         check(path, frame[name], _fault_of_side if name in NUMBERS[2:] else _fault_of_corner, f"column {name}")
     boxes = frame[NUMBERS].astype(np.float64).assign(path=frame["path"].map(normal))
@@ -79,7 +82,9 @@ def match(boxes: pd.DataFrame, index: pd.DataFrame) -> Matched:
         index: a workspace's index.csv: path, split, group, patient, sha256 among its columns.
     """
     known = index[["path", "split", "group", "patient", "sha256"]]
-    joined = boxes.merge(known, on="path", how="left", validate="many_to_one")
+    named = {look: path for look, (path, *others) in _by_look(index["path"]).items() if not others}
+    meant = boxes.assign(path=[named.get(visible(path), path) for path in boxes["path"]])
+    joined = meant.merge(known, on="path", how="left", validate="many_to_one")
     unknown = joined["split"].isna()
     test = joined["split"] == Split.TEST.value
     return Matched(
@@ -87,6 +92,13 @@ def match(boxes: pd.DataFrame, index: pd.DataFrame) -> Matched:
         elsewhere=int(joined.loc[~test & ~unknown, "path"].nunique()),
         unknown=int(joined.loc[unknown, "path"].nunique()),
     )
+
+
+def _by_look(paths: "pd.Series[str]") -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        found[visible(path)].append(path)
+    return found
 
 
 def upright_shares(boxes: Floats, *, width: int, height: int, orientation: int = UPRIGHT) -> Floats:
@@ -136,7 +148,7 @@ def _fault_of_corner(text: str) -> str | None:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        return "not a number" if text.strip() else "empty"
+        return "empty" if not text.strip() else "write decimals with a point" if "," in text else "not a number"
     return None if number >= -SLACK else "below 0"
 
 

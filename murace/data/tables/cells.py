@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from murace.data.tables.spelling import visible
 from murace.data.tables.table import refuse
 from murace.vocabulary import is_group
 
@@ -31,9 +32,9 @@ def fault_of_label(label: str) -> str | None:
     if label in ("0", "1"):
         return None
     try:
-        number = float(label)
+        number = float(visible(label))
     except ValueError:
-        return "empty" if not label.strip() else "not a number"
+        return "empty" if not visible(label) else "not a number"
     return f"write it as {int(number)}" if number in (0, 1) else "another number"
 
 
@@ -41,7 +42,7 @@ def fault_of_group(group: str) -> str | None:
     """Why `group` may not name a group; None where it may."""
     if is_group(group):
         return None
-    hint = group.strip().lower().replace(" ", "_")
+    hint = visible(group).lower().replace(" ", "_")
     return f"write it as '{hint}'" if is_group(hint) else "not a group's name (lower case letters, digits, - and _)"
 
 

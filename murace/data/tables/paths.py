@@ -5,12 +5,15 @@ import unicodedata
 from pathlib import Path, PurePosixPath
 
 from murace.data.images.header import ImageError
+from murace.data.tables.spelling import visible
 
 MAX_LENGTH = 1024
 _FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # a spreadsheet would run them; the last four are full-width
 _NUMBER = re.compile(r"[+-](?:(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?\s?%?)?", re.ASCII)
 _BIDI = {*"\u200e\u200f\u061c", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
 _UNTIDY = re.compile(r"//|(?:^|/)\.(?:/|$)|/$|^$")  # what a Path makes tidy, slowly; most names have none of it
+NO_PATH = "a path that cannot be used; each begins in the folder of the csv"
+LEADS_OUT, CIRCLE = "a link that leads out of the source", "a link that leads in a circle"
 _SIDECARS = ("._", ".DS_Store", "__MACOSX")
 
 
@@ -21,7 +24,7 @@ def is_sidecar(path: str) -> bool:
 
 def fault_of_id(name: str) -> str | None:
     """Why `name` may not be an id; None where it may."""
-    if not name:
+    if not visible(name):
         return "empty"
     if (fault := fault_of_value(name)) is not None:
         return fault
@@ -67,8 +70,16 @@ def normal(path: str) -> str:
     return PurePosixPath(path).as_posix() if _UNTIDY.search(path) else path
 
 
-def locate(root: Path, path: str) -> Path:
-    """The real place of a listed file, symbolic links followed.
+def below(table: Path, path: str) -> str:
+    """A path as listed in `table`; an absolute one into the csv file's folder as all others, which begin there."""
+    for root in (table.absolute().parent, table.parent.resolve()) if path.startswith("/") else ():
+        if path.startswith(start := root.as_posix().rstrip("/") + "/"):
+            return path.removeprefix(start).lstrip("/")
+    return path
+
+
+def locate(root: Path, path: str, *, follow_links: bool = False) -> Path:
+    """The real place of a listed file, symbolic links followed; out of the source only with `follow_links`.
 
     Raises:
         ImageError: it lies outside the source, or its links never end.
@@ -78,7 +89,7 @@ def locate(root: Path, path: str) -> Path:
     try:
         place = (root / path).resolve()
     except (OSError, RuntimeError):
-        raise ImageError("a link that leads in a circle") from None
-    if not place.is_relative_to(root):
-        raise ImageError("a link that leads out of the source")
+        raise ImageError(CIRCLE) from None
+    if not (follow_links or place.is_relative_to(root)):
+        raise ImageError(LEADS_OUT)
     return place

@@ -8,9 +8,11 @@ import pandas as pd
 
 from murace.data.tables.cells import check, fault_of_group, fault_of_label, fault_of_pixels, pairs
 from murace.data.tables.paths import fault_of_id, fault_of_value, normal
-from murace.data.tables.roles import SIZES, Roles, assign
-from murace.data.tables.table import ascii_safe, few, read_table, refuse
+from murace.data.tables.roles import CARRIED, IDS, SIZES, Roles, assign
+from murace.data.tables.spelling import one_spelling, visible
+from murace.data.tables.table import Table, ascii_safe, few, read_table, refuse
 from murace.errors import DataError
+from murace.system.progress import Reporter
 
 ONE_GROUP = "all"
 NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
@@ -41,26 +43,32 @@ class Predictions:
     notes: tuple[str, ...]
 
 
-def read_predictions(path: Path, *, models: Sequence[str] = (), slices: Sequence[str] = ()) -> Predictions:
+def read_predictions(
+    path: Path, *, models: Sequence[str] = (), slices: Sequence[str] = (), reporter: Reporter | None = None
+) -> Predictions:
     """Read a csv of predictions: a row per image, or per study where there is no `study` column.
 
     Args:
         path: the csv file; every column that is neither known nor a slice is a model.
         models: the columns to take as models, each alone or several with commas; none: all.
         slices: the columns to keep as text.
+        reporter: is warned of ids that look alike.
 
     Raises:
         DataError: a column is missing, a value is not allowed, a row is there twice, rows of a study contradict.
         UsageError: a column that was named is not there.
     """
-    table = read_table(path)
+    table = read_table(path, known=(*IDS, *CARRIED))
     roles = assign(table, models=models, slices=slices)
     # The index is the line in the file, for the messages.
     frame = pd.DataFrame(table.rows[1:], columns=list(roles.header), index=table.lines[1:], dtype=str)
     if frame.empty:
         raise DataError(f"{path} has a header and no row")
     _check_cells(path, frame, roles)
-    numbers = _probabilities(path, frame, [*roles.models, *roles.calibrated.values()])
+    numbers = _probabilities(table, frame, [*roles.models, *roles.calibrated.values()])
+    for name in (name for name in ("patient", "study") if name in frame):
+        frame[name], _ = one_spelling(path, frame[name], reporter)
+        check(path, frame[name], fault_of_id, f"column {name}")
     _check_rows(path, frame)
     images = _identify(frame)
     _check_studies(path, images)
@@ -90,14 +98,17 @@ def _check_cells(path: Path, frame: pd.DataFrame, roles: Roles) -> None:
             check(path, frame[name], fault_of_pixels, f"column {name}: pixels")
 
 
-def _probabilities(path: Path, frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """The columns as float64."""
-    is_number = pd.DataFrame({name: frame[name].str.fullmatch(NUMBER).astype(bool) for name in columns})
+def _probabilities(table: Table, frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The columns as float64. Where commas do not separate the columns, one in a number is its decimal sign."""
+    path, texts = table.path, frame[list(columns)]
+    if table.separator != ",":
+        texts = texts.apply(lambda column: column.str.replace(",", ".", n=1, regex=False))
+    is_number = pd.DataFrame({name: texts[name].str.fullmatch(NUMBER).astype(bool) for name in columns})
     if words := [name for name in columns if not is_number[name].any()]:
         mend = f"name it with --slice '{ascii_safe(words[0])}' if it is no model, or narrow with --models"
         raise DataError(f"{path}: a column without a single number: {few(words)}; {mend}")
     refuse(path, _cells(frame, ~is_number), "a probability that is not a number")
-    numbers = frame[list(columns)].astype("float64")
+    numbers = texts.astype("float64")
     outside = ~((numbers >= 0) & (numbers <= 1))
     refuse(path, _cells(frame, outside), "a probability outside [0, 1]; where a column is no model, use --models")
     return numbers
@@ -122,8 +133,10 @@ def _check_rows(path: Path, frame: pd.DataFrame) -> None:
 
 
 def _again(column: "pd.Series[str]") -> list[tuple[int, str]]:
-    first = {value: line for line, value in reversed(pairs(column))}
-    return [(line, f"{value}, as on line {first[value]}") for line, value in pairs(column[column.duplicated()])]
+    looks = column.map(visible)
+    first = {look: line for line, look in reversed(pairs(looks))}
+    repeated = pairs(column[looks.duplicated()])
+    return [(line, f"{value}, as on line {first[visible(value)]}") for line, value in repeated]
 
 
 def _identify(frame: pd.DataFrame) -> pd.DataFrame:

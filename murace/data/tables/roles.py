@@ -64,7 +64,7 @@ def assign(table: Table, *, models: Sequence[str], slices: Sequence[str]) -> Rol
 def _header(table: Table) -> list[str]:
     header, path = table.rows[0] if table.rows else [], table.path
     if "label" not in header:
-        hint = "; separate the columns with commas" if len(header) == 1 and set(header[0]) & set(";\t|") else ""
+        hint = "; separate the columns with commas, semicolons or tabs" if len(header) == 1 and header[0] else ""
         raise DataError(f"{path} has no column label; its first line says: {few(header) or 'nothing'}{hint}")
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice or "" in header:

@@ -3,14 +3,17 @@
 import csv
 import io
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from murace.data.tables.spelling import visible
 from murace.errors import DataError
 
 SHOWN = 5  # bad rows that a message names
 MAX_FILE = 1 << 28  # bytes; ten million rows of MURA would not need more
+SEPARATORS = (",", ";", "\t")  # Excel writes semicolons where the comma is the decimal sign
+_HEADER = 1 << 17  # characters at the start of a file in which its first row ends, else no field of it is allowed
 
 
 @dataclass(frozen=True)
@@ -20,16 +23,23 @@ class Table:
     path: Path
     rows: list[list[str]]
     lines: list[int]
+    separator: str = SEPARATORS[0]
 
 
-def read_table(path: Path, *, columns: int | None = None) -> Table:
-    """Read a csv file; `columns` is how many each row must have (default: as many as the first).
+def read_table(path: Path, *, columns: int | None = None, known: Collection[str] = ()) -> Table:
+    """Read a csv file, its columns separated by commas, semicolons or tabs: by what most columns' names are known with.
+
+    Args:
+        path: the file.
+        columns: how many each row must have (default: as many as the first).
+        known: names of columns that the first row may hold; one of them with invisible characters around is that name.
 
     Raises:
         DataError: the file is missing, unreadable, not UTF-8, not a csv file, or has rows of another length.
     """
-    table = Table(path, [], [])
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    text = _text(path)
+    table = Table(path, [], [], _separator(text, known))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=table.separator, strict=True)
     line = 1
     try:
         for row in reader:
@@ -39,6 +49,8 @@ def read_table(path: Path, *, columns: int | None = None) -> Table:
             line = reader.line_num + 1
     except csv.Error as error:
         raise DataError(f"{path} is not a csv file: line {reader.line_num}: {error}") from error
+    if table.rows:
+        table.rows[0] = [visible(name) if visible(name) in known else name for name in table.rows[0]]
     width = columns or len(table.rows[0] if table.rows else [])
     refuse(
         path,
@@ -46,6 +58,20 @@ def read_table(path: Path, *, columns: int | None = None) -> Table:
         f"not {width} columns",
     )
     return table
+
+
+def _separator(text: str, known: Collection[str]) -> str:
+    """The separator with which the first row holds most of the `known` names; the comma where several do."""
+
+    def found(separator: str) -> int:
+        reader = csv.reader(io.StringIO(text[:_HEADER], newline=""), delimiter=separator, strict=True)
+        try:
+            header = next((row for row in reader if any(cell.strip() for cell in row)), [])
+        except csv.Error:  # quotes that end before this separator
+            return 0
+        return len({visible(name) for name in header} & set(known))
+
+    return max(SEPARATORS, key=found)
 
 
 def refuse(path: Path, faults: Sequence[tuple[int, str]], what: str) -> None:

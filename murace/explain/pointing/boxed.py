@@ -26,14 +26,16 @@ class BoxedImage:
     patient: str
     boxes: Floats
     sha256: str | None = None
+    follow_links: bool = False
 
 
-def boxed_images(boxes: pd.DataFrame, root: Path) -> list[BoxedImage]:
+def boxed_images(boxes: pd.DataFrame, root: Path, *, follow_links: bool = False) -> list[BoxedImage]:
     """The images that have boxes, sorted by path.
 
     Args:
         boxes: `Matched.boxes`: path, x, y, width, height, group, patient and sha256, a row per box.
         root: the folder that the paths are relative to, the csv's.
+        follow_links: whether links may lead out of it.
     """
     return [
         BoxedImage(
@@ -43,6 +45,7 @@ def boxed_images(boxes: pd.DataFrame, root: Path) -> list[BoxedImage]:
             patient=str(rows["patient"].iloc[0]),
             boxes=rows[NUMBERS].to_numpy(dtype=np.float64),
             sha256=str(rows["sha256"].iloc[0]),
+            follow_links=follow_links,
         )
         for path, rows in boxes.groupby("path", sort=True)
     ]
@@ -54,7 +57,7 @@ def request_image(image: BoxedImage, number: int) -> RequestedStudy:
     Raises:
         ImageError: its path leads out of the folder.
     """
-    place = locate(image.root, image.path)
+    place = locate(image.root, image.path, follow_links=image.follow_links)
     return RequestedStudy(number, StudyFiles(image.path, place, (place,), None), image.group, "")
 
 

@@ -11,6 +11,7 @@ from murace.vocabulary import OVERALL
 
 GREY = "Grey: the paper's numbers, for MURA."
 COUNTS = tuple(f"{split}_{side}" for split in formats.SPLIT_NAMES for side in ("positive", "negative"))
+DROPPED = {f"{split}_dropped" for split in formats.SPLIT_NAMES}  # by `prepare --leaks`
 
 
 def counts_table(contents: Contents) -> Table:
@@ -24,7 +25,7 @@ def counts_table(contents: Contents) -> Table:
         caption="Images in each group, split and class.",
         corner="Group",
         spans=[(name, 2) for name in formats.SPLIT_NAMES.values()],
-        columns=[*sides, Column(name="Total")],
+        columns=[*sides, Column(name="Total"), *([Column(name="Dropped")] if set(contents.counts) >= DROPPED else [])],
         blocks=[Block(name="", rows=rows)],
         notes=[GREY] if any(cell.paper for row in rows for cell in row.cells) else [],
     )
@@ -34,7 +35,8 @@ def _counts_row(line: Mapping[Any, Any], paper: Mapping[Any, Any]) -> Row:
     cells = [Cell(text=formats.count(line[name]), paper=_paper_count(paper.get(name))) for name in COUNTS]
     ours, theirs = (sum(int(counts[name]) for name in COUNTS if name in counts) for counts in (line, paper))
     total = Cell(text=formats.count(ours), paper=_paper_count(theirs or None))
-    return Row(name=formats.group_name(line["group"]), cells=[*cells, total], total=line["group"] == OVERALL)
+    dropped = [Cell(text=formats.count(sum(line[name] for name in DROPPED)))] if line.keys() >= DROPPED else []
+    return Row(name=formats.group_name(line["group"]), cells=[*cells, total, *dropped], total=line["group"] == OVERALL)
 
 
 def learners_table(contents: Contents) -> Table:

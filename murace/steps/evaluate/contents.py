@@ -7,8 +7,10 @@ import pandas as pd
 
 from murace.config import BATCH_SIZES, EvaluateConfig, Recipe, params
 from murace.data.audit import findings
+from murace.data.sources.duplicates import dropped_notes
 from murace.data.sources.listing import remark_notes
 from murace.data.store import read_frame, read_index
+from murace.data.tables.spelling import spelling_notes
 from murace.report.contents import Contents
 from murace.vocabulary import OVERALL, Split
 from murace.workspace import Record, read
@@ -98,6 +100,8 @@ def notes(prepared: Record, trained: Sequence[Record]) -> list[str]:
     if prepared.info.get("rejected"):
         found.append(f"{prepared.info['rejected']:,} image files could not be used; prepare/rejected.csv lists them.")
     found += [f"{note}." for note in remark_notes(prepared.info.get("remarks", {}))]
+    found += [f"{note}." for note in spelling_notes(prepared.info.get("alike", {}))]
+    found += [f"{note} (--leaks)." for note in dropped_notes(prepared.info.get("dropped", {}))]
     found += [f"{note}." for note in findings.notes(prepared.info.get("findings", {}))]
     return found
 

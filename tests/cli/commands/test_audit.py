@@ -24,7 +24,8 @@ def here(tmp_path: Path) -> tuple[object, ...]:
 def test_it_prints_what_it_looked_for_how_often_it_was_found_and_what_that_means(here) -> None:
     result = done("audit", *here)
     lines = {line.split("  ")[0]: line for line in result.stdout.splitlines()}
-    assert "prepare stops at these" in lines["a patient, or identical pictures, in two given splits"]
+    assert "prepare stops at these" in lines["a patient in two given splits"]
+    assert "murace prepare SOURCE --leaks drop-train" in lines["identical pictures in two given splits"]
     assert re.search(r"show the same +1 +a leak: ", lines["pairs in two splits that show the same"])
     assert all(any(name in line for line in lines) for name, _ in MEANINGS.values())
     assert f"contact sheet: {here[1]}/audit/contact-sheet.png" in result.stdout

@@ -1,9 +1,13 @@
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
+from murace.data.sources.listing import ConflictError
 from murace.data.sources.source import read_source
 from murace.errors import DataError
+from murace.system.progress import Reporter
 from tests.data.files import make_manifest, make_mura, picture, png
 
 
@@ -187,7 +191,7 @@ def test_a_carried_column_may_be_anything_but_what_steers_a_terminal(tmp_path):
     [
         ("file,label", "no column path"),
         ("path,abnormal", "no column label"),
-        ("path;label", "no column path"),
+        ("path|label", "no column path"),
         ("path,label,label", "twice"),
         ("path,label,width", "rename the column width"),
         ("path,label,calibrated", "rename the column calibrated"),
@@ -232,7 +236,7 @@ def test_a_manifest_label_is_exactly_0_or_1(tmp_path, label):
 def test_paths_that_lead_out_or_pretend_are_refused_unopened(tmp_path, name):
     path = make_manifest(tmp_path)
     append(path, f'"{name}",1')
-    refused(path, "line 42", "a path that is not inside the source")
+    refused(path, "line 42", "a path that cannot be used")
 
 
 @pytest.mark.parametrize("group", ["Elbow", "overall", "", "a b", "x" * 41])
@@ -292,3 +296,141 @@ def test_the_digest_covers_every_column_but_not_the_order_of_rows(tmp_path):
     assert read_source(path).digest == before
     path.write_text(path.read_text().replace("image000.png,0,x", "image000.png,0,y"))
     assert read_source(path).digest != before
+
+
+# What spreadsheets and copying leave in csv files
+
+
+class Listener(Reporter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.warned: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warned.append(message)
+
+
+INVISIBLE = [" ", "\u00a0", "\u200b", "\ufeff", "\u00ad", "\u2060"]
+
+
+@pytest.mark.parametrize("letter", INVISIBLE, ids=ascii)
+def test_an_invisible_character_hides_no_patient_in_two_splits(tmp_path, letter):
+    path = make_manifest(tmp_path, header="path,label,patient,split", row="{path},{label},p{number},train")
+    append(path, f"other.png,0,p7{letter},test")
+    reporter = Listener()
+    with pytest.raises(ConflictError, match=r"in two splits: 1 patient: p7$"):
+        read_source(path, reporter=reporter)
+    assert len(reporter.warned) == 1
+    assert f"1, for example 'p7' and {f'p7{letter}'!a}" in reporter.warned[0]
+
+
+def test_spellings_of_one_study_are_one_study_and_counted(tmp_path):
+    path = make_manifest(tmp_path, header="path,label,patient,study", row="{path},{label},p{number},s")
+    append(path, "other.png,1,p7\u00a0,s\u00ad")
+    listing = read_source(path)
+    assert listing.alike == {"patient": 1, "study": 1}
+    assert set(listing.images.loc[listing.images["patient"] == "p7", "study"]) == {"all/p7/s"}
+    append(path, "another.png,0,p7 ,s")
+    refused(path, "label conflict: both labels for 1 study: all/p7/s")
+
+
+def test_an_id_of_one_spelling_is_as_it_was(tmp_path):
+    """What was prepared before is not outdated."""
+    listing = read_source(make_manifest(tmp_path, header="path,label,patient", row="{path},{label},p{number}\u00a0"))
+    assert set(listing.images["patient"]) == {f"p{number}\u00a0" for number in range(40)}
+    assert listing.alike == {}
+
+
+@pytest.mark.parametrize("name", ["\u200b", " ", "\u00a0\u00ad"])
+def test_an_id_of_nothing_that_can_be_seen_is_none(tmp_path, name):
+    refused(
+        make_manifest(tmp_path, header="path,label,patient", row="{path},{label}," + name), "column patient", "empty"
+    )
+
+
+def test_a_spelling_never_becomes_a_formula(tmp_path):
+    path = make_manifest(tmp_path, header="path,label,patient", row="{path},{label},p{number}")
+    append(path, "a.png,0,\u200b=1", "b.png,0, =1")
+    refused(path, "column patient (line 42: begins with one of = + - @: '=1'; line 43")
+
+
+@pytest.mark.parametrize("name", ["patient ", "\ufeffpatient", "pati\u00adent"])
+def test_a_column_is_known_by_what_is_seen_of_its_name(tmp_path, name):
+    listing = read_source(make_manifest(tmp_path, header=f"path,label,{name}", row="{path},{label},p{number}"))
+    assert listing.patient_level
+    assert set(listing.images["patient"]) == {f"p{number}" for number in range(40)}
+    refused(make_manifest(tmp_path, header=f"path,label,patient,{name}", row="{path},{label},p,p"), "twice: patient")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "hint"), [("split", "train\u200b", "'train'"), ("group", "Knee ", "'knee'")]
+)
+def test_words_with_something_invisible_are_refused_with_what_was_meant(tmp_path, column, value, hint):
+    refused(make_manifest(tmp_path, header=f"path,label,{column}", row="{path},{label}," + value), hint)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_semicolons_and_tabs_are_read_as_commas_are(tmp_path, separator, quote):
+    path = make_manifest(tmp_path, header="path,label,patient,site", row="{path},{label},p{number},s")
+    wanted = read_source(path)
+    rows = [line.split(",") for line in path.read_text().splitlines()]
+    rows[1][3] = rows[1][3] + ",5"  # within a cell
+    path.write_text("\r\n".join(separator.join(f"{quote}{cell}{quote}" for cell in row) for row in rows))
+    found = read_source(path)
+    assert found.images["site"].tolist() == ["s,5", *["s"] * 39]
+    assert found.images.drop(columns="site").equals(wanted.images.drop(columns="site"))
+
+
+def test_commas_stay_commas_whatever_else_a_name_holds(tmp_path):
+    listing = read_source(make_manifest(tmp_path, header="path,label,a;b;c", row="{path},{label},x;y;z"))
+    assert set(listing.images["a;b;c"]) == {"x;y;z"}
+
+
+def test_a_table_of_tabs_may_be_called_tsv(tmp_path):
+    path = make_manifest(tmp_path, header="path\tlabel", row="{path}\t{label}")
+    assert len(read_source(path.rename(tmp_path / "m.tsv")).images) == 40
+
+
+# Links, and paths from the root
+
+
+@pytest.mark.parametrize("through", ["", "link/"])
+def test_absolute_paths_into_the_folder_of_the_csv_are_read(tmp_path, through):
+    (tmp_path / "link").symlink_to("source")
+    plain = make_manifest(tmp_path / "source")
+    before = read_source(plain).digest
+    start = tmp_path / (through or "source")
+    plain.write_text(plain.read_text().replace("image", f"{start}/image"))
+    assert read_source(start / "manifest.csv").digest == before
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "{}2/x.png", "{}/../x.png", "{}", "{}/"])
+def test_absolute_paths_elsewhere_are_refused(tmp_path, name):
+    path = make_manifest(tmp_path / "source")
+    append(path, f"{name.format(tmp_path / 'source')},1")
+    refused(path, "line 42", "a path that cannot be used")
+
+
+def test_links_in_a_circle_are_looked_at_once_and_end(tmp_path):
+    folder = make_mura(tmp_path / "source")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "unlisted.png").write_bytes(png(picture()))
+    (elsewhere / "itself").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(folder / "train")
+    (folder / "train/more").symlink_to(elsewhere)
+    assert read_source(folder).notes == []
+    assert [note.split(" in ")[0] for note in read_source(folder, follow_links=True).notes] == ["2 links", "1 files"]
+
+
+def test_a_source_that_is_a_circle_is_said_to_be_one(tmp_path):
+    (tmp_path / "m.csv").symlink_to("m.csv")
+    refused(tmp_path / "m.csv", "m.csv cannot be read: a link that leads in a circle")
+
+
+@pytest.mark.skipif("MURACE_CASES" not in os.environ, reason="MURACE_CASES does not name the folder of collected cases")
+def test_collected_cases():
+    folder = Path(os.environ["MURACE_CASES"]) / "csv"
+    refused(folder / "blank_trail.csv", "in two splits: 10 patients")
+    assert len(read_source(folder / "semicolon.csv").images) == 50

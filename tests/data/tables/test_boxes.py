@@ -54,7 +54,7 @@ def test_what_fracatlas_says_of_its_fractures_can_be_read(fracatlas: Path) -> No
         (["path,label", "a.png,1"], r"no column x, y, width, height; .*path,x,y,width,height .*says: path, label"),
         (["path,x,y,width,height,x", "a.png,1,1,1,1,1"], "a column is there twice: x"),
         (["path,x,y,width,height"], "holds no box"),
-        (["path,x,y,width,height", "../a.png,1,1,1,1"], r"not inside the csv's folder \(line 2: '..' in it"),
+        (["path,x,y,width,height", "../a.png,1,1,1,1"], r"a path that cannot be used; .* \(line 2: '..' in it"),
         (["path,x,y,width,height", "/a.png,1,1,1,1"], "an absolute path"),
         (["path,x,y,width,height", "a.png,one,1,1,1"], r"column x \(line 2: not a number: 'one'"),
         (["path,x,y,width,height", "a.png,nan,1,1,1"], "not a number: 'nan'"),
@@ -78,6 +78,27 @@ def test_only_test_images_are_kept_and_the_others_counted(tmp_path: Path) -> Non
     assert matched.boxes["width"].tolist() == [3, 4]
     assert matched.boxes[["group", "patient", "sha256"]].iloc[0].tolist() == ["hand", "p1", "0"]
     assert (matched.images, matched.elsewhere, matched.unknown) == (1, 2, 1)
+
+
+def test_semicolons_tabs_and_absolute_paths_are_read(tmp_path: Path) -> None:
+    wanted = read_boxes(written(tmp_path, "path,x,y,width,height", "a/b.png,1,2.5,30,40"))
+    for separator in ";\t":
+        lines = ("path,x,y,width,height", f"{tmp_path}/a/b.png,1,2.5,30,40")
+        pd.testing.assert_frame_equal(
+            read_boxes(written(tmp_path, *(line.replace(",", separator) for line in lines))), wanted
+        )
+    with pytest.raises(DataError, match=r"column y \(line 2: write decimals with a point: '2,5'"):
+        read_boxes(written(tmp_path, "path;x;y;width;height", "a/b.png;1;2,5;30;40"))
+
+
+def test_a_box_finds_its_image_by_what_is_seen_of_its_path() -> None:
+    index = INDEX.assign(path=["a\u0301.png", "b.png", "b\u200b.png"])
+    boxes = pd.DataFrame(
+        {"path": ["\u00e1.png\u00a0", "b.png ", "b.png"], "x": 1.0, "y": 1.0, "width": 2.0, "height": 2.0}
+    )
+    matched = match(boxes, index)
+    assert matched.boxes["path"].tolist() == ["a\u0301.png"]
+    assert (matched.elsewhere, matched.unknown) == (1, 1)  # "b.png " may be either
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -7,6 +7,7 @@ import pytest
 
 from murace.data.tables.predictions import Predictions, read_predictions
 from murace.errors import DataError, UsageError
+from murace.system.progress import Reporter
 
 HEADER = "path,patient,study,group,label,mine,theirs\n"
 ROWS = ["a1.png,p1,s1,elbow,1,0.9,0.8\n", "a2.png,p1,s1,elbow,1,0.7,1\n", "b.png,p2,s2,wrist,0,0,1e-3\n"]
@@ -66,6 +67,44 @@ def test_what_is_not_known_is_the_rows_own_and_is_said(path: Path) -> None:
     assert "2 splits are scored together" in found.notes[0]
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_semicolons_and_tabs_are_read_with_decimal_commas_too(path: Path, separator: str) -> None:
+    wanted = read(path, GOOD)
+    text = GOOD.replace(",", separator)
+    for given in (text, text.replace(".9", ",9").replace("0.8", ",8")):
+        found = read(path, given)
+        assert found.images.equals(wanted.images)
+        assert found.models == wanted.models
+    with pytest.raises(DataError, match=r"line 2: mine is '1\.0,9'"):
+        read(path, text.replace("0.9", "1.0,9"))
+
+
+class Listener(Reporter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.warned: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warned.append(message)
+
+
+def test_ids_that_look_alike_are_one_patient_and_one_study(path: Path) -> None:
+    path.write_text(GOOD.replace("a2.png,p1,s1", "a2.png,p1\u00a0,s1\u200b"))
+    reporter = Listener()
+    images = read_predictions(path, reporter=reporter).images
+    assert images["patient"].tolist() == ["p1", "p1", "p2"]
+    assert images["study"].tolist() == ["s1", "s1", "s2"]
+    assert [line.partition(": ids")[0] for line in reporter.warned] == [
+        f"{path}: column patient",
+        f"{path}: column study",
+    ]
+    assert "'p1' and 'p1\\xa0'" in reporter.warned[0]
+
+
+def test_a_column_is_known_by_what_is_seen_of_its_name(path: Path) -> None:
+    assert read(path, GOOD.replace("patient", "patient ")).images.equals(read(path, GOOD).images)
+
+
 REFUSED = {
     "a probability over 1": (GOOD.replace("0.9", "1.1"), "line 2: mine is '1.1'"),
     "a probability below 0": (GOOD.replace("1e-3", "-0.001"), "line 4: theirs is '-0.001'"),
@@ -82,11 +121,15 @@ REFUSED = {
     "a label 1.0": (GOOD.replace("elbow,1,0.9", "elbow,1.0,0.9"), "line 2: write it as 1: '1.0'"),
     "no label": (GOOD.replace("elbow,1,0.9", "elbow,,0.9"), "line 2: empty"),
     "no label column": (GOOD.replace("label", "truth"), "no column label"),
-    "semicolons": (GOOD.replace(",", ";"), "separate the columns with commas"),
+    "bars": (GOOD.replace(",", "|"), "separate the columns with commas, semicolons or tabs"),
     "no model column": ("path,label\na.png,1\n", "no column of probabilities"),
     "a model of our words": ("label,none\n1,0.5\n", "rename the column none"),
     "a path twice": (GOOD + ROWS[0], "line 5: a1.png, as on line 2"),
     "a path twice, written otherwise": (GOOD + "./" + ROWS[0], "line 5: a1.png, as on line 2"),
+    "a path twice, with something invisible": (GOOD + ROWS[0].replace("a1.png", "a1.png\u200b"), "as on line 2"),
+    "a row twice, with a blank": ("row,label,m\n3,1,0.5\n3 ,1,0.6\n", "line 3: 3 , as on line 2"),
+    "two labels behind a blank": (GOOD.replace("a2.png,p1,s1,elbow,1", "a2.png,p1,s1 ,elbow,0"), "'s1' has 1 and 0"),
+    "an id of blanks": (GOOD.replace("p2", " \u00a0"), "line 4: empty"),
     "a row twice": ("row,label,m\n3,1,0.5\n3,1,0.6\n", "line 3: 3, as on line 2"),
     "the same views": ("study,label,m\ns,1,0.5\ns,1,0.5\n", "told apart by a column path or row"),
     "two labels": (GOOD.replace("elbow,1,0.7", "elbow,0,0.7"), "line 3: study 's1' has 1 and 0"),
