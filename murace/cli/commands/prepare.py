@@ -35,6 +35,7 @@ def prepare(
     jobs: options.Jobs = None,
     resume: options.Resume = None,
     force: options.Force = False,
+    stop_on: options.StopOn = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -42,7 +43,7 @@ def prepare(
 
     Example: murace prepare MURA-v1.1
     """
-    with running(quiet=quiet, as_json=as_json, workspace=workspace) as console:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace, stop_on=stop_on) as console:
         config = PrepareConfig(size=size, fit=fit, seed=seed)
         from murace.cli.display.ending import finish
         from murace.cli.display.tables import counts_table
