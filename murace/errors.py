@@ -5,7 +5,7 @@ MuraceError
   DataError        3  the radiographs or their csv files are not fit for use
   WorkspaceError   4  a previous step is missing, stale, unfinished, damaged or locked; DamagedError: a record is
   MachineError     5  no such GPU, out of memory, disk full; PeerLostError, DismissedError: of several processes
-  Interrupted  130/143  Ctrl-C or SIGTERM; the state is saved
+  Interrupted  130/143  Ctrl-C, or SIGTERM or what --stop-on names; the state is saved
 
 Each message says what, where, and which command mends it, in one line.
 """
@@ -64,5 +64,5 @@ class Interrupted(MuraceError):  # noqa: N818 - an event, not a mistake
 
     @property
     def exit_code(self) -> int:  # type: ignore[override]
-        """The shell's convention: 128 + signal number."""
-        return 128 + self.signum
+        """The shell's convention, 128 + signal number; what `--stop-on` names counts as SIGTERM."""
+        return 128 + (signal.SIGINT if self.signum == signal.SIGINT else signal.SIGTERM)

@@ -31,6 +31,9 @@ from murace.vocabulary import DISCLAIMER
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
+# matplotlib reads it while it loads; murace's own processes draw in their own style.
+os.environ["MATPLOTLIBRC"] = os.devnull
+
 PIPELINE, READ, HELP = "Pipeline", "New patients", "Around it"
 EPILOG = (
     "Exit codes: 0 done or up to date, 1 a bug of murace, 2 usage, 3 data, 4 workspace, 5 machine, "

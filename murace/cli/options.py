@@ -9,6 +9,7 @@ import typer
 
 from murace.config import COMPILE, FITS, HEADS, LEAKS, PRECISIONS
 from murace.errors import WorkspaceError
+from murace.system.signals import ON_REQUEST
 from murace.vocabulary import LEARNERS, METHODS, METRIC_ALIASES, POINTS, Level, Metric
 
 FIRST_GPU, OWN_CORES = "[default: the first GPU, else the CPU]", "[default: the cores it may use]"
@@ -107,6 +108,18 @@ Resume = Annotated[
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run again though nothing has changed.", rich_help_panel=RUN)]
+
+StopOn = Annotated[
+    str | None,
+    typer.Option(
+        "--stop-on",
+        help="Signals that stop it as SIGTERM does: USR1, USR2, or both, separated by commas.",
+        envvar="MURACE_STOP_ON",
+        show_default=False,
+        rich_help_panel=RUN,
+        autocompletion=lambda incomplete: _last(ON_REQUEST, incomplete),
+    ),
+]
 
 Arch = Annotated[
     list[str],

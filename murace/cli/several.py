@@ -9,9 +9,10 @@ from contextlib import contextmanager
 import typer
 
 from murace.config import Machine
-from murace.errors import MachineError
+from murace.errors import Interrupted, MachineError
 from murace.system.launch import STARTED, launch, usable_cores
 from murace.system.progress import Reporter
+from murace.system.signals import requested
 
 
 @contextmanager
@@ -51,10 +52,11 @@ def start(processes: int, words: Sequence[str]) -> int:
         local_addr="localhost",
         max_restarts=0,
     )
+    config.signals_to_handle = ",".join([config.signals_to_handle, *(number.name for number in requested())])
     try:
         elastic_launch(config, sys.executable)("-m", "murace", *words)
     except SignalException as stopped:
-        return 128 + int(stopped.sigval)
+        return Interrupted(stopped.sigval).exit_code
     except ChildFailedError as failed:
         codes = [failure.exitcode for _, failure in sorted(failed.failures.items())]
         return next((code for code in codes if code > 0), MachineError.exit_code)  # else they were killed

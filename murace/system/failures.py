@@ -15,6 +15,7 @@ MEMORY = (
     *("can't allocate memory", "bad_alloc", "bad allocation"),  # on a CPU: torch's allocator, C++, onnxruntime
     *("could not create a memory", "could not create a primitive"),  # and oneDNN, which says no more than that
     *("Insufficient memory", "can't start new thread"),  # OpenCV; Python, where a thread's stack finds no room
+    *("failed to map segment", "Cannot allocate memory", "static TLS"),  # the loader, of a library such as torch's
     # On a GPU, besides the exception of its own.
     *("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"),
 )
@@ -37,7 +38,10 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError):
         return error.errno in NO_MEMORY
-    has_text = isinstance(error, RuntimeError) or type(error).__module__.partition(".")[0] in ("cv2", "onnxruntime")
+    has_text = isinstance(error, RuntimeError | ImportError) or type(error).__module__.partition(".")[0] in (
+        "cv2",
+        "onnxruntime",
+    )
     return has_text and any(word in str(error) for word in MEMORY)
 
 
@@ -93,6 +97,8 @@ def _disk_message(error: OSError) -> str:
         if error.filename is None:  # a stream that was opened elsewhere, such as stdout
             return f"disk full ({error.strerror}): free some space and run the same command again"
         return str(disk_error(error, Path(error.filename)))
+    if "temporary directory" in str(error):  # Python's own words, with the errno of a missing file
+        return "no folder for temporary files can be written to: set TMPDIR to one that can"
     if error.errno in REFUSED:
         where = "a file" if error.filename is None else str(error.filename)
         return f"cannot read or write {where}: {error.strerror}"

@@ -6,8 +6,11 @@ No torch is imported here, since the console asks before it is loaded.
 import os
 from dataclasses import dataclass
 
+from murace.errors import UsageError
+
 STARTED = "MURACE_STARTED_ITSELF"  # set where `--gpu 0,1` starts the processes
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+NUMBERS = tuple(name for name in VARIABLES if name != "MASTER_ADDR")
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,35 @@ class Launch:
 
 
 def launch() -> Launch:
-    """Read torchrun's variables; a single process where torchrun has not started this one."""
-    if not all(name in os.environ for name in VARIABLES):
+    """Read torchrun's variables; a single process where one is missing, empty or wrong (see `require_launch`)."""
+    values = [os.environ.get(name, "") for name in VARIABLES]
+    if not all(values) or _wrong():
         return Launch()
-    return Launch(*(int(os.environ[name]) for name in VARIABLES[:4]))
+    return Launch(*map(int, values[:4]))
+
+
+def require_launch() -> None:
+    """Make sure that torchrun's variables, if they are there, can be those of one of several processes.
+
+    Raises:
+        UsageError: one is no number, or they contradict each other.
+    """
+    wrong = _wrong()
+    if wrong and all(os.environ.get(name) for name in VARIABLES):
+        said = ", ".join(f"{name}='{os.environ[name]}'" for name in wrong)
+        raise UsageError(
+            f"{said} in the environment: not what torchrun sets. For a single process: unset {' '.join(VARIABLES)}"
+        )
+
+
+def _wrong() -> list[str]:
+    """Those of torchrun's variables that are no number, or a rank that is not below the number of processes."""
+    values = {name: os.environ.get(name, "") for name in NUMBERS}
+    wrong = [name for name, value in values.items() if not (value.isascii() and value.isdecimal())]
+    if wrong:
+        return wrong
+    ranks = (("RANK", "WORLD_SIZE"), ("LOCAL_RANK", "LOCAL_WORLD_SIZE"))
+    return [name for rank, count in ranks if int(values[rank]) >= int(values[count]) for name in (rank, count)]
 
 
 def usable_cores() -> int:

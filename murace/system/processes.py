@@ -20,8 +20,8 @@ from murace.errors import DismissedError, Interrupted, MachineError, PeerLostErr
 from murace.system.failures import is_gpu_failure, is_out_of_memory
 from murace.system.launch import Launch, launch
 from murace.system.progress import Reporter
+from murace.system.signals import ALWAYS, requested
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOST = (
     "another process of this run has ended before its time (its own message, if any, says why); "
     "what was finished is saved: run the same command again to go on"
@@ -140,7 +140,7 @@ def joined(reporter: Reporter | None = None) -> Iterator[None]:
 
 
 def _join(reporter: Reporter | None) -> None:
-    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
+    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in (*ALWAYS, *requested())}
     try:
         if reporter is not None:
             reporter.check()

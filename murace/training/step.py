@@ -1,9 +1,7 @@
 """One optimizer step: forward, backward and Adam's update; on a GPU captured as a CUDA graph and replayed."""
 
 import functools
-import getpass
 import os
-import tempfile
 import warnings
 from collections.abc import Generator
 
@@ -147,7 +145,8 @@ def _stream(device: torch.device) -> torch.cuda.Stream:
 
 def _compiler_failure(error: Exception) -> str:
     reason = (str(error).splitlines() or [type(error).__name__])[0]
-    cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR", f"{tempfile.gettempdir()}/torchinductor_{getpass.getuser()}")
+    # No user's name, home or temporary folder is asked for: a container may have none.
+    cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR", "torchinductor_USER among the temporary files")
     return (
         f"torch.compile failed ({reason}): run with --compile off; "
         f"or, if a run was killed while it compiled, delete {cache}"

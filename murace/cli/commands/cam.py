@@ -50,6 +50,7 @@ def cam(
     gpu: options.Gpu = None,
     threads: options.Threads = None,
     force: options.Force = False,
+    stop_on: options.StopOn = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -60,7 +61,7 @@ def cam(
 
     Example: murace cam study_dir/ --out overlays/
     """
-    with running(quiet=quiet, as_json=as_json, workspace=workspace) as console:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace, stop_on=stop_on) as console:
         machine = Machine(gpu=gpu, threads=threads)
         if bool(paths) == (check is not None):
             raise UsageError(

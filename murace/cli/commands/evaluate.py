@@ -18,6 +18,7 @@ def evaluate(
     threads: options.Threads = None,
     resume: options.Resume = None,
     force: options.Force = False,
+    stop_on: options.StopOn = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -28,7 +29,7 @@ def evaluate(
 
     Example: murace evaluate
     """
-    with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True) as console:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True, stop_on=stop_on) as console:
         machine = Machine(gpu=gpu, threads=threads)
         config = EvaluateConfig(bootstrap=Bootstrap(resamples=resamples, seed=seed), slice=tuple(slices or ()))
         from murace.cli.display.ending import finish
@@ -61,7 +62,7 @@ def evaluate(
         for note in (*small, *undefined_notes(done.tables["intervals"])):
             console.say(note)
         if latex:
-            console.show(*space.evaluate.table_3.read_text().splitlines())
+            console.show(*space.evaluate.table_3.read_text(encoding="utf-8").splitlines())
         else:
             scores = done.tables["scores"]
             studies = scores[scores["level"] == str(Level.STUDY)]

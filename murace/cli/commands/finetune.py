@@ -24,6 +24,7 @@ def finetune(
     compile_: options.Compile = "auto",
     resume: options.Resume = None,
     force: options.Force = False,
+    stop_on: options.StopOn = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -33,7 +34,7 @@ def finetune(
 
     Example: murace finetune --groups elbow,wrist --gpu 0
     """
-    with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True) as console:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True, stop_on=stop_on) as console:
         from murace.cli.display.ending import finish
         from murace.steps.finetune.inputs import up_to_date
         from murace.workspace import Rerun

@@ -36,6 +36,7 @@ def predict(
     threads: options.Threads = None,
     resume: options.Resume = None,
     force: options.Force = False,
+    stop_on: options.StopOn = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -47,7 +48,12 @@ def predict(
     Example: murace predict studies/ --out predictions.csv
     """
     with running(
-        quiet=quiet, as_json=as_json, workspace=None if model else workspace, several=True, resumes=True
+        quiet=quiet,
+        as_json=as_json,
+        workspace=None if model else workspace,
+        several=True,
+        resumes=True,
+        stop_on=stop_on,
     ) as console:
         machine = Machine(gpu=gpu, threads=threads)
         config = PredictConfig(operating_point=operating_point, group=group, each_file=each_file, show_ids=show_ids)

@@ -37,6 +37,7 @@ def prepare(
     jobs: options.Jobs = None,
     resume: options.Resume = None,
     force: options.Force = False,
+    stop_on: options.StopOn = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -44,7 +45,7 @@ def prepare(
 
     Example: murace prepare MURA-v1.1
     """
-    with running(quiet=quiet, as_json=as_json, workspace=workspace) as console:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace, stop_on=stop_on) as console:
         config = PrepareConfig(size=size, fit=fit, seed=seed, leaks=leaks, follow_links=follow_links)
         from murace.cli.display.ending import finish
         from murace.cli.display.tables import counts_table

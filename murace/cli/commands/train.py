@@ -37,6 +37,7 @@ def train(
     compile_: options.Compile = "auto",
     resume: options.Resume = None,
     force: options.Force = False,
+    stop_on: options.StopOn = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -44,7 +45,7 @@ def train(
 
     Example: murace train --arch resnet --gpu 0
     """
-    with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True) as console:
+    with running(quiet=quiet, as_json=as_json, workspace=workspace, several=True, stop_on=stop_on) as console:
         from murace.cli.display.ending import finish
         from murace.workspace import Rerun
         from murace.workspace.paths import Workspace

@@ -7,22 +7,23 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
 from murace.cli.display.plainbar import STOPPING, PlainBar
-from murace.cli.options import WORKSPACE
+from murace.cli.options import WORKSPACE, listed
 from murace.errors import DismissedError, Interrupted, MachineError, MuraceError, PeerLostError, UsageError
 from murace.system.failures import machine_error
-from murace.system.launch import launch
+from murace.system.launch import launch, require_launch
 from murace.system.progress import Bar, Reporter
+from murace.system.signals import ALWAYS, stop_signals
 
 if TYPE_CHECKING:
     from murace.cli.display.bars import Bars
@@ -32,18 +33,22 @@ WIDE = 160  # columns of a table that goes into a pipe or a file
 READABLE = 100  # columns of a page of text at most: longer lines are hard to follow
 CODE_THEME = "ansi_dark"  # colours of the terminal itself on its own background
 PAGE_LINK = re.compile(r"\[([^]]+)\]\((?!https?://)[^)]*\)")
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SHOW_CURSOR = "\x1b[?25h"
+BROKEN_PIPE = 141  # 128 + SIGPIPE, which Windows lacks
 ENDS_WITH_COMMAND = re.compile(r": murace (?:[^.:;()]|\.(?=\S))*$")  # 0.1 is in one, the end of a sentence is not
 
 
 class Out(Console):
-    """Stdout; where its reader has gone (`| head`) the program ends as SIGPIPE would end it, without a traceback."""
+    """A stream; where its reader has gone (`| head`) the program ends as SIGPIPE would end it, without a traceback."""
 
     def on_broken_pipe(self) -> None:
         """Let nothing more be written, and leave."""
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(128 + signal.SIGPIPE)
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
+                continue
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise SystemExit(BROKEN_PIPE)
 
 
 class ConsoleReporter(Reporter):
@@ -52,8 +57,8 @@ class ConsoleReporter(Reporter):
     def __init__(self, *, quiet: bool = False, as_json: bool = False, workspace: Path | None = WORKSPACE) -> None:
         super().__init__()
         self.quiet, self.as_json, self.workspace = quiet, as_json, workspace
-        self.err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
-        width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
+        self.err = Out(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        width = None if is_terminal(sys.stdout) or "COLUMNS" in os.environ else WIDE
         self.out = Out(highlight=False, markup=False, emoji=False, width=width)
         self.bars: Bars | None = None
         self.resumes = workspace is not None
@@ -62,7 +67,7 @@ class ConsoleReporter(Reporter):
     @property
     def has_bars(self) -> bool:
         """Whether stderr is a terminal that can redraw a line."""
-        return sys.stderr.isatty() and not self.quiet and not self.rank and os.environ.get("TERM") != "dumb"
+        return is_terminal(sys.stderr) and not self.quiet and not self.rank and os.environ.get("TERM") != "dumb"
 
     def say(self, message: str) -> None:
         """Print a remark to stderr, unless quiet."""
@@ -89,7 +94,7 @@ class ConsoleReporter(Reporter):
 
     def show_markdown(self, text: str) -> None:
         """A page of Markdown: formatted on a terminal, where its links to other pages lead nowhere; else unchanged."""
-        if not sys.stdout.isatty() or self.out.is_dumb_terminal:
+        if not is_terminal(sys.stdout) or self.out.is_dumb_terminal:
             self.show(*text.splitlines())
             return
         from rich.constrain import Constrain
@@ -100,8 +105,11 @@ class ConsoleReporter(Reporter):
     def result(self, values: Mapping[str, Any]) -> None:
         """The one JSON object, with --json."""
         if self.as_json and not self.rank:
-            sys.stdout.write(json.dumps({"schema": 1, **values}, allow_nan=False) + "\n")
-            sys.stdout.flush()  # a full disk shows here, not after the last line of the program
+            try:
+                sys.stdout.write(json.dumps({"schema": 1, **values}, allow_nan=False) + "\n")
+                sys.stdout.flush()  # a full disk shows here, not after the last line of the program
+            except BrokenPipeError:
+                self.out.on_broken_pipe()
 
     @contextmanager
     def bar(self, title: str, total: int, *, start: int = 0, lines: bool = False) -> Iterator[Bar]:
@@ -125,6 +133,15 @@ class ConsoleReporter(Reporter):
                 self.bars = None
 
 
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a stream leads to a terminal that can redraw its lines.
+
+    `!murace` in a notebook is given one, but what the notebook shows of it can only grow.
+    """
+    is_notebook = "inline" in os.environ.get("MPLBACKEND", "") or "JPY_PARENT_PID" in os.environ
+    return stream.isatty() and not is_notebook
+
+
 def printable(text: str, keep: str = "") -> str:
     """`text` with control characters spelled out: file names may hold anything, and a message is one line."""
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
@@ -143,17 +160,21 @@ def running(
     workspace: Path | None = WORKSPACE,
     several: bool = False,
     resumes: bool | None = None,
+    stop_on: str | None = None,
 ) -> Iterator[ConsoleReporter]:
     """Run a command: listen for signals, and turn what goes wrong into one line and an exit code.
 
     `several`: it may be one of several processes. `resumes`: it saves what it could go on from; by default that is so
-    where there is a workspace.
+    where there is a workspace. `stop_on`: signals that stop it as SIGTERM does, separated by commas.
     """
     console = ConsoleReporter(quiet=quiet, as_json=as_json, workspace=workspace)
     console.resumes = workspace is not None if resumes is None else resumes
-    with _listening(console):
+    with ExitStack() as listening:
+        listening.enter_context(_listening(console, ALWAYS))
         try:
+            require_launch()
             _require_alone(several)
+            listening.enter_context(_listening(console, stop_signals(listed([stop_on or ""]))))
             yield console
         except MuraceError as error:
             raise typer.Exit(refuse(console, error)) from None
@@ -215,20 +236,27 @@ def _same_command() -> str:
 
 
 @contextmanager
-def _listening(console: ConsoleReporter) -> Iterator[None]:
-    """Record the first signal, for the step to check; let the second end the process at once."""
+def _listening(console: ConsoleReporter, numbers: Iterable[signal.Signals]) -> Iterator[None]:
+    """Record the first signal, for the step to check; let the second end the process at once.
+
+    One of several processes may get the same signal twice, from the cluster and from torchrun, and torchrun ends it
+    itself if it takes too long.
+    """
 
     def note(signum: int, frame: FrameType | None) -> None:
         if console.signum is not None:
+            if launch().size > 1:
+                return
             if sys.stderr.isatty():
                 os.write(2, SHOW_CURSOR.encode())
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
         console.signum = signum
         if console.bars is None and not console.rank:  # else they say it
-            os.write(2, f"{STOPPING}\n".encode())
+            with suppress(OSError):  # whoever read it may have gone
+                os.write(2, f"{STOPPING}\n".encode())
 
-    before = {number: signal.signal(number, note) for number in SIGNALS}
+    before = {number: signal.signal(number, note) for number in numbers}
     try:
         yield
     finally:

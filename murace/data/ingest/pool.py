@@ -18,6 +18,7 @@ from murace.data.ingest.chunks import chunk_length, run_chunk
 from murace.data.ingest.job import Chunk, ImageOutcome, ReadJob
 from murace.errors import MachineError
 from murace.system.progress import Reporter
+from murace.system.signals import blocked
 
 _POLL = 0.2  # seconds between two checks for a signal
 _CHUNKS_WORTH_A_PROCESS = 2  # fewer are read before a process has started
@@ -86,14 +87,15 @@ class _WorkerProcess:
         self.unread = b""
         package = str(Path(murace.__file__).parent.parent)
         path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "murace.data.ingest.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # libpng writes its own complaints there; ours come as answers
-            env={**os.environ, **ENVIRONMENT, "PYTHONPATH": path},
-            process_group=0,  # Ctrl-C is the parent's business
-        )
+        with blocked():  # to stop is the parent's business; a cluster sends its signal to every process
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "murace.data.ingest.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # libpng writes its own complaints there; ours come as answers
+                env={**os.environ, **ENVIRONMENT, "PYTHONPATH": path},
+                process_group=0,  # and so is Ctrl-C
+            )
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.stdin, self.stdout = self.process.stdin, self.process.stdout

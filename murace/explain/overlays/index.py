@@ -50,7 +50,7 @@ def drawn_folders(out: Path) -> list[Path]:
 def is_index_of(page: Path, folders: Sequence[Path]) -> bool:
     """Whether the page is there and shows these studies and no other."""
     try:
-        text = page.read_text()
+        text = page.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return False
     shown = {unquote(name) for name in re.findall(r'id="study-([^"]+)"', text)}

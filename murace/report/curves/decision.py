@@ -1,12 +1,12 @@
 """Decision curve: the net benefit of each model over thresholds, as a figure."""
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from murace.report.contents import Contents
 from murace.report.curves.roc import LINES, OTHER
 from murace.report.drawing import svg
 from murace.report.text import formats
+from murace.system.plotting import Figure
 from murace.vocabulary import CALIBRATED
 
 STEM = "benefit"

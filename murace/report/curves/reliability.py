@@ -1,14 +1,12 @@
 """Reliability diagram: observed frequency against predicted probability, before and after calibration."""
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from murace.report.contents import Contents
 from murace.report.curves.roc import LINES, OTHER
 from murace.report.drawing import svg
 from murace.report.text import formats
+from murace.system.plotting import Axes, Figure, MaxNLocator
 from murace.vocabulary import CALIBRATED, RESNET_DENSENET
 
 STAGES = {"raw": "before", "calibrated": "after temperature"}

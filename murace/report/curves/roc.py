@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from murace.report.contents import Contents
 from murace.report.drawing import svg
 from murace.report.text import formats
+from murace.system.plotting import Axes, Figure
 from murace.vocabulary import CALIBRATED, OVERALL, RESNET_DENSENET, Level, Metric
 
 THRESHOLD = 0.5

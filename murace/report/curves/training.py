@@ -4,14 +4,12 @@ import math
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from murace.report.contents import Contents
 from murace.report.curves.roc import Dashes
 from murace.report.drawing import svg
 from murace.report.text import formats
+from murace.system.plotting import Axes, Figure, MaxNLocator
 
 Limits = tuple[float, float]
 Line = tuple[str, str, Dashes]  # label, colour, dashes

@@ -4,12 +4,12 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from murace.report.text.formats import signed
+from murace.system.plotting import mpl
 
 Bytes = npt.NDArray[np.uint8]
 Font = ImageFont.FreeTypeFont

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-
+from murace.system.plotting import Figure, mpl
 from murace.vocabulary import is_group
 
 INK = "#1f2328"
@@ -49,9 +47,11 @@ GLOBAL_STYLE = re.compile(r"\s*<defs>\s*<style.*?</style>\s*</defs>", re.DOTALL)
 
 @contextmanager
 def style(name: str) -> Iterator[None]:
-    """Draw in the report's style; `name` seeds the figure's ids."""
+    """Draw in the report's style, whatever matplotlibrc says; `name` seeds the figure's ids."""
     settings: Any = {**STYLE, "svg.hashsalt": name}
-    with mpl.rc_context(settings):
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings)
         yield
 
 
