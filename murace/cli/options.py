@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from murace.config import COMPILE, FITS, HEADS, PRECISIONS
+from murace.config import FITS, HEADS, PRECISIONS, SWITCH
 from murace.errors import WorkspaceError
 from murace.vocabulary import LEARNERS, METHODS, METRIC_ALIASES, POINTS, Level, Metric
 
@@ -93,8 +93,9 @@ Gpus = Annotated[
         completion=_known("cpu", "0", "0,1"),
     ),
 ]
-Compile = Annotated[
-    str, _choice("--compile", "torch.compile: auto is on where a GPU's epochs repay it.", COMPILE, HARDWARE)
+Compile = Annotated[str, _choice("--compile", "torch.compile: auto is off, until measured on GPUs.", SWITCH, HARDWARE)]
+Graph = Annotated[
+    str, _choice("--graph", "A step as one CUDA graph: auto is on where that gives the same results.", SWITCH, HARDWARE)
 ]
 Threads = Annotated[int | None, optional("--threads", f"CPU threads. {OWN_CORES}", panel=HARDWARE)]
 Jobs = Annotated[int | None, optional("--jobs", f"Processes. {OWN_CORES}", panel=HARDWARE)]

@@ -82,7 +82,7 @@ def run(
         Interrupted: a signal asked to stop; studies that are finished stay.
     """
     chosen, remark = device.choose(machine)
-    ensemble = WorkspaceEnsemble(workspace, chosen)
+    ensemble = WorkspaceEnsemble(workspace, chosen, reporter)
     require_group(group, ensemble.groups)
     requests = requested(
         find_studies(paths, known=ensemble.groups, skip=out, reporter=reporter), ensemble.groups, group
@@ -94,7 +94,7 @@ def run(
     refuse_foreign_index(out)
     threads = device.set_threads(machine)
     if remark:
-        reporter.say(remark)
+        remark.tell(reporter)
     recogniser = ensemble.recogniser()
     trained = recogniser.trained if recogniser else ensemble.member(ensemble.groups[0])  # all take pictures of one size
     with ExitStack() as stack:
