@@ -80,8 +80,8 @@ class Fallback:
     is_warning: bool = False
 
     def tell(self, reporter: Reporter) -> None:
-        """Show it."""
-        (reporter.warn if self.is_warning else reporter.say)(self.message)
+        """Show it; a warning once, however many steps a command has."""
+        (reporter.warn_once if self.is_warning else reporter.say)(self.message)
 
 
 def choose(machine: Machine) -> tuple[torch.device, Fallback | None]:
@@ -238,7 +238,7 @@ def resolve_precision(asked: str, device: torch.device, recorded: str | None = N
 
 
 def reading_place(device: torch.device, recorded: str, reporter: Reporter | None = None) -> Place:
-    """Where a trained net answers: in the precision that it was trained in; in fp32, and said, on a GPU without bf16."""
+    """Where a trained net answers: in the precision of its training; in fp32, and it is said, on a GPU without bf16."""
     if recorded == "bf16" and _lacks_bf16(device):
         if reporter is not None:
             reporter.warn_once(

@@ -71,7 +71,7 @@ def difference(before: Tensors, eager: Tensors, replayed: Tensors, *, precision:
 
 
 def _by_kind(tensors: Tensors) -> dict[str, list[str]]:
-    """The names of tensors that are compared alike: `counter`, `weight`, `buffer`, and Adam's moments by their names."""
+    """The names of tensors that are compared alike: `counter`, `weight`, `buffer`, and each of Adam's moments."""
     kinds: dict[str, list[str]] = {"counter": ["position"], "weight": []}
     for name in sorted(set(tensors) - {"position", "losses"}):
         first, last = name.partition(" ")[0], name.rpartition(".")[2]

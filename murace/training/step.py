@@ -128,20 +128,20 @@ class Stepper:
             self.checked += 1
             training.graph = "on" if self.checked == CHECKED else training.graph
             return
-        self._give_up(reason, failure)
-        try:
-            put_back(tensors, eager)
-        except RuntimeError:  # a lost GPU refuses this too: what went wrong first is the reason
-            raise failure or RuntimeError(reason) from None
-
-    def _give_up(self, reason: str, failure: Exception | None) -> None:
-        """Go on without a graph, say so and record it; or with `--graph on` do not go on."""
         self.capture = self.replay = None
-        self.training.optimizer.zero_grad(set_to_none=True)
+        training.optimizer.zero_grad(set_to_none=True)
         if failure is not None:
             traceback.clear_frames(failure.__traceback__)  # they hold the tensors of the step that failed
-        if self.stream is not None:
-            torch.cuda.empty_cache()
+        try:
+            if self.stream is not None:
+                torch.cuda.empty_cache()
+            put_back(tensors, eager)
+        except RuntimeError as error:  # a lost GPU refuses everything: what went wrong first is the reason
+            raise (failure or error) from None
+        self._give_up(reason, failure)
+
+    def _give_up(self, reason: str, failure: Exception | None) -> None:
+        """Say that it goes on without a graph, and record it; or with `--graph on` do not go on."""
         if self.setup.place.graph == "on":
             if failure is not None and is_out_of_memory(failure):
                 raise failure

@@ -283,7 +283,7 @@ def test_a_gpu_that_is_lost_in_the_capture_is_told_by_what_went_wrong_first(
 ) -> None:
     first = torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
     standing_in(monkeypatch, raising(first))
-    put_back, calls = captures.put_back, []
+    put_back, calls, reporter = captures.put_back, [], Listening()
 
     def broken(*given: object) -> None:
         calls.append(1)
@@ -293,7 +293,8 @@ def test_a_gpu_that_is_lost_in_the_capture_is_told_by_what_went_wrong_first(
 
     monkeypatch.setattr("murace.training.step.put_back", broken)
     with pytest.raises(torch.AcceleratorError, match="illegal memory access"):
-        run(prepared)
+        run(prepared, reporter=reporter)
+    assert reporter.warnings == [], "it does not go on"
 
 
 def test_an_eager_loss_that_is_not_finite_is_no_fault_of_the_graph() -> None:
