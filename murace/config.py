@@ -17,7 +17,7 @@ FITS = ("squash", "pad")
 LEAKS = REFUSE, _, DROP_TEST = ("refuse", "drop-train", "drop-test")
 HEADS = ("gap", "fc")
 PRECISIONS = ("auto", "fp32", "bf16")
-COMPILE = ("auto", "on", "off")
+SWITCH = ("auto", "on", "off")  # of --compile and --graph
 BATCH_SIZES = {"convnet": 32, "resnet": 32, "densenet": 16}
 VALIDATION_FRACTION = 0.127  # the paper's 4,680 of 36,808
 TEST_FRACTION = 0.15  # for a manifest without a split of its own
@@ -40,6 +40,7 @@ class Machine:
     gpu: str | None = None
     threads: int | None = None
     compile: str = "auto"
+    graph: str = "auto"
 
     def __post_init__(self) -> None:
         if self.threads is not None:
@@ -49,13 +50,16 @@ class Machine:
                 raise UsageError(
                     f"--threads {self.threads} on {cores} cores: give as many as there are cores, or fewer"
                 )
-        _one_of("--compile", self.compile, COMPILE)
+        _one_of("--compile", self.compile, SWITCH)
+        _one_of("--graph", self.graph, SWITCH)
         if self.gpu not in (None, "cpu"):
             words = str(self.gpu).split(",")
             if not all(word.isascii() and word.isdecimal() for word in words):
                 raise UsageError(f"--gpu takes numbers of GPUs, separated by commas, or cpu; not '{self.gpu}'")
             if len({int(word) for word in words}) < len(words):
                 raise UsageError(f"--gpu names a GPU twice: {self.gpu}")
+        if self.graph == "on" and (self.gpu == "cpu" or len(self.gpus) > 1):
+            raise UsageError(f"--graph on is for one GPU, not for --gpu {self.gpu}: leave it out")
 
     @property
     def gpus(self) -> tuple[int, ...]:

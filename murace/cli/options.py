@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from murace.config import COMPILE, FITS, HEADS, LEAKS, PRECISIONS
+from murace.config import FITS, HEADS, LEAKS, PRECISIONS, SWITCH
 from murace.errors import WorkspaceError
 from murace.system.signals import ON_REQUEST
 from murace.vocabulary import LEARNERS, METHODS, METRIC_ALIASES, POINTS, Level, Metric
@@ -94,8 +94,9 @@ Gpus = Annotated[
         completion=_known("cpu", "0", "0,1"),
     ),
 ]
-Compile = Annotated[
-    str, _choice("--compile", "torch.compile: auto is on where a GPU's epochs repay it.", COMPILE, HARDWARE)
+Compile = Annotated[str, _choice("--compile", "torch.compile: auto is off, until measured on GPUs.", SWITCH, HARDWARE)]
+Graph = Annotated[
+    str, _choice("--graph", "A step as one CUDA graph: auto is on where that gives the same results.", SWITCH, HARDWARE)
 ]
 Threads = Annotated[int | None, optional("--threads", f"CPU threads. {OWN_CORES}", panel=HARDWARE)]
 Jobs = Annotated[int | None, optional("--jobs", f"Processes. {OWN_CORES}", panel=HARDWARE)]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import closing
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from murace.data.loading.batches import Images, Rows, sweep
 from murace.system.device import Place
+from murace.system.failures import is_gpu_out_of_memory
 from murace.system.processes import process_group
 from murace.system.progress import Reporter
 
@@ -18,6 +20,7 @@ AT_ONCE = {"cpu": 32, "cuda": 128}  # images of `REFERENCE` pixels in one pass; 
 REFERENCE = 256 * 256
 Probabilities = npt.NDArray[np.float64]
 T = TypeVar("T")
+_FITTED: WeakKeyDictionary[object, int] = WeakKeyDictionary()  # net -> images in a pass, where fewer had to do
 
 
 def images_at_once(device: torch.device, pixels: int) -> int:
@@ -25,19 +28,23 @@ def images_at_once(device: torch.device, pixels: int) -> int:
     return max(1, AT_ONCE[device.type] * REFERENCE // max(REFERENCE, pixels))
 
 
-def in_passes(answer: Callable[[int], T], at_once: int) -> T:
+def in_passes(answer: Callable[[int], T], at_once: int, *, of: object) -> T:
     """`answer(at_once)`; where a GPU has too little memory for so many images in a pass, with half of them, and so on.
 
+    How many did go through is remembered for that net (`of`): it need not run out of memory in every epoch.
+
     Raises:
-        OutOfMemoryError: (torch's) there is too little for one image.
+        RuntimeError: (torch's) there is too little for one image.
     """
+    at_once = min(at_once, _FITTED.get(of, at_once))
     while True:
         try:
             return answer(at_once)
-        except torch.cuda.OutOfMemoryError:
-            if at_once == 1:
+        except RuntimeError as error:
+            if at_once == 1 or not is_gpu_out_of_memory(error):
                 raise
         at_once //= 2
+        _FITTED[of] = at_once
         torch.cuda.empty_cache()
 
 
@@ -63,7 +70,7 @@ def logits_of(net: nn.Module, images: Images, rows: Rows, *, place: Place, repor
         elif next(shared, None) is not None:
             processes.check(reporter)
 
-    logits = in_passes(lambda size: _logits(net, images, share, size, place, check), at_once)
+    logits = in_passes(lambda size: _logits(net, images, share, size, place, check), at_once, of=net)
     return processes.collect(logits, len(rows))
 
 

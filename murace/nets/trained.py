@@ -71,7 +71,7 @@ class TrainedNet:
                     parts.append(ask(images.contiguous(memory_format=self.layout)))
             return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
-        return in_passes(answer, self.views_at_once)
+        return in_passes(answer, self.views_at_once, of=self)
 
 
 def probability(log_odds: Floats) -> Floats:

@@ -87,7 +87,7 @@ def run(
         Interrupted: a signal asked to stop; studies that are finished stay.
     """
     chosen, remark = device.choose(machine)
-    ensemble = WorkspaceEnsemble(workspace, chosen)
+    ensemble = WorkspaceEnsemble(workspace, chosen, reporter)
     require_group(group, ensemble.groups)
     asked = find_studies(paths, known=ensemble.groups, each_file=each_file, skip=out, reporter=reporter)
     requests = requested(asked.studies, ensemble.groups, group)
@@ -98,7 +98,7 @@ def run(
     refuse_foreign_index(out)
     threads = device.set_threads(machine)
     if remark:
-        reporter.say(remark)
+        remark.tell(reporter)
     recogniser = ensemble.recogniser()
     trained = recogniser.trained if recogniser else ensemble.member(ensemble.groups[0])  # all take pictures of one size
     with ExitStack() as stack:

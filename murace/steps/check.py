@@ -49,7 +49,7 @@ def run(
         Interrupted: a signal asked to stop.
     """
     chosen, remark = device.choose(machine)
-    ensemble = WorkspaceEnsemble(workspace, chosen)
+    ensemble = WorkspaceEnsemble(workspace, chosen, reporter)
     matched = match(read_boxes(boxes), read_index(workspace.prepare.index))
     if not matched.images:
         raise DataError(
@@ -57,7 +57,7 @@ def run(
             "that was prepared, and its paths begin there"
         )
     if remark:
-        reporter.say(remark)
+        remark.tell(reporter)
     threads = device.set_threads(machine)
     members = {group: ensemble.member(group) for group in sorted(set(matched.boxes["group"]))}
     follow_links = bool(ensemble.prepared.params.get("follow_links"))

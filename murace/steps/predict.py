@@ -84,7 +84,9 @@ def run(
     _check_out(places)
     chosen, remark = device.choose(machine)
     ensemble: Ensemble = (
-        WorkspaceEnsemble(source, chosen) if isinstance(source, Workspace) else FileEnsemble(source, chosen)
+        WorkspaceEnsemble(source, chosen, reporter)
+        if isinstance(source, Workspace)
+        else FileEnsemble(source, chosen, reporter)
     )
     threshold = _threshold(ensemble, config.operating_point)
     require_group(config.group, ensemble.groups)
@@ -111,7 +113,7 @@ def run(
         if not plan.skips:
             plan.begin(reporter)
             if remark:
-                reporter.say(remark)
+                remark.tell(reporter)
             _read(requests, ensemble, config, threshold, places, machine, reporter)
             _write(requests, config, places)
             produced = [f"../{path.name}" for path in (places.studies, places.views)]

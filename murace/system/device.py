@@ -2,27 +2,30 @@
 
 import ctypes
 import os
+import re
 import shutil
 import sys
-import sysconfig
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch.nn import functional as F
 
 from murace.config import Machine
 from murace.errors import MachineError, UsageError
+from murace.system.failures import is_out_of_memory
 from murace.system.launch import usable_cores
 from murace.system.processes import process_group
+from murace.system.progress import Reporter
 
 NATIVE_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86 and arm64 spellings of the kernel
 NATIVE_BF16_CAPABILITY = (8, 0)
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc's malloc.h
-# Images over all epochs. A model, not a measurement: compiling takes a GPU one to three minutes, a step gets perhaps a
-# fifth faster, and between 1,500 (densenet) and 8,000 (convnet) images/s are the targets without it.
-COMPILE_PAYS = 1_500_000
+BUILDS = "https://pytorch.org/get-started/locally"  # where torch's builds for each CUDA are listed
+_COMPLAINTS: list[str] = []  # torch's, about the driver
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Place:
     device: torch.device
     precision: str  # fp32 or bf16, never auto
     compiled: bool = False  # torch.compile around the forward pass of a training step
-    captured: bool = True  # a whole training step in one CUDA graph, where there is CUDA and one process
+    graph: str = "auto"  # a training step as one CUDA graph: auto, on or off; see `training.step`
 
     @property
     def name(self) -> str:
@@ -44,6 +47,21 @@ class Place:
         """bf16 convolutions are fast in channels-last only."""
         return torch.channels_last if self.precision == "bf16" else torch.contiguous_format
 
+    @property
+    def searches(self) -> bool:
+        """Whether cuDNN may search for its fastest algorithm, which pays where many steps have one shape."""
+        return self.device.type == "cuda"
+
+    @contextmanager
+    def searching(self) -> Iterator[None]:
+        """Let cuDNN search, within this block alone: validation has many shapes, and each would be searched for."""
+        before = torch.backends.cudnn.benchmark
+        torch.backends.cudnn.benchmark = self.searches
+        try:
+            yield
+        finally:
+            torch.backends.cudnn.benchmark = before
+
     def autocast(self) -> AbstractContextManager[None]:
         """bf16 arithmetic over fp32 weights, where the precision says so."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
@@ -54,31 +72,64 @@ class Place:
         net.to(memory_format=self.memory_format)
 
 
-def choose(machine: Machine) -> tuple[torch.device, str | None]:
-    """The device for `--gpu`, and a line to say where the CPU is used without having been asked for.
+@dataclass(frozen=True)
+class Fallback:
+    """Why the CPU is used without having been asked for; a warning where there is a GPU that cannot be used."""
+
+    message: str
+    is_warning: bool = False
+
+    def tell(self, reporter: Reporter) -> None:
+        """Show it; a warning once, however many steps a command has."""
+        (reporter.warn_once if self.is_warning else reporter.say)(self.message)
+
+
+def choose(machine: Machine) -> tuple[torch.device, Fallback | None]:
+    """The device for `--gpu`, and what to say where the CPU is used without having been asked for.
 
     Absent: the first GPU, else the CPU. A number: that GPU or an error, never a quiet CPU run. Of several processes on
-    this machine each takes its own: the one in its place among the numbers, or among all GPUs.
+    this machine each takes its own: the one in its place among the numbers, or among all GPUs. A GPU has to compute a
+    small convolution first: torch also counts those as there that it holds no code for.
 
     Raises:
-        UsageError: several GPUs for one process, or another number of them than processes.
-        MachineError: there is no such GPU; the message says why and what there is.
+        UsageError: several GPUs for one process, or another number of them than processes; or `--graph on` for several.
+        MachineError: there is no such GPU, it cannot be used, or none is there for `--graph on`; the message says why
+            and what there is.
     """
+    processes, count = process_group(), process_group().local_size
+    if machine.graph == "on" and processes.size > 1:
+        raise UsageError("--graph on is for one process: what several exchange does not go into a CUDA graph")
     if machine.gpu == "cpu":
         return torch.device("cpu"), None
-    processes, cuda = process_group(), torch.cuda.is_available()
-    if not machine.gpus and not cuda:
-        threads = _threads_asked(machine)
-        return torch.device("cpu"), f"no GPU found: running on the CPU with {threads} thread{'s' * (threads > 1)}"
-    count = processes.local_size
+    if not machine.gpus and not _has_cuda():
+        return _without_gpu(machine)
     numbers = machine.gpus or tuple(range(count))
     if len(numbers) != count:
         raise UsageError(f"--gpu {machine.gpu} names {len(numbers)} GPUs for {count} process{'es' * (count > 1)}")
     require_gpus(numbers)
     chosen = torch.device(f"cuda:{numbers[processes.local_rank]}")
-    if processes.size > 1:
-        torch.cuda.set_device(chosen)  # where torch.distributed works
-    return chosen, None
+    torch.cuda.set_device(chosen)  # else the first GPU is touched too, whichever this one is
+    fault = why_unusable(chosen)
+    if fault is None:
+        return chosen, None
+    if machine.gpus or processes.size > 1 or machine.graph == "on":
+        asked = f"--gpu {machine.gpu}: " if machine.gpus else ""
+        raise MachineError(f"{asked}{fault}; to run on the CPU: --gpu cpu")
+    return torch.device("cpu"), Fallback(f"{fault}: {_on_the_cpu(machine)}", is_warning=True)
+
+
+def _without_gpu(machine: Machine) -> tuple[torch.device, Fallback]:
+    """The CPU: a remark where there is no GPU or it is hidden on purpose, a warning where it only cannot be reached."""
+    if machine.graph == "on":
+        raise MachineError(f"--graph on needs a GPU: {_why_no_cuda()}; run with --graph auto")
+    if _sees_gpu() and not _hides_gpus():
+        return torch.device("cpu"), Fallback(f"{_why_no_cuda()}: {_on_the_cpu(machine)}", is_warning=True)
+    return torch.device("cpu"), Fallback(f"no GPU found: {_on_the_cpu(machine)}")
+
+
+def _on_the_cpu(machine: Machine) -> str:
+    threads = _threads_asked(machine)
+    return f"running on the CPU with {threads} thread{'s' * (threads > 1)}"
 
 
 def require_gpus(numbers: Sequence[int]) -> None:
@@ -88,7 +139,7 @@ def require_gpus(numbers: Sequence[int]) -> None:
         MachineError: one is not.
     """
     rerun = ",".join(map(str, numbers))
-    if not torch.cuda.is_available():
+    if not _has_cuda():
         raise MachineError(f"--gpu {rerun}: {_why_no_cuda()}; to run on the CPU: --gpu cpu")
     count = torch.cuda.device_count()
     if max(numbers) >= count:
@@ -96,21 +147,106 @@ def require_gpus(numbers: Sequence[int]) -> None:
         raise MachineError(f"--gpu {rerun}: no such GPU; {count} visible: {seen}")
 
 
+def why_unusable(device: torch.device) -> str | None:
+    """Why this GPU cannot compute a small convolution, forward and backward, in a message; None where it can.
+
+    Raises:
+        MachineError: it could, but other programs have taken its memory.
+    """
+    try:
+        _convolve(device)
+    except RuntimeError as error:
+        name, reason = _name(device), str(error).partition("\n")[0]
+        if is_out_of_memory(error):
+            raise MachineError(f"{name} has no memory left ({reason}): close what uses it, or use another") from error
+        architecture, held = "sm_{}{}".format(*torch.cuda.get_device_capability(device)), torch.cuda.get_arch_list()
+        if "no kernel image" not in reason and "ARCH_MISMATCH" not in reason and _has_code(architecture, held):
+            return f"{name} fails at a small convolution ({reason})"
+        return (
+            f"this torch holds no code for {name}, which is {architecture}: it holds {', '.join(held)}. "
+            f"Install a torch built for {architecture}, as those for an older CUDA are ({BUILDS})"
+        )
+    return None
+
+
+def _convolve(device: torch.device) -> None:
+    """A convolution and its gradients, waited for: a kernel's error comes late."""
+    images, weights = torch.ones(2, 1, 8, 8, device=device), torch.ones(4, 1, 3, 3, device=device, requires_grad=True)
+    F.conv2d(images, weights).sum().backward()  # type: ignore[no-untyped-call]
+    torch.cuda.synchronize(device)
+
+
+def _has_code(architecture: str, held: Sequence[str]) -> bool:
+    """Whether code in `held` runs on this architecture: that of its own major version and at most its minor one."""
+    major, minor = architecture[3:-1], int(architecture[-1])
+    numbers = (re.fullmatch(r"sm_(\d+)(\d)[af]?", name) for name in held)
+    return any(found[1] == major and int(found[2]) <= minor for found in numbers if found)
+
+
+def _has_cuda() -> bool:
+    """Whether torch can reach a GPU. Its own words where not, which it says once as a warning, are kept for ours."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        is_available = torch.cuda.is_available()
+    _COMPLAINTS.extend(str(warning.message).partition("\n")[0] for warning in said)
+    return is_available
+
+
 def _why_no_cuda() -> str:
     if torch.version.cuda is None:
-        return "this torch is a build without CUDA"
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1"):
+        also = f", and this machine has a GPU: install one with CUDA ({BUILDS})" if _sees_gpu() else ""
+        return f"this torch is a build without CUDA{also}"
+    if _hides_gpus():
         return "CUDA_VISIBLE_DEVICES hides every GPU"
-    return "no GPU, or no driver for it, was found"
+    if not _sees_gpu():
+        return "no GPU, or no driver for it, was found"
+    built, reason = f"this torch (CUDA {torch.version.cuda})", " ".join(_COMPLAINTS)
+    if reason and "too old" not in reason:
+        return f"there is a GPU, but its driver does not work with {built}: {reason}"
+    found = re.search(r"found version (\d+)", reason)
+    version = "{}.{}".format(*divmod(int(found[1]) // 10, 100)) if found else ""
+    return (
+        f"the GPU's driver{f' (CUDA {version})' if version else ''} is too old for {built}: update the driver, "
+        f"or install a torch built for {f'CUDA {version} or older' if version else 'an older CUDA'} ({BUILDS})"
+    )
+
+
+def _sees_gpu() -> bool:
+    """Whether the machine has a GPU and a driver of NVIDIA's, whatever torch makes of them."""
+    return shutil.which("nvidia-smi") is not None or Path("/dev/nvidia0").exists()
+
+
+def _hides_gpus() -> bool:
+    return os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
 
 
 def resolve_precision(asked: str, device: torch.device, recorded: str | None = None) -> str:
-    """`auto` is `recorded` (a resume's), else bf16 where the hardware computes it natively (elsewhere it is slow)."""
-    if asked != "auto":
-        return asked
-    if recorded is not None:
-        return recorded
-    return "bf16" if has_native_bf16(device) else "fp32"
+    """A training's: `auto` is `recorded` (a resume's), else bf16 where the hardware computes it natively.
+
+    Raises:
+        MachineError: bf16 on a GPU that does not compute it.
+    """
+    if asked == "auto" and recorded is None:
+        return "bf16" if has_native_bf16(device) else "fp32"
+    wanted = recorded if asked == "auto" and recorded is not None else asked
+    if wanted == "bf16" and _lacks_bf16(device):
+        lacks = f"{_name(device)} does not compute bf16"
+        if asked == "bf16":
+            raise MachineError(f"{lacks}: run with --precision fp32")
+        raise MachineError(f"the unfinished run is in bf16, and {lacks}: go on on another GPU, or start with --fresh")
+    return wanted
+
+
+def reading_place(device: torch.device, recorded: str, reporter: Reporter | None = None) -> Place:
+    """Where a trained net answers: in the precision of its training; in fp32, and it is said, on a GPU without bf16."""
+    if recorded == "bf16" and _lacks_bf16(device):
+        if reporter is not None:
+            reporter.warn_once(
+                f"{_name(device)} does not compute bf16: nets that were trained in it answer in fp32, "
+                "so their probabilities differ slightly from those at home"
+            )
+        return Place(device, "fp32")
+    return Place(device, recorded)
 
 
 def has_native_bf16(device: torch.device) -> bool:
@@ -120,8 +256,17 @@ def has_native_bf16(device: torch.device) -> bool:
     return not NATIVE_BF16_FLAGS.isdisjoint(_cpu_flags())
 
 
-def resolve_compile(asked: str, device: torch.device, images: int, recorded: bool | None = None) -> bool:
-    """`auto` is `recorded` (a resume's), else on a GPU with a C compiler where `images`, over all epochs, repay it.
+def _lacks_bf16(device: torch.device) -> bool:
+    """Whether bf16 does not work at all: a CPU without it is slow, an older GPU has no such convolutions."""
+    return device.type == "cuda" and not has_native_bf16(device)
+
+
+def _name(device: torch.device) -> str:
+    return f"GPU {device.index or 0} ({torch.cuda.get_device_name(device)})"
+
+
+def resolve_compile(asked: str, recorded: bool | None = None) -> bool:
+    """`auto` is `recorded` (a resume's), else off: what it brings has not been measured on a GPU.
 
     Raises:
         UsageError: `on` in several processes.
@@ -130,13 +275,7 @@ def resolve_compile(asked: str, device: torch.device, images: int, recorded: boo
         if asked == "on":
             raise UsageError("--compile on is for one process: batch norm over several cannot be compiled")
         return False
-    if asked != "auto":
-        return asked == "on"
-    if recorded is not None:
-        return recorded
-    has_compiler = any(map(shutil.which, (os.environ.get("CC") or "cc", "gcc", "clang")))
-    has_headers = (Path(sysconfig.get_path("include")) / "Python.h").is_file()  # Triton's launcher is a Python module
-    return device.type == "cuda" and images >= COMPILE_PAYS and has_compiler and has_headers
+    return recorded is True if asked == "auto" else asked == "on"
 
 
 def _cpu_flags() -> set[str]:

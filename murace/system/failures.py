@@ -11,14 +11,17 @@ from pathlib import Path
 from murace.errors import MachineError
 from murace.system.disk import FULL, disk_error
 
+GPU_MEMORY = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 MEMORY = (
     *("can't allocate memory", "bad_alloc", "bad allocation"),  # on a CPU: torch's allocator, C++, onnxruntime
     *("could not create a memory", "could not create a primitive"),  # and oneDNN, which says no more than that
     *("Insufficient memory", "can't start new thread"),  # OpenCV; Python, where a thread's stack finds no room
     *("failed to map segment", "Cannot allocate memory", "static TLS"),  # the loader, of a library such as torch's
-    # On a GPU, besides the exception of its own.
-    *("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"),
+    *GPU_MEMORY,  # on a GPU, besides the exception of its own
 )
+# What cuDNN says of a convolution for which it finds no algorithm: on a GPU that has shown that it can compute one, its
+# working memory did not fit. ("GET was unable to ...", "FIND was unable to ...")
+NO_ENGINE = "was unable to find an engine to execute this computation"
 NO_MEMORY = (errno.ENOMEM, errno.EAGAIN)  # the latter where no further process may be started
 GPU = (
     *("CUDA error", "CUDA driver error", "CUDA unknown error", "CUDA failure", "Triton Error [CUDA]"),
@@ -43,6 +46,16 @@ def is_out_of_memory(error: BaseException) -> bool:
         "onnxruntime",
     )
     return has_text and any(word in str(error) for word in MEMORY)
+
+
+def is_gpu_out_of_memory(error: BaseException) -> bool:
+    """Whether a GPU had too little memory for a pass, in any of its words, so that one of fewer images may go through.
+
+    Ask this only where fewer images are then tried: some of the words may mean something else.
+    """
+    if not isinstance(error, RuntimeError):
+        return False
+    return type(error).__name__ == "OutOfMemoryError" or any(word in str(error) for word in (*GPU_MEMORY, NO_ENGINE))
 
 
 def is_gpu_failure(error: BaseException) -> bool:

@@ -22,12 +22,19 @@ class Reporter:
 
     def __init__(self) -> None:
         self.signum: int | None = None
+        self.warned: set[str] = set()
 
     def say(self, message: str) -> None:
         """A line about what happens."""
 
     def warn(self, message: str) -> None:
         """A line that the user should not miss; shown even when quiet."""
+
+    def warn_once(self, message: str) -> None:
+        """A warning that several parts of a command have cause for, the first time only."""
+        if message not in self.warned:
+            self.warned.add(message)
+            self.warn(message)
 
     @contextmanager
     def bar(self, title: str, total: int, *, start: int = 0, lines: bool = False) -> Iterator[Bar]:

@@ -174,15 +174,16 @@ def set_up(job: Job, machine: Machine, chosen: torch.device, reporter: Reporter)
 
     Raises:
         UsageError: more processes than images in a batch, or a net compiled for several processes.
-        MachineError: its checkpoints will not fit on the disk, or a batch into a CPU's memory; what fits into a GPU is
-            found by trying.
+        MachineError: its checkpoints will not fit on the disk, or a batch into a CPU's memory (what fits into a GPU is
+            found by trying), or bf16 on a GPU without it.
         DataError: the training images of a group are of one class.
     """
     (train, validation), recorded = job.splits, job.saved.facts if job.saved else {}
     precision = device.resolve_precision(job.recipe.precision, chosen, recorded.get("precision"))
-    seen = len(train) * job.recipe.epochs
-    compiled = device.resolve_compile(machine.compile, chosen, seen, recorded.get("compiled"))
-    place = device.Place(chosen, precision, compiled=compiled)
+    compiled = device.resolve_compile(machine.compile, recorded.get("compiled"))
+    # A graph that was given up stays so on a resume, unless it is asked for.
+    graph = "off" if machine.graph == "auto" and recorded.get("graph_reason") else machine.graph
+    place = device.Place(chosen, precision, compiled=compiled, graph=graph)
     processes, size = process_group(), min(job.recipe.batch_size, len(train))
     shadow = outline(job.form["learner"], **{key: job.form[key] for key in ("width", "head", "size")})
     if processes.leads:
@@ -191,7 +192,7 @@ def set_up(job: Job, machine: Machine, chosen: torch.device, reporter: Reporter)
         require_room(shadow, job.checkpoints)
     weights = group_weights(train["group"], train["label"])
     rows = np.array(pd.concat([train, validation])["row"], dtype=np.int64)
-    images = Images(open_pixels(job.pixels), rows, chosen)
+    images = Images(open_pixels(job.pixels), rows, chosen, reporter)
     arrays = split_arrays(train, weights), split_arrays(validation, weights)
     setup = TrainingSetup(*arrays, images, job.recipe, place, reporter, machine)
     if processes.leads and chosen.type == "cpu":

@@ -61,14 +61,15 @@ def _run_epoch(training: Training, setup: TrainingSetup, stepper: Stepper, bar: 
     training.net.train()
     began, seconds_before = time.perf_counter(), progress.seconds
     try:
-        while progress.step < count:
-            setup.check()
-            stepper.step()
-            progress.step += 1
-            if progress.step % LOG_EVERY == 0 or progress.step == count:
-                _refuse_bad_loss(training.losses[: progress.step], epoch)
-            progress.seconds = seconds_before + time.perf_counter() - began
-            bar.advance(1, note=f"{progress.step * size / progress.seconds:,.0f} images/s")
+        with setup.place.searching():  # shapes never change here
+            while progress.step < count:
+                setup.check()
+                stepper.step()
+                progress.step += 1
+                if progress.step % LOG_EVERY == 0 or progress.step == count:
+                    _refuse_bad_loss(training.losses[: progress.step], epoch)
+                progress.seconds = seconds_before + time.perf_counter() - began
+                bar.advance(1, note=f"{progress.step * size / progress.seconds:,.0f} images/s")
     finally:
         stepper.close()
         has_lost_peer = isinstance(sys.exception(), PeerLostError)  # a GPU may wait for that process for ever

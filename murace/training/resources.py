@@ -17,7 +17,7 @@ from murace.errors import MachineError
 from murace.nets import Learner
 from murace.system.device import Place
 from murace.system.disk import require_space
-from murace.system.failures import is_out_of_memory
+from murace.system.failures import is_gpu_out_of_memory
 from murace.system.processes import process_group
 from murace.training.checkpoint import KEPT
 from murace.training.loss import weighted_cross_entropy
@@ -88,7 +88,7 @@ def largest_batch(training: Training, setup: TrainingSetup) -> int | None:
         try:
             _try(training, setup, size)
         except RuntimeError as error:
-            if not is_out_of_memory(error):
+            if not is_gpu_out_of_memory(error):
                 raise
             training.optimizer.zero_grad(set_to_none=True)
             size //= 2

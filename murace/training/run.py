@@ -12,7 +12,7 @@ from murace.errors import Interrupted, MachineError
 from murace.nets import Learner, count_parameters
 from murace.nets.weights import load_weights
 from murace.system.device import set_threads
-from murace.system.failures import is_out_of_memory
+from murace.system.failures import is_gpu_out_of_memory, is_out_of_memory
 from murace.system.processes import process_group
 from murace.system.progress import Bar, Reporter
 from murace.training.job import Job, Result, set_up
@@ -79,15 +79,18 @@ def run(job: Job, setup: TrainingSetup) -> Result:
     try:
         _fit_and_save(training, setup, saver, score_start=job.initial is not None)
     except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
+        if not (is_out_of_memory(error) or is_gpu_out_of_memory(error)):
             raise
         traceback.clear_frames(error.__traceback__)  # they hold the tensors of the step that failed
-        raise MachineError(_out_of_memory(training, setup)) from error
+        message = _out_of_memory(training, setup, is_certain=is_out_of_memory(error))
+        if message is None:
+            raise
+        raise MachineError(message) from error
     finally:
         saver.close()
     if saver.best is not None and process_group().leads:
         load_weights(saver.best, net)
-    return Result(net, training.progress, training.best.numpy(), _facts_of_result(training.progress, setup))
+    return Result(net, training.progress, training.best.numpy(), _facts_of_result(training, setup))
 
 
 def _fit_and_save(training: Training, setup: TrainingSetup, saver: Saver, *, score_start: bool) -> None:
@@ -142,7 +145,8 @@ def _facts_of_run(job: Job, setup: TrainingSetup) -> dict[str, Any]:
     return facts
 
 
-def _facts_of_result(progress: Progress, setup: TrainingSetup) -> dict[str, Any]:
+def _facts_of_result(training: Training, setup: TrainingSetup) -> dict[str, Any]:
+    progress = training.progress
     rates = [row["images_per_second"] for row in progress.history if row["images_per_second"]]
     return {
         "batch_size": setup.batch_size,
@@ -153,17 +157,21 @@ def _facts_of_result(progress: Progress, setup: TrainingSetup) -> dict[str, Any]
         "images_per_second": round(sum(rates) / len(rates), 2) if rates else None,
         "precision": setup.place.precision,
         "compiled": setup.place.compiled,
+        **training.graph_facts,
         "processes": process_group().size,
     }
 
 
-def _out_of_memory(training: Training, setup: TrainingSetup) -> str:
+def _out_of_memory(training: Training, setup: TrainingSetup, *, is_certain: bool) -> str | None:
+    """What would fit; None where nothing does and it was not certain that memory was lacking."""
     size, processes = setup.recipe.batch_size, process_group()
     what = f"out of memory with --batch-size {size}"
     saved = "the finished epochs are saved" if training.progress.epoch else "no epoch was finished"
     if processes.size > 1 or setup.place.device.type == "cpu":
         return f"{what}; {saved}. Start over with --fresh --batch-size {max(2, size // 2)}"
     fits = largest_batch(training, setup)
+    if fits is None and not is_certain:
+        return None
     if fits is None:
         return f"{what}, and not even 2 images fit; {saved}. Try smaller images or --width 0.5"
     return f"{what}; {fits} would fit; {saved}. Start over with --fresh --batch-size {fits}"

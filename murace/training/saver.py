@@ -52,7 +52,7 @@ class Saver:
             **{"losses": training.losses, "best": training.best, "rng": torch.get_rng_state()},
         }
         tensors = {name: tensor.detach().to("cpu", copy=self.thread is not None) for name, tensor in tensors.items()}
-        facts = {**self.facts, "progress": asdict(progress)}
+        facts = {**self.facts, **training.graph_facts, "progress": asdict(progress)}
         given = tensors, facts, (progress.epoch, progress.step), event.is_best, self.best
         if self.thread is None:
             self._write(*given, then)
@@ -110,6 +110,8 @@ def restore(training: Training, saved: SavedState, setup: TrainingSetup) -> None
         refuse_machine_error(error)
         raise WorkspaceError(f"the checkpoint does not fit this run ({error}); start over with --fresh") from error
     training.progress = Progress(**facts["progress"])
+    if setup.place.graph == "off":
+        training.graph_reason = facts.get("graph_reason")
     torch.set_rng_state(tensors["rng"])  # last: nothing may draw between here and the first step
 
 

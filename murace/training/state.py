@@ -80,13 +80,23 @@ class Progress:
 
 @dataclass
 class Training:
-    """A running training, all that a checkpoint holds: net, optimizer, losses, best predictions, progress."""
+    """A running training, all that a checkpoint holds: net, optimizer, losses, best predictions, progress.
+
+    `graph` is `on` where its steps are replayed as a CUDA graph, else `off`; `graph_reason` is why that was given up.
+    """
 
     net: nn.Module
     optimizer: torch.optim.Optimizer
     losses: Tensor  # float64 [steps]: the running epoch's sums of weighted cross-entropy, on the device
     best: Tensor  # float64 [N]: the best epoch's probabilities of the validation images
     progress: Progress = field(default_factory=Progress)
+    graph: str = "off"
+    graph_reason: str | None = None
+
+    @property
+    def graph_facts(self) -> dict[str, str]:
+        """What a record says of the graph."""
+        return {"graph": self.graph, **({"graph_reason": self.graph_reason} if self.graph_reason else {})}
 
 
 @dataclass(frozen=True)

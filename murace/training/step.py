@@ -1,7 +1,8 @@
-"""One optimizer step: forward, backward and Adam's update; on a GPU captured as a CUDA graph and replayed."""
+"""One optimizer step: forward, backward and Adam's update; on a GPU captured as a CUDA graph, checked and replayed."""
 
 import functools
 import os
+import traceback
 import warnings
 from collections.abc import Generator
 
@@ -13,11 +14,15 @@ from murace.data.loading.augment import augment
 from murace.data.loading.batches import order
 from murace.data.loading.stream import read_ahead
 from murace.errors import MachineError
+from murace.system.failures import is_out_of_memory
 from murace.system.processes import process_group
+from murace.training.capture import Capture, Work, changing, copied, cuda_capture, difference, put_back
 from murace.training.loss import weighted_cross_entropy
 from murace.training.state import Training, TrainingSetup
 
 WARM_UP = 3  # steps before a graph is captured: lazy initialisation and cuDNN's search must be over
+CHECKED = 2  # steps of a graph that are compared with eager ones: the second shows what stays as it was in the first
+_UNFIT = "a training step cannot be replayed as a CUDA graph here"
 COMPILER = ("torch._dynamo", "torch._inductor", "triton")
 
 
@@ -26,26 +31,25 @@ class Stepper:
 
     Everything that a step reads lies on the device: tables of the images of each step, and a counter of the steps done.
     So on a GPU a step can become one CUDA graph: the first steps run eagerly, which warms up and counts like any other,
-    then one is captured, and from there it is only replayed.
+    then one is captured, and compared with the eager one, as is its first replay; from there it is only replayed. Where
+    the comparison or the capture fails, the eager result stands and the training goes on eagerly, with a warning.
     """
 
     def __init__(self, training: Training, setup: TrainingSetup) -> None:
         place, self.processes = setup.place, process_group()
         self.training, self.setup = training, setup
         self.forward = torch.compile(training.net, dynamic=False) if place.compiled else training.net
-        on_gpu = place.device.type == "cuda"
-        # Processes exchange their gradients through libraries that have not been tried inside a graph here.
-        self.may_capture = on_gpu and place.captured and self.processes.size == 1
-        self.stream = _stream(place.device) if on_gpu else None
-        self.graph: torch.cuda.CUDAGraph | None = None
-        self.warm = 0
+        self.stream = _stream(place.device) if place.device.type == "cuda" else None
+        self.capture = capture_for(setup, self.stream)
+        self.replay: Work | None = None
+        self.warm = self.checked = 0
         self.position = torch.zeros(1, dtype=torch.int64, device=place.device)
         self.epoch = torch.zeros((), dtype=torch.int64, device=place.device)
         self.tables: list[Tensor] = []
         self.ahead: Generator[Tensor, None, None] | None = None
         self.incoming: Tensor | None = None
-        if on_gpu:
-            torch.backends.cudnn.benchmark = True  # shapes never change here
+        # Adam is made for a graph, and warns that its first steps are in none.
+        warnings.filterwarnings("ignore", message="This instance was constructed with capturable=True")
         if place.compiled:  # TF32 is not wanted: the sampling grid is a matrix product
             warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
 
@@ -66,25 +70,21 @@ class Stepper:
         self.epoch.fill_(epoch)
         if setup.images.streams:
             self.close()
-            self.ahead = read_ahead(setup.images.pixels, list(split.rows[batches[done:]]), setup.place.device)
+            ahead = list(split.rows[batches[done:]])
+            self.ahead = read_ahead(setup.images.pixels, ahead, setup.place.device, setup.reporter)
 
     def step(self) -> None:
         """Do the next step."""
         if self.ahead is not None:
             batch = next(self.ahead)
             self.incoming = batch if self.incoming is None else self.incoming.copy_(batch)
-        if self.graph is not None:
-            self.graph.replay()
-        elif self.stream is None:
-            self._run()
-        elif self.may_capture and self.warm == WARM_UP:
-            self._capture()
-        else:
+        if self.capture is None or self.warm < WARM_UP:
             self.warm += 1
-            self.stream.wait_stream(torch.cuda.current_stream(self.stream.device))
-            with torch.cuda.stream(self.stream):
-                self._run()
-            torch.cuda.current_stream(self.stream.device).wait_stream(self.stream)
+            self._eager()
+        elif self.replay is None or self.checked < CHECKED:
+            self._check(self.capture)
+        else:
+            self.replay()
 
     def close(self) -> None:
         """Stop reading batches ahead."""
@@ -92,19 +92,60 @@ class Stepper:
             self.ahead.close()
             self.ahead = None
 
-    def _capture(self) -> None:
-        assert self.stream is not None
-        device = self.stream.device
-        self.training.optimizer.zero_grad(set_to_none=True)  # the graph has gradients of its own
-        torch.cuda.synchronize(device)
-        self.graph = torch.cuda.CUDAGraph()
-        with (
-            torch.cuda.device(device),  # else the first GPU would be touched, whichever this one is
-            # thread-local: another thread may be reading ahead
-            torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode="thread_local"),
-        ):
+    def _eager(self) -> None:
+        """A step without a graph; on the stream of the graph, which has its warm-up so."""
+        if self.stream is None:
             self._run()
-        self.graph.replay()
+            return
+        current = torch.cuda.current_stream(self.stream.device)
+        self.stream.wait_stream(current)
+        with torch.cuda.stream(self.stream):
+            self._run()
+        current.wait_stream(self.stream)
+
+    def _check(self, capture: Capture) -> None:
+        """Do a step eagerly and, from the same beginning, by the graph, and give the graph up unless they agree.
+
+        Raises:
+            MachineError: they do not, and `--graph on` allows no other way.
+            RuntimeError: the GPU is lost; or, with `--graph on`, has too little memory.
+        """
+        training, failure, tensors = self.training, None, changing(self.training, self.position)
+        before = copied(tensors)
+        self._eager()
+        eager = copied(tensors)
+        put_back(tensors, before)
+        training.optimizer.zero_grad(set_to_none=True)  # a graph has gradients of its own
+        try:
+            self.replay = self.replay or capture(self._run)
+            self.replay()
+            reason = difference(before, eager, tensors, precision=self.setup.place.precision)
+        except (RuntimeError, MachineError) as error:
+            failure, reason = error, _first_line(error.__cause__ or error)
+        if reason is None:
+            self.checked += 1
+            training.graph = "on" if self.checked == CHECKED else training.graph
+            return
+        self.capture = self.replay = None
+        training.optimizer.zero_grad(set_to_none=True)
+        if failure is not None:
+            traceback.clear_frames(failure.__traceback__)  # they hold the tensors of the step that failed
+        try:
+            if self.stream is not None:
+                torch.cuda.empty_cache()
+            put_back(tensors, eager)
+        except RuntimeError as error:  # a lost GPU refuses everything: what went wrong first is the reason
+            raise (failure or error) from None
+        self._give_up(reason, failure)
+
+    def _give_up(self, reason: str, failure: Exception | None) -> None:
+        """Say that it goes on without a graph, and record it; or with `--graph on` do not go on."""
+        if self.setup.place.graph == "on":
+            if failure is not None and is_out_of_memory(failure):
+                raise failure
+            raise MachineError(f"--graph on: {_UNFIT} ({reason}): run with --graph auto or off") from failure
+        self.training.graph_reason = reason
+        self.setup.reporter.warn(f"{_UNFIT} ({reason}): going on without it, which is correct but slower")
 
     def _run(self) -> None:
         try:
@@ -137,14 +178,28 @@ class Stepper:
         return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
+def capture_for(setup: TrainingSetup, stream: torch.cuda.Stream | None) -> Capture | None:
+    """How a step of this training is captured; None where every step runs eagerly.
+
+    Processes exchange their gradients through libraries that have not been tried inside a graph here.
+    """
+    if stream is None or setup.place.graph == "off" or process_group().size > 1:
+        return None
+    return cuda_capture(stream)
+
+
 @functools.cache
 def _stream(device: torch.device) -> torch.cuda.Stream:
     """One stream for all trainings: torch keeps memory for every stream that there ever was."""
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def _compiler_failure(error: Exception) -> str:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    reason = _first_line(error)
     # No user's name, home or temporary folder is asked for: a container may have none.
     cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR", "torchinductor_USER among the temporary files")
     return (

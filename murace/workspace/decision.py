@@ -37,10 +37,11 @@ class Rerun:
 def may_answer_from_record(machine: Machine, rerun: Rerun) -> bool:
     """Whether a finished and current step may answer from its record, without its code and so without torch.
 
-    A GPU that is named by its number is looked for first, several processes decide together, and a run that was asked
-    for is no skip: those are left to the step.
+    A GPU that is named by its number, or needed for `--graph on`, is looked for first, several processes decide
+    together, and a run that was asked for is no skip: those are left to the step.
     """
-    return machine.gpu in (None, "cpu") and launch().size == 1 and rerun == Rerun()
+    is_free = machine.gpu in (None, "cpu") and machine.graph != "on"
+    return is_free and launch().size == 1 and rerun == Rerun()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,8 @@ from murace.workspace.paths import BEGUN, HISTORY, RECORD
 SCHEMA = 2  # 1 had no seal
 FACTS = f"{RECORD}:facts"  # a record's settings and results, as a part that a later step may consume
 EPOCHS = f"{HISTORY}:epochs"  # the history without its clock, as a part that a later step may consume
-OPERATIONAL = ("seconds", "images_per_second", "compiled", "processes")  # in `info`: how a run went, not what came out
+# In `info`: how a run went, not what came out.
+OPERATIONAL = ("seconds", "images_per_second", "compiled", "processes", "graph", "graph_reason")
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "opencv-python", "safetensors")
 
 

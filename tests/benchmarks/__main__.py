@@ -65,7 +65,7 @@ def _cpu(asked: argparse.Namespace) -> Iterator[Line]:
 def _gpu(asked: argparse.Namespace) -> Iterator[Line]:
     from tests.benchmarks import gpu
 
-    yield from gpu.measure(asked.gpu, only=_chosen(asked.only, gpu.SECTIONS), limit=60 * asked.minutes)
+    yield from gpu.measure(asked.gpu, only=_chosen(asked.only, tuple(gpu.SECTIONS)), limit=60 * asked.minutes)
 
 
 def _device(rerun: str | None) -> str:

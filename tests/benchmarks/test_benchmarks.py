@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from murace.data.images.decode import read
-from tests.benchmarks import __main__, gpu_variants, prepare, startup, table, training, workers
+from tests.benchmarks import __main__, gpu, gpu_guard, gpu_variants, prepare, startup, table, training, workers
 from tests.benchmarks.gpu_bench import DRY, Bench
 from tests.benchmarks.lines import Line
 from tests.benchmarks.roofline import Machine
@@ -128,6 +128,26 @@ def test_variants_go_through_the_real_loop_and_one_that_is_late_is_a_line(
     (failed,) = race.lines((PLAIN,), PLAIN)
     assert math.isnan(failed.ours)
     assert "not done within" in failed.note
+
+
+def test_the_ways_of_a_step_are_compared_first_and_each_section_has_its_own_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert list(gpu.SECTIONS)[:2] == ["guard", "paper"]
+    ends: list[float] = []
+    monkeypatch.setattr(gpu_guard, "SLOW", ())  # what compiles takes minutes on a CPU
+    monkeypatch.setattr(gpu, "machine", lambda bench: ends.append(bench.ends) or ())
+    monkeypatch.setattr(gpu, "paper", lambda bench, large: ends.append(bench.ends) or ())
+    monkeypatch.setitem(gpu.SECTIONS, "paper", 1.0)
+    lines = list(gpu.measure("cpu", only=("paper", "guard"), limit=1000))
+    assert len(lines) == 6, lines
+    for eager, graph in zip(lines[::2], lines[1::2], strict=True):
+        assert "eager" in eager.what
+        assert "CUDA graph" in graph.what
+        assert eager.note == "graph off"
+        assert graph.note == "graph off; from the eager loss at most 0.0e+00, in the first step 0.0e+00"
+        assert graph.theirs == eager.ours > 0
+    assert ends[1] < ends[0] - 900
 
 
 def test_the_many_tiny_files_are_radiographs_and_no_two_are_alike(tmp_path: Path) -> None:

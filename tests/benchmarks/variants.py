@@ -48,13 +48,14 @@ class Variant:
         """The place whose `Stepper` runs so."""
         kind = Place if self.is_channels_last == self.is_bf16 else ChannelsFirst
         precision = "bf16" if self.is_bf16 else "fp32"
-        return kind(device, precision, compiled=self.is_compiled, captured=self.is_captured)
+        return kind(device, precision, compiled=self.is_compiled, graph="on" if self.is_captured else "off")
 
 
 PLAIN = Variant(is_bf16=False, is_channels_last=False, is_captured=False)
+EAGER = Variant(is_captured=False)
 OURS = Variant()
 COMPILED = Variant(is_compiled=True)
-LADDER = (PLAIN, Variant(is_captured=False), OURS, Variant(is_channels_last=False), Variant(is_resident=False))
+LADDER = (PLAIN, EAGER, OURS, Variant(is_channels_last=False), Variant(is_resident=False))
 
 
 class MadeUp(Images):
@@ -63,7 +64,8 @@ class MadeUp(Images):
     def __init__(self, count: int, size: int, device: torch.device) -> None:
         self.pixels = np.broadcast_to(np.zeros((1, size, size), dtype=np.uint8), (count, size, size))
         self.device = device
-        self.resident = torch.randint(0, 256, (count, size, size), dtype=torch.uint8, device=device)
+        chance = torch.Generator(device).manual_seed(0)
+        self.resident = torch.randint(0, 256, (count, size, size), dtype=torch.uint8, device=device, generator=chance)
         self.place = torch.arange(count, device=device)
 
 

@@ -6,6 +6,7 @@ A spec has `device`; for training also `net`, `width`, `size` and `batch`.
 import math
 import statistics
 import time
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -13,10 +14,11 @@ import torch
 
 from murace.config import Recipe
 from murace.data.loading.batches import Images
-from murace.nets import create
+from murace.nets import Learner, create
 from murace.nets.forward import logits_of
 from murace.system.progress import Reporter
 from murace.training import SplitArrays, TrainingSetup, fit, start
+from murace.training.step import CHECKED, WARM_UP, Stepper
 from tests.benchmarks.serve import Spec, converse, peak_memory
 from tests.benchmarks.variants import OURS, MadeUp, Variant, streamed
 
@@ -27,13 +29,8 @@ class Course:
     """A training under one variant, epoch by epoch, through the real loop."""
 
     def __init__(self, spec: Spec, variant: Variant, images: Images, *, train: int, validation: int) -> None:
-        place = variant.place(torch.device(spec["device"]))
-        recipe = Recipe(epochs=FOREVER, patience=FOREVER, lr=1e-4, batch_size=spec["batch"])
-        torch.manual_seed(0)
-        net = create(spec["net"], width=spec["width"], size=spec["size"])
-        rows = np.arange(train + validation)
-        setup = TrainingSetup(_part(rows[:train]), _part(rows[train:]), images, recipe, place, Reporter())
-        self.training = start(net, setup)
+        setup = set_up(spec, variant, images, train=train, validation=validation)
+        self.training = start(fresh(spec), setup)
         self.moments = fit(self.training, setup)
 
     def epoch(self) -> Spec:
@@ -43,6 +40,51 @@ class Course:
         wall = time.perf_counter() - began
         row = self.training.progress.history[-1]
         return {"rate": row["images_per_second"], "train": row["seconds"], "rest": wall - row["seconds"]}
+
+
+def set_up(spec: Spec, variant: Variant, images: Images, *, train: int, validation: int) -> TrainingSetup:
+    """A training under one variant."""
+    place, rows = variant.place(torch.device(spec["device"])), np.arange(train + validation)
+    recipe = Recipe(epochs=FOREVER, patience=FOREVER, lr=1e-4, batch_size=spec["batch"])
+    return TrainingSetup(_part(rows[:train]), _part(rows[train:]), images, recipe, place, Reporter())
+
+
+def fresh(spec: Spec) -> Learner:
+    """The net, always with the same weights."""
+    torch.manual_seed(0)
+    return create(spec["net"], width=spec["width"], size=spec["size"])
+
+
+def steps(spec: Spec, variant: Variant, images: Images, count: int) -> Spec:
+    """The loss of each of some steps, the images per second of the last ones, and what became of the graph.
+
+    No step of the warm-up may wait for the device, but for the first one of a compiled net, in which it is compiled.
+    """
+    setup = set_up(spec, variant, images, train=count * spec["batch"], validation=2)
+    setup = replace(setup, place=replace(setup.place, graph="auto" if variant.is_captured else "off"))
+    device, training = setup.place.device, start(fresh(spec), setup)
+    stepper, unsteady = Stepper(training, setup), WARM_UP + CHECKED + 1
+    training.net.train()
+    stepper.begin(1, 0)
+    with setup.place.searching():
+        if variant.is_compiled:
+            stepper.step()
+        _forbid_waiting(device, is_forbidden=True)
+        try:
+            for _ in range(WARM_UP - variant.is_compiled):
+                stepper.step()
+        finally:
+            _forbid_waiting(device, is_forbidden=False)
+        for _ in range(unsteady - WARM_UP):
+            stepper.step()
+        seconds = _timed(device, lambda: [stepper.step() for _ in range(count - unsteady)])
+    losses, rate = training.losses.tolist(), (count - unsteady) * spec["batch"] / seconds
+    return {"losses": losses, "rate": rate, "graph": training.graph, "reason": training.graph_reason}
+
+
+def _forbid_waiting(device: torch.device, *, is_forbidden: bool) -> None:
+    if device.type == "cuda":
+        torch.cuda.set_sync_debug_mode("error" if is_forbidden else "default")
 
 
 def prepare(spec: Spec):  # type: ignore[no-untyped-def]
@@ -64,6 +106,9 @@ def prepare(spec: Spec):  # type: ignore[no-untyped-def]
         if question["do"] == "forward":
             return {"seconds": forward_seconds(spec, images(question["images"], is_resident=True))}
         variant = Variant(**question["variant"])
+        if question["do"] == "steps":
+            count = question["steps"]
+            return steps(spec, variant, images(count * spec["batch"] + 2, is_resident=True), count)
         count = question["train"] + question["validation"]
         shown = images(count, variant.is_resident)
         before = _allocated(device)

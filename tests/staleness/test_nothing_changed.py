@@ -156,7 +156,11 @@ def test_a_record_names_all_that_its_step_reads(quick: Workspace, place: str) ->
 @pytest.mark.parametrize("place", CHAIN[1:])
 def test_where_and_how_a_step_runs_never_makes_it_run_again(quick: Workspace, place: str) -> None:
     before = files_of(quick.root)
-    for machine in (Machine(), Machine(gpu="cpu", threads=2), Machine(gpu="cpu", threads=1, compile="off")):
+    for machine in (
+        Machine(),
+        Machine(gpu="cpu", threads=2),
+        Machine(gpu="cpu", threads=1, compile="off", graph="off"),
+    ):
         args = DEFAULTS[place.partition("/")[0]]
         assert run_step(place, args, quick, rerun=Rerun(), reporter=Reporter(), machine=machine).skipped
     assert files_of(quick.root) == before

@@ -55,6 +55,7 @@ def test_the_record_answers_as_the_step_does(name: str, finished: Workspace) -> 
     "changed",
     [
         {"machine": Machine(gpu="0")},
+        {"machine": Machine(graph="on")},
         {"rerun": Rerun(force=True)},
         {"rerun": Rerun(resume=True)},
         {"rerun": Rerun(resume=False)},

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from murace.system.failures import is_gpu_failure, is_out_of_memory, machine_error
+from murace.system.failures import is_gpu_failure, is_gpu_out_of_memory, is_out_of_memory, machine_error
 
 HINT = "\nCUDA kernel errors might be asynchronously reported at some other API call"
 NO_MEMORY = [
@@ -59,6 +59,22 @@ def test_too_little_memory(error: Exception) -> None:
     assert is_out_of_memory(error)
     assert not is_gpu_failure(error)
     assert str(machine_error(error)).startswith("out of memory (")
+
+
+@pytest.mark.parametrize(
+    ("error", "halves"),
+    [
+        *((error, "CUDA" in str(error) or "CUBLAS" in str(error)) for error in NO_MEMORY),
+        *((error, False) for error in (*GPU_GONE, *BUGS)),
+        # cuDNN's words where its working memory does not fit; elsewhere they may mean a net that it cannot compute
+        (RuntimeError("GET was unable to find an engine to execute this computation"), True),
+        (RuntimeError("FIND was unable to find an engine to execute this computation\nmore"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+    ],
+    ids=repr,
+)
+def test_fewer_images_are_tried_where_a_gpu_may_have_too_little_memory(error: Exception, halves: bool) -> None:
+    assert is_gpu_out_of_memory(error) is halves
 
 
 @pytest.mark.parametrize("error", GPU_GONE, ids=repr)

@@ -22,6 +22,7 @@ def finetune(
     threads: options.Threads = None,
     precision: options.Precision = DEFAULT.precision,
     compile_: options.Compile = "auto",
+    graph: options.Graph = "auto",
     resume: options.Resume = None,
     force: options.Force = False,
     stop_on: options.StopOn = None,
@@ -44,7 +45,7 @@ def finetune(
             epochs=epochs, lr=lr, patience=patience, monitor=metric(monitor), precision=precision, seed=seed
         )
         config = FinetuneConfig(recipe=recipe, batch_size=batch_size)
-        machine = Machine(gpu=gpu, threads=threads, compile=compile_)
+        machine = Machine(gpu=gpu, threads=threads, compile=compile_, graph=graph)
         names = options.listed(groups or [])
         if groups and not names:
             raise UsageError("--groups names no group")

@@ -35,6 +35,7 @@ def train(
     threads: options.Threads = None,
     precision: options.Precision = DEFAULT.precision,
     compile_: options.Compile = "auto",
+    graph: options.Graph = "auto",
     resume: options.Resume = None,
     force: options.Force = False,
     stop_on: options.StopOn = None,
@@ -50,7 +51,7 @@ def train(
         from murace.workspace import Rerun
         from murace.workspace.paths import Workspace
 
-        machine = Machine(gpu=gpu, threads=threads, compile=compile_)
+        machine = Machine(gpu=gpu, threads=threads, compile=compile_, graph=graph)
         configs = [
             TrainConfig(
                 learner=name,

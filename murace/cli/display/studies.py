@@ -46,7 +46,7 @@ def _by_group(rows: Sequence[Row]) -> RenderableType:
 
 
 def warnings(rows: Sequence[Row]) -> list[str]:
-    """What is to be said about studies: how they were put together, what was shown otherwise, and doubts of the group."""
+    """What is to be said about studies: how they were put together and shown, and doubts of the group."""
     found = [f"{row['study']}: {row['warning']}" for row in rows if row["warning"]]
     return [
         *found[:SHOWN],

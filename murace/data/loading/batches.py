@@ -11,6 +11,8 @@ from torch import Tensor
 from murace.data.loading.stream import read_ahead
 from murace.data.store import Pixels
 from murace.errors import DataError
+from murace.system.failures import is_gpu_out_of_memory
+from murace.system.progress import Reporter
 
 FREE_SHARE = 0.6  # of the GPU's free memory that images may take; the nets need the rest
 Rows = npt.NDArray[np.int64]
@@ -23,18 +25,38 @@ class Images:
         pixels: uint8 [N, H, H].
         rows: the rows that will be asked for.
         device: where batches are wanted.
+        reporter: is told where a GPU has no room for the images.
     """
 
-    def __init__(self, pixels: Pixels, rows: Rows, device: torch.device) -> None:
+    def __init__(self, pixels: Pixels, rows: Rows, device: torch.device, reporter: Reporter | None = None) -> None:
         self.pixels, self.device = pixels, device
+        self.reporter = reporter or Reporter()
         self.resident: Tensor | None = None
-        if device.type == "cuda" and _fits(len(rows) * pixels[0].nbytes, device):
-            self.resident = torch.empty((len(rows), *pixels.shape[1:]), dtype=torch.uint8, device=device)
-            for start in range(0, len(rows), 1024):
-                part = torch.from_numpy(pixels[rows[start : start + 1024]])
-                self.resident[start : start + len(part)] = part.to(device)
-            self.place = torch.full((len(pixels),), -1, dtype=torch.long, device=device)
-            self.place[torch.from_numpy(rows).to(device)] = torch.arange(len(rows), device=device)
+        if device.type != "cuda":
+            return
+        needed = len(rows) * pixels[0].nbytes
+        try:
+            if _fits(needed, device):
+                self._settle(rows)
+        except RuntimeError as error:
+            if not is_gpu_out_of_memory(error):
+                raise
+            self.resident = None
+        if self.resident is None:
+            self.reporter.warn_once(
+                f"the images ({needed / 1e9:.1f} GB) do not fit into the GPU's memory: they are read from the disk, "
+                "which may be slower"
+            )
+
+    def _settle(self, rows: Rows) -> None:
+        """Copy the images onto the GPU."""
+        pixels, device = self.pixels, self.device
+        self.resident = torch.empty((len(rows), *pixels.shape[1:]), dtype=torch.uint8, device=device)
+        for start in range(0, len(rows), 1024):
+            part = torch.from_numpy(pixels[rows[start : start + 1024]])
+            self.resident[start : start + len(part)] = part.to(device)
+        self.place = torch.full((len(pixels),), -1, dtype=torch.long, device=device)
+        self.place[torch.from_numpy(rows).to(device)] = torch.arange(len(rows), device=device)
 
     @property
     def streams(self) -> bool:
@@ -50,7 +72,7 @@ class Images:
     def batches(self, rows: Sequence[Rows]) -> Generator[Tensor, None, None]:
         """The images of each batch of rows, in order, as `gather` gives them; close it if you leave early."""
         if self.streams:
-            with closing(read_ahead(self.pixels, rows, self.device)) as batches:
+            with closing(read_ahead(self.pixels, rows, self.device, self.reporter)) as batches:
                 yield from map(self.scaled, batches)
         else:
             yield from (self.gather(torch.from_numpy(batch).to(self.device)) for batch in rows)

@@ -18,8 +18,9 @@ from murace.inference.recogniser.recognise import Recogniser
 from murace.nets import Learner
 from murace.nets.trained import TrainedNet
 from murace.nets.weights import model_from
-from murace.system.device import Place
+from murace.system.device import reading_place
 from murace.system.files import parse_json
+from murace.system.progress import Reporter
 from murace.vocabulary import CALIBRATED
 
 Part = TypeVar("Part")
@@ -28,13 +29,15 @@ Part = TypeVar("Part")
 class FileEnsemble:
     """A file that contradicts itself is refused as one that is damaged: it is data that somebody sent."""
 
-    def __init__(self, path: Path, chosen: torch.device) -> None:
+    def __init__(self, path: Path, chosen: torch.device, reporter: Reporter | None = None) -> None:
         """Check the file's every byte, and that its small parts fit together.
+
+        The `reporter` is told where the device cannot compute as the nets were trained.
 
         Raises:
             WorkspaceError: it is missing, damaged, tampered with or no file of ours; nothing of it is loaded then.
         """
-        self.bundle, self.device = open_bundle(path), chosen
+        self.bundle, self.device, self.reporter = open_bundle(path), chosen, reporter
         self.manifest = self.bundle.manifest
         self.groups: tuple[str, ...] = tuple(sorted(self.manifest.groups))
         self._digests = {file.name: file.sha256 for file in self.manifest.files}
@@ -97,7 +100,7 @@ class FileEnsemble:
             learner=net.learner,
             load=partial(_load, self.bundle, name, net.facts),
             sha256=self._digests[name],
-            place=Place(self.device, net.precision),
+            place=reading_place(self.device, net.precision, self.reporter),
             size=net.size,
             fit=self.manifest.fit,
             head=net.head,

@@ -13,8 +13,9 @@ from murace.inference.recogniser.file import load_group_model
 from murace.inference.recogniser.recognise import Recogniser
 from murace.nets.trained import TrainedNet
 from murace.nets.weights import load_model
-from murace.system.device import Place
+from murace.system.device import reading_place
 from murace.system.files import digest_of
+from murace.system.progress import Reporter
 from murace.vocabulary import CALIBRATED
 from murace.workspace import Record
 from murace.workspace.chain import require_choice, require_evaluation, require_step
@@ -26,13 +27,15 @@ from murace.workspace.roster import read_roster
 class WorkspaceEnsemble:
     """Each step's record is required to be complete, current and undamaged when its part is asked for."""
 
-    def __init__(self, workspace: Workspace, chosen: torch.device) -> None:
+    def __init__(self, workspace: Workspace, chosen: torch.device, reporter: Reporter | None = None) -> None:
         """Check the data's record and the choice of learners.
+
+        The `reporter` is told where the device cannot compute as the nets were trained.
 
         Raises:
             WorkspaceError: one is missing, unfinished, stale or damaged.
         """
-        self.workspace, self.device = workspace, chosen
+        self.workspace, self.device, self.reporter = workspace, chosen, reporter
         self.prepared = require_step(workspace, "prepare", (INDEX,))
         self.choice = require_choice(workspace)
         self.records: dict[str, Record] = {}
@@ -89,7 +92,7 @@ class WorkspaceEnsemble:
             learner=str(record.params["learner"]),
             load=partial(load_model, folder.model),
             sha256=record.produced[folder.model.name]["sha256"],
-            place=Place(self.device, record.info["precision"]),
+            place=reading_place(self.device, record.info["precision"], self.reporter),
             size=int(self.prepared.params["size"]),
             fit=str(self.prepared.params["fit"]),
             head=str(record.params["head"]),

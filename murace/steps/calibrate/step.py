@@ -55,10 +55,10 @@ def run(
             written, place = [SCORES, ROSTER], device.Place(torch.device("cpu"), "fp32")
             if inputs.has_groups:
                 if remark:
-                    reporter.say(remark)
+                    remark.tell(reporter)
                 device.set_threads(machine)
                 record = inputs.learners[chosen_learner(list(inputs.learners))]
-                place = device.Place(chosen, record.info["precision"])
+                place = device.reading_place(chosen, record.info["precision"], reporter)
                 net = _trained_net(workspace, record, place, fit=str(inputs.prepared.params["fit"]))
                 _fit_recogniser(workspace, net, inputs.index, config, reporter)
                 written.append(RECOGNISER)

@@ -54,7 +54,7 @@ def predict_all(
     workspace: Workspace, inputs: EvaluationInputs, test: pd.DataFrame, chosen: torch.device, reporter: Reporter
 ) -> ModelPredictions:
     """Predict the test images with each net, once; each net's are kept on disk, so that a resume runs only the rest."""
-    images = Images(open_pixels(workspace.prepare.pixels), np.array(test["row"]), chosen)
+    images = Images(open_pixels(workspace.prepare.pixels), np.array(test["row"]), chosen, reporter)
     found = {}
     with reporter.bar("nets", len(inputs.nets)) as bar:
         for name, record in inputs.nets.items():
@@ -91,7 +91,7 @@ def predict_as_follower(workspace: Workspace, chosen: torch.device, reporter: Re
         if images is None or test is None:
             index = read_index(workspace.prepare.index)
             test = index[index["split"] == Split.TEST]
-            images = Images(open_pixels(workspace.prepare.pixels), np.array(test["row"]), chosen)
+            images = Images(open_pixels(workspace.prepare.pixels), np.array(test["row"]), chosen, reporter)
         _predict(message["net"], message["precision"], workspace, test, images, reporter)
 
 
@@ -102,6 +102,6 @@ def _predict(
     step, _, group = net.partition("/")
     rows = np.array((test if step == "train" else test[test["group"] == group])["row"])
     model = load_model(FitFolder(workspace.root / net).model)
-    place = device.Place(images.device, precision)
+    place = device.reading_place(images.device, precision, reporter)
     place.put(model)
     return probabilities(logits_of(model, images, rows, place=place, reporter=reporter))

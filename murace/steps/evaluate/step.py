@@ -75,7 +75,7 @@ def run(
             stored = None if afresh else stored_predictions(workspace, inputs, test)
             plan.begin(reporter)
             if remark:
-                reporter.say(remark)
+                remark.tell(reporter)
             device.set_threads(machine)
             predictions = stored or predict_all(workspace, inputs, test, chosen, reporter)
             frames = _analyse(workspace, config, inputs, index, predictions, reporter) | {"flow": flow(index)}

@@ -43,7 +43,7 @@ def run(
     for step_run in runs:
         require_equal_shares(recipe_from(step_run.params))
     if remark:
-        reporter.say(remark)
+        remark.tell(reporter)
     prepare = partial(set_up, machine=machine, chosen=chosen, reporter=reporter)
     done = [_finetune(workspace, step_run, rerun, prepare) for step_run in runs]
     processes.broadcast({"done": [asdict(member) for member in done]})

@@ -58,7 +58,7 @@ def run(workspace: Workspace, config: TrainConfig, *, machine: Machine, rerun: R
             setup = set_up(job, machine, chosen, reporter)
             plan.begin(reporter)
             if remark:
-                reporter.say(remark)
+                remark.tell(reporter)
             result = lead(job, setup, workspace.root)
             write_result(job, result, model=folder.model, history=folder.history, predictions=folder.predictions)
             total, trainable = count_parameters(result.net)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from murace.data.loading.batches import Images
-from murace.data.loading.stream import DEPTH, read_ahead
+from murace.data.loading.stream import DEPTH, _pages, read_ahead
+from murace.system.progress import Reporter
 
 CPU = torch.device("cpu")
 PIXELS = np.random.default_rng(0).integers(0, 255, (50, 6, 6), dtype=np.uint8)
@@ -83,3 +84,56 @@ def test_streamed_batches_have_the_same_numbers_as_gathered_ones(monkeypatch: py
     monkeypatch.setattr(Images, "streams", True)
     for streamed, expected in zip(images.batches(wanted), gathered, strict=True):
         assert torch.equal(streamed, expected)
+
+
+class Listening(Reporter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.warnings: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+@pytest.mark.parametrize(
+    "refusal", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUDA error: out of memory\nmore")], ids=repr
+)
+def test_where_no_memory_can_be_locked_ordinary_memory_does_and_it_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, refusal: Exception
+) -> None:
+    reporter, locked, real = Listening(), list[bool](), torch.empty
+
+    def empty(shape: tuple[int, ...], *, dtype: torch.dtype, pin_memory: bool = False) -> torch.Tensor:
+        locked.append(pin_memory)
+        if pin_memory:
+            raise refusal
+        return real(shape, dtype=dtype)
+
+    monkeypatch.setattr(torch, "empty", empty)
+    is_locked = True
+    for _ in range(3):
+        pages, is_locked = _pages((2, 6, 6), is_locked, reporter)
+        assert (pages.shape, pages.dtype) == ((2, 6, 6), torch.uint8)
+    assert locked == [True, False, False, False]
+    assert reporter.warnings == ["the system locks no more memory (see ulimit -l): images go to the GPU more slowly"]
+    monkeypatch.setattr(torch, "empty", lambda *given, **more: (_ for _ in ()).throw(RuntimeError("a bug")))
+    with pytest.raises(RuntimeError, match="a bug"):
+        _pages((2, 6, 6), is_locked=True, reporter=reporter)
+
+
+@pytest.mark.parametrize("how", ["no room", "refused", "room"])
+def test_images_that_a_gpu_has_no_room_for_are_streamed_and_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    def settle(images: Images, rows: np.ndarray) -> None:
+        images.resident = torch.zeros(1)
+        if how == "refused":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    reporter, gpu = Listening(), torch.device("cuda:0")
+    monkeypatch.setattr("murace.data.loading.batches._fits", lambda num_bytes, device: how != "no room")
+    monkeypatch.setattr(Images, "_settle", settle)
+    images = Images(PIXELS, np.arange(50), gpu, reporter)
+    assert images.streams is (how != "room")
+    story = "the images (0.0 GB) do not fit into the GPU's memory: they are read from the disk, which may be slower"
+    assert reporter.warnings == ([] if how == "room" else [story])
