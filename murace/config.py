@@ -17,6 +17,7 @@ FITS = ("squash", "pad")
 HEADS = ("gap", "fc")
 PRECISIONS = ("auto", "fp32", "bf16")
 COMPILE = ("auto", "on", "off")
+AUTO = "auto"
 BATCH_SIZES = {"convnet": 32, "resnet": 32, "densenet": 16}
 VALIDATION_FRACTION = 0.127  # the paper's 4,680 of 36,808
 TEST_FRACTION = 0.15  # for a manifest without a split of its own
@@ -37,6 +38,7 @@ class Machine:
     gpu: str | None = None
     threads: int | None = None
     compile: str = "auto"
+    side_by_side: str = AUTO
 
     def __post_init__(self) -> None:
         if self.threads is not None:
@@ -47,6 +49,9 @@ class Machine:
                     f"--threads {self.threads} on {cores} cores: give as many as there are cores, or fewer"
                 )
         _one_of("--compile", self.compile, COMPILE)
+        asked = self.side_by_side
+        if asked != AUTO and not (asked.isascii() and asked.isdecimal() and int(asked)):
+            raise UsageError(f"--side-by-side takes auto or a number of trainings, at least 1; not '{asked}'")
         if self.gpu not in (None, "cpu"):
             words = str(self.gpu).split(",")
             if not all(word.isascii() and word.isdecimal() for word in words):

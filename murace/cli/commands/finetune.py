@@ -3,7 +3,7 @@
 from murace.cli import options
 from murace.cli.commands.train import outcome
 from murace.cli.display.console import running
-from murace.config import FinetuneConfig, Machine, Recipe, metric
+from murace.config import AUTO, FinetuneConfig, Machine, Recipe, metric
 from murace.errors import UsageError
 
 DEFAULT = FinetuneConfig().recipe
@@ -22,6 +22,7 @@ def finetune(
     threads: options.Threads = None,
     precision: options.Precision = DEFAULT.precision,
     compile_: options.Compile = "auto",
+    side_by_side: options.SideBySide = AUTO,
     resume: options.Resume = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -43,7 +44,7 @@ def finetune(
             epochs=epochs, lr=lr, patience=patience, monitor=metric(monitor), precision=precision, seed=seed
         )
         config = FinetuneConfig(recipe=recipe, batch_size=batch_size)
-        machine = Machine(gpu=gpu, threads=threads, compile=compile_)
+        machine = Machine(gpu=gpu, threads=threads, compile=compile_, side_by_side=side_by_side)
         names = options.listed(groups or [])
         if groups and not names:
             raise UsageError("--groups names no group")
