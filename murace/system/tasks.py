@@ -192,8 +192,8 @@ class _Worker:
     def _named(self, text: str) -> str:
         """The text with the task's name before it, unless it names it there in some form."""
         assert self.task is not None
-        name = self.task.name
-        return text if name in text.partition(":")[0] else f"{name}: {text}"
+        name, words = self.task.name, text.partition(":")[0].replace("/", " ").split()
+        return text if name in words else f"{name}: {text}"
 
 
 def serve(work: Work) -> None:
