@@ -18,6 +18,7 @@ LEAKS = REFUSE, _, DROP_TEST = ("refuse", "drop-train", "drop-test")
 HEADS = ("gap", "fc")
 PRECISIONS = ("auto", "fp32", "bf16")
 SWITCH = ("auto", "on", "off")  # of --compile and --graph
+AUTO = "auto"
 BATCH_SIZES = {"convnet": 32, "resnet": 32, "densenet": 16}
 VALIDATION_FRACTION = 0.127  # the paper's 4,680 of 36,808
 TEST_FRACTION = 0.15  # for a manifest without a split of its own
@@ -41,6 +42,7 @@ class Machine:
     threads: int | None = None
     compile: str = "auto"
     graph: str = "auto"
+    side_by_side: str = AUTO
 
     def __post_init__(self) -> None:
         if self.threads is not None:
@@ -52,6 +54,9 @@ class Machine:
                 )
         _one_of("--compile", self.compile, SWITCH)
         _one_of("--graph", self.graph, SWITCH)
+        asked = self.side_by_side
+        if asked != AUTO and not (asked.isascii() and asked.isdecimal() and int(asked)):
+            raise UsageError(f"--side-by-side takes auto or a number of trainings, at least 1; not '{asked}'")
         if self.gpu not in (None, "cpu"):
             words = str(self.gpu).split(",")
             if not all(word.isascii() and word.isdecimal() for word in words):

@@ -99,6 +99,17 @@ Graph = Annotated[
     str, _choice("--graph", "A step as one CUDA graph: auto is on where that gives the same results.", SWITCH, HARDWARE)
 ]
 Threads = Annotated[int | None, optional("--threads", f"CPU threads. {OWN_CORES}", panel=HARDWARE)]
+SideBySide = Annotated[
+    str,
+    typer.Option(
+        "--side-by-side",
+        metavar="auto|N",
+        help="Trainings that run at once on a CPU, with --threads each; auto: as many as there are cores for, "
+        "1: one after the other.",
+        rich_help_panel=HARDWARE,
+        autocompletion=_known("auto", "1", "2"),
+    ),
+]
 Jobs = Annotated[int | None, optional("--jobs", f"Processes. {OWN_CORES}", panel=HARDWARE)]
 Resume = Annotated[
     bool | None,

@@ -128,7 +128,7 @@ def _without_gpu(machine: Machine) -> tuple[torch.device, Fallback]:
 
 
 def _on_the_cpu(machine: Machine) -> str:
-    threads = _threads_asked(machine)
+    threads = threads_asked(machine)
     return f"running on the CPU with {threads} thread{'s' * (threads > 1)}"
 
 
@@ -306,7 +306,7 @@ def free_memory() -> int | None:
 def set_threads(machine: Machine, recorded: int | None = None) -> int:
     """Set torch's threads: `--threads`, else `recorded` (a resume's), else the cores this process may use."""
     _keep_freed_memory()
-    torch.set_num_threads(machine.threads or recorded or _threads_asked(machine))
+    torch.set_num_threads(machine.threads or recorded or threads_asked(machine))
     return torch.get_num_threads()
 
 
@@ -323,7 +323,8 @@ def _keep_freed_memory() -> None:
         adjust(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def _threads_asked(machine: Machine) -> int:
+def threads_asked(machine: Machine) -> int:
+    """How many threads a training has that does not resume: `--threads`, else OMP_NUM_THREADS, else the cores."""
     environment = os.environ.get("OMP_NUM_THREADS", "")
     if machine.threads:
         return machine.threads

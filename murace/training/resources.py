@@ -44,7 +44,7 @@ def require_memory(shadow: Learner, setup: TrainingSetup, free: int | None) -> N
         return
     processes, size = process_group(), setup.batch_size
     here = processes.local_size / processes.size  # this machine's share of each batch
-    weights = 4 * sum(parameter.nbytes for parameter in shadow.parameters())  # with gradients and Adam's two moments
+    weights = weight_bytes(shadow)
     each = here * image_bytes(shadow, setup.images.pixels.shape[1], setup.place)
     need = processes.local_size * weights + each * size
     if need > free:
@@ -53,6 +53,11 @@ def require_memory(shadow: Learner, setup: TrainingSetup, free: int | None) -> N
         raise MachineError(
             f"--batch-size {size} needs about {need / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free: {way_out}"
         )
+
+
+def weight_bytes(shadow: Learner) -> int:
+    """The bytes of the net's weights, their gradients and Adam's two moments."""
+    return 4 * sum(parameter.nbytes for parameter in shadow.parameters())
 
 
 def image_bytes(shadow: Learner, side: int, place: Place) -> float:

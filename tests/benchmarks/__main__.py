@@ -1,6 +1,7 @@
 """The benchmark's one entry point: python -m tests.benchmarks [--only a,b] [--quick] [--json FILE] [--gpu N].
 
-Parts on the CPU, all by default: training, pipeline, prepare, cam, startup, evaluation, threads, predict, audit, rerun.
+Parts on the CPU, all by default: training, pipeline, prepare, cam, startup, evaluation, threads, predict, audit, rerun,
+side-by-side.
 With `--gpu N` the GPU part instead, in its sections; `--gpu cpu` tries its code with tiny nets.
 """
 
@@ -12,8 +13,11 @@ from pathlib import Path
 from tests.benchmarks import table
 from tests.benchmarks.lines import Line
 
-PARTS = ("training", "pipeline", "prepare", "cam", "startup", "evaluation", "threads", "predict", "audit", "rerun")
-LETTERS = dict(zip("abcdefghij", PARTS, strict=True))
+PARTS = (
+    *("training", "pipeline", "prepare", "cam", "startup", "evaluation", "threads", "predict", "audit", "rerun"),
+    "side-by-side",
+)
+LETTERS = dict(zip("abcdefghijk", PARTS, strict=True))
 
 
 def main(words: list[str] | None = None) -> None:
@@ -32,7 +36,7 @@ def main(words: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Measure murace against others.")
-    parser.add_argument("--only", help=f"some of {', '.join(PARTS)} (or a to i); with --gpu some of its sections")
+    parser.add_argument("--only", help=f"some of {', '.join(PARTS)} (or a to k); with --gpu some of its sections")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run, not how fast")
     parser.add_argument("--json", type=Path, help="write the lines into this file as they come")
     parser.add_argument("--gpu", help="the number of a GPU, or cpu: the GPU part instead")
@@ -57,7 +61,7 @@ def _cpu(asked: argparse.Namespace) -> Iterator[Line]:
     """The lines of each part; one that fails is a line with its reason, and not the end."""
     for part in _chosen(asked.only, PARTS):
         try:
-            yield from importlib.import_module(f"tests.benchmarks.{part}").measure(quick=asked.quick)
+            yield from importlib.import_module(f"tests.benchmarks.{part.replace('-', '_')}").measure(quick=asked.quick)
         except Exception as error:
             yield table.failed(part, "all of it", f"{type(error).__name__}: {error}")
 

@@ -55,19 +55,19 @@ def test_the_disk_of_a_reading_process_fails(at: int, source: Path, tmp_path: Pa
 
 
 def test_a_reading_process_is_killed_as_by_a_system_without_memory(source, tmp_path, monkeypatch) -> None:
-    real, killed = pool._WorkerProcess.send_job, []
+    real, killed = pool._Reader.send_job, []
 
-    def send_job(worker: pool._WorkerProcess, job: chunks.ReadJob) -> None:
-        real(worker, job)
+    def send_job(reader: pool._Reader, job: chunks.ReadJob) -> None:
+        real(reader, job)
         if not killed:
-            killed.append(worker)
-            os.kill(worker.process.pid, signal.SIGKILL)
+            killed.append(reader)
+            os.kill(reader.worker.process.pid, signal.SIGKILL)
 
-    monkeypatch.setattr(pool._WorkerProcess, "send_job", send_job)
+    monkeypatch.setattr(pool._Reader, "send_job", send_job)
     result = typed(*words(source, tmp_path / "broken"))
     assert result.exit_code == 5, result.output
     (line,) = error_lines(result)
-    assert line.startswith("a reading process ended with code -9 (no memory left?)"), line
+    assert line.startswith("a reading process was ended by SIGKILL (no memory left?)"), line
     monkeypatch.undo()
     done(*words(source, tmp_path / "broken"))
 

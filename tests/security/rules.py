@@ -62,7 +62,7 @@ RULES = (
         """subprocess pty os.system os.popen os.execv os.execve os.execvp os.execvpe os.execl os.execle os.execlp
         os.execlpe os.spawnl os.spawnle os.spawnlp os.spawnv os.spawnve os.spawnvp os.posix_spawn os.posix_spawnp
         os.fork os.forkpty os.startfile webbrowser""",
-        {"data/ingest/pool.py": "murace's own reading processes, by a list of words"},
+        {"system/workers.py": "murace's own worker processes, by a list of words"},
     ),
     Rule(
         "a shell",
@@ -169,7 +169,7 @@ RULES = (
             "cli/display/console.py": "the only place that prints",
             "cli/app.py": "--version",
             "__main__.py": "a closed stdout becomes /dev/null",
-            "data/ingest/worker.py": "stdout is the pipe to the parent",
+            "system/workers.py": "a worker's stdout is the pipe to its parent",
         },
     ),
     Rule(
@@ -178,8 +178,9 @@ RULES = (
         {
             "system/files.py": "the one strict parser, `parse_json`",
             "explain/overlays/folder.py": "cam's records, of which only names of files are believed",
-            "data/ingest/pool.py": "what murace's own reading processes answer",
-            "data/ingest/worker.py": "what their parent asks",
+            "system/workers.py": "what murace's own worker processes answer",
+            "data/ingest/worker.py": "what the parent of the reading processes asks",
+            "system/tasks.py": "what the parent of the processes that train asks",
             "system/processes.py": "what process 0 tells the others",
         },
     ),

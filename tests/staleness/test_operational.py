@@ -39,7 +39,7 @@ SEMANTIC: dict[type, set[str]] = {
 }
 # Never part of it: where and how a step runs, and what is asked of this run alone.
 OPERATIONAL: dict[type, set[str]] = {
-    Machine: {"gpu", "threads", "compile", "graph"},
+    Machine: {"gpu", "threads", "compile", "graph", "side_by_side"},
     Operation: {"jobs", "accept_rejects", "preview"},
     Rerun: {"resume", "force"},
 }

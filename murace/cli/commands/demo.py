@@ -10,6 +10,7 @@ import typer
 from murace.cli import options
 from murace.cli.display.console import ConsoleReporter, option, running
 from murace.config import (
+    AUTO,
     CalibrateConfig,
     EvaluateConfig,
     FinetuneConfig,
@@ -30,6 +31,7 @@ STUDIES, SIZE, WIDTH = 80, 128, 0.25
 RECIPES = {"convnet": (10, 16, 0.001), "resnet": (8, 16, 0.001), "densenet": (8, 32, 0.002)}
 MEMBER_EPOCHS, MEMBER_BATCH = 2, 16
 THREADS = 1  # the steps of such narrow nets are too short to share: two threads are slower than one
+DEFAULT = Recipe()
 SHOWN = 4  # studies whose maps are drawn
 
 
@@ -38,6 +40,8 @@ def demo(
     seed: options.Seed = 0,
     gpu: options.Gpu = None,
     threads: options.Threads = None,
+    precision: options.Precision = DEFAULT.precision,
+    side_by_side: options.SideBySide = AUTO,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -52,14 +56,14 @@ def demo(
             "few epochs. "
             "It shows how murace works, not how well nets read radiographs."
         )
-        machine = Machine(gpu=gpu, threads=THREADS if threads is None else threads)
+        machine = Machine(gpu=gpu, threads=THREADS if threads is None else threads, side_by_side=side_by_side)
         from murace.system.device import choose
         from murace.workspace.paths import Workspace
 
-        SampleConfig(studies=STUDIES, seed=seed)  # a bad seed or GPU is refused before anything is drawn
+        recipe = Recipe(seed=seed, precision=precision)  # a bad value or GPU is refused before anything is drawn
         choose(machine)
         space = Workspace(folder / "workspace")
-        report = _chain(console, folder, space, machine, seed)
+        report = _chain(console, folder, space, machine, recipe)
         overlays = _draw(console, folder, space, machine)
         minutes = (time.monotonic() - began) / 60
         console.show(f"overlays: {overlays}", f"report: {report}", f"took {minutes:.1f} minutes")
@@ -68,20 +72,21 @@ def demo(
         )
 
 
-def _chain(console: ConsoleReporter, folder: Path, space: "Workspace", machine: Machine, seed: int) -> Path:
+def _chain(console: ConsoleReporter, folder: Path, space: "Workspace", machine: Machine, base: Recipe) -> Path:
     """From the sample to the report; what is done already is skipped."""
     from murace.cli.commands.calibrate import recogniser_line
+    from murace.cli.commands.train import trained
     from murace.cli.display.tables import counts_table, roster_table, scores_table
     from murace.sample.layout import draw_sample, is_drawn
     from murace.steps import prepare
     from murace.steps.calibrate import step as calibrate
     from murace.steps.evaluate import step as evaluate
     from murace.steps.finetune import step as finetune
-    from murace.steps.train import step as train
     from murace.workspace import Rerun
 
-    sample, rerun = folder / "sample", Rerun()
+    sample, rerun, seed = folder / "sample", Rerun(), base.seed
     chance = f" --seed {seed}" if seed else ""
+    arithmetic = f" --precision {base.precision}" if base.precision != DEFAULT.precision else ""
     if not is_drawn(sample):
         _title(console, f"murace sample {sample} --studies {STUDIES}{chance}")
         draw_sample(sample, SampleConfig(studies=STUDIES, seed=seed), console)
@@ -89,19 +94,22 @@ def _chain(console: ConsoleReporter, folder: Path, space: "Workspace", machine: 
     squares = PrepareConfig(size=SIZE, seed=seed)
     prepared = prepare.run(sample, space, squares, operation=prepare.Operation(), rerun=rerun, reporter=console)
     console.show(counts_table(prepared.counts))
+    configs = []
     for learner in LEARNERS:
         epochs, batch_size, lr = RECIPES[learner]
-        recipe = Recipe(epochs=epochs, batch_size=batch_size, lr=lr, seed=seed)
-        options_shown = f"--width {WIDTH:g} --epochs {epochs} --batch-size {batch_size} --lr {lr:g}{chance}"
+        recipe = replace(base, epochs=epochs, batch_size=batch_size, lr=lr)
+        options_shown = f"--width {WIDTH:g} --epochs {epochs} --batch-size {batch_size} --lr {lr:g}{arithmetic}{chance}"
         _title(console, f"murace train --arch {learner} {options_shown}")
-        config = TrainConfig(learner=learner, width=WIDTH, recipe=recipe)
-        train.run(space, config, machine=machine, rerun=rerun, reporter=console)
+        configs.append(TrainConfig(learner=learner, width=WIDTH, recipe=recipe))
+    for _ in trained(space, configs, machine, rerun, console):
+        continue
     _title(console, "murace calibrate")
     chosen = calibrate.run(space, CalibrateConfig(), machine=machine, rerun=rerun, reporter=console)
     console.show(roster_table(chosen.roster), recogniser_line(chosen.recogniser))
-    _title(console, f"murace finetune --epochs {MEMBER_EPOCHS} --batch-size {MEMBER_BATCH}{chance}")
+    _title(console, f"murace finetune --epochs {MEMBER_EPOCHS} --batch-size {MEMBER_BATCH}{arithmetic}{chance}")
     members = FinetuneConfig(
-        recipe=replace(FinetuneConfig().recipe, epochs=MEMBER_EPOCHS, seed=seed), batch_size=MEMBER_BATCH
+        recipe=replace(FinetuneConfig().recipe, epochs=MEMBER_EPOCHS, seed=seed, precision=base.precision),
+        batch_size=MEMBER_BATCH,
     )
     finetune.run(space, members, groups=[], machine=machine, rerun=rerun, reporter=console)
     _title(console, "murace evaluate")

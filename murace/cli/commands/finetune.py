@@ -3,7 +3,7 @@
 from murace.cli import options
 from murace.cli.commands.train import outcome
 from murace.cli.display.console import running
-from murace.config import FinetuneConfig, Machine, Recipe, metric
+from murace.config import AUTO, FinetuneConfig, Machine, Recipe, metric
 from murace.errors import UsageError
 
 DEFAULT = FinetuneConfig().recipe
@@ -23,6 +23,7 @@ def finetune(
     precision: options.Precision = DEFAULT.precision,
     compile_: options.Compile = "auto",
     graph: options.Graph = "auto",
+    side_by_side: options.SideBySide = AUTO,
     resume: options.Resume = None,
     force: options.Force = False,
     stop_on: options.StopOn = None,
@@ -45,7 +46,7 @@ def finetune(
             epochs=epochs, lr=lr, patience=patience, monitor=metric(monitor), precision=precision, seed=seed
         )
         config = FinetuneConfig(recipe=recipe, batch_size=batch_size)
-        machine = Machine(gpu=gpu, threads=threads, compile=compile_, graph=graph)
+        machine = Machine(gpu=gpu, threads=threads, compile=compile_, graph=graph, side_by_side=side_by_side)
         names = options.listed(groups or [])
         if groups and not names:
             raise UsageError("--groups names no group")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from murace.cli import options
 from murace.cli.display.console import ConsoleReporter, running
-from murace.config import Machine, Recipe, TrainConfig, metric
+from murace.config import AUTO, Machine, Recipe, TrainConfig, metric
 from murace.config import batch_size as batch_size_of
 from murace.errors import UsageError
 from murace.vocabulary import LEARNERS, closest
@@ -36,6 +36,7 @@ def train(
     precision: options.Precision = DEFAULT.precision,
     compile_: options.Compile = "auto",
     graph: options.Graph = "auto",
+    side_by_side: options.SideBySide = AUTO,
     resume: options.Resume = None,
     force: options.Force = False,
     stop_on: options.StopOn = None,
@@ -51,7 +52,7 @@ def train(
         from murace.workspace import Rerun
         from murace.workspace.paths import Workspace
 
-        machine = Machine(gpu=gpu, threads=threads, compile=compile_, graph=graph)
+        machine = Machine(gpu=gpu, threads=threads, compile=compile_, graph=graph, side_by_side=side_by_side)
         configs = [
             TrainConfig(
                 learner=name,
@@ -79,7 +80,7 @@ def train(
 def trained(
     space: "Workspace", configs: list[TrainConfig], machine: Machine, rerun: "Rerun", console: ConsoleReporter
 ) -> Iterator["Trained"]:
-    """Train one after the other; torch, which takes seconds, is not loaded where there is nothing to do at all."""
+    """Train what is not up to date; torch, which takes seconds to load, is left alone where all of it is."""
     from murace.steps.train.inputs import up_to_date
 
     known = [up_to_date(space, config, machine=machine, rerun=rerun) for config in configs]
@@ -89,9 +90,10 @@ def trained(
     from murace.cli.several import together
     from murace.steps.train import step
 
+    left = [config for config, done in zip(configs, known, strict=True) if done is None]
     with together(machine, console):
-        for config in configs:
-            yield step.run(space, config, machine=machine, rerun=rerun, reporter=console)
+        fresh = step.run_all(space, left, machine=machine, rerun=rerun, reporter=console)
+        yield from (done or next(fresh) for done in known)
 
 
 def expand(names: list[str]) -> list[str]:

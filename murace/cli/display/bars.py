@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 from rich.text import Text
 
@@ -16,6 +16,8 @@ MARGIN = 4  # columns: the terminal echoes ^C at the end of the last line, and m
 
 class Bars(Progress):
     """Bars that fit 80 columns: short notes stand beside them, long ones on a line of their own below.
+
+    Those of things that go on at once (`resnet: epochs`, `densenet: epochs`) stand together by what they are of.
 
     Args:
         console: where they are drawn.
@@ -36,10 +38,12 @@ class Bars(Progress):
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """The bars, and the lines below them."""
-        yield from super().get_renderables()
-        for task in self.tasks:
+        owners = list(dict.fromkeys(_owner(task) for task in self.tasks))
+        tasks = sorted(self.tasks, key=lambda task: owners.index(_owner(task)))
+        yield self.make_tasks_table(tasks)
+        for task in tasks:
             if task.fields["below"]:
-                line = Text(task.fields["below"], style="dim")
+                line = Text(_owner(task) + task.fields["below"], style="dim")
                 line.truncate(self.console.width - MARGIN, overflow="ellipsis")
                 yield line
         if self.is_stopping():
@@ -48,6 +52,12 @@ class Bars(Progress):
     def put(self, title: str, total: int, start: int) -> TaskID:
         """Add a bar, `start` of `total` done."""
         return self.add_task(title, total=total, completed=start, beside="", below="")
+
+
+def _owner(task: Task) -> str:
+    """`resnet: ` of the bar `resnet: epochs`; nothing where only one thing goes on."""
+    name, colon, _ = task.description.rpartition(": ")
+    return name + colon
 
 
 class RichBar(Bar):

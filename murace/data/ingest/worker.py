@@ -1,14 +1,11 @@
 """Worker process of the pool: reads a job and then chunks as lines of JSON on stdin, and answers each on stdout.
 
-It is a program of its own rather than a fork: no threads of the parent are copied, nothing heavy is loaded (the
-parent's main module may well import torch), and when the parent dies in whatever way, stdin ends and so does this.
 While a thread waits for the disk to have one chunk, the next one is decoded.
 """
 
 import json
 import sys
 import threading
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
@@ -16,8 +13,7 @@ from queue import SimpleQueue
 from murace.data.ingest.chunks import open_array, read_chunk
 from murace.data.ingest.job import Chunk, ChunkOutcome, ReadJob
 from murace.data.ingest.notes import write_note
-from murace.errors import MachineError
-from murace.system.failures import machine_error
+from murace.system.workers import answer, error_message
 
 _Done = SimpleQueue[tuple[Chunk, ChunkOutcome] | None]
 
@@ -50,7 +46,7 @@ def _write_notes(job: ReadJob, descriptor: int, done: _Done) -> None:
         while (finished := done.get()) is not None:
             chunk, chunk_outcome = finished
             write_note(job, chunk, descriptor, chunk_outcome)
-            _answer({"outcomes": [vars(outcome) for outcome in chunk_outcome.outcomes]})
+            answer({"outcomes": [vars(outcome) for outcome in chunk_outcome.outcomes]})
 
 
 @contextmanager
@@ -58,16 +54,8 @@ def _errors_answered() -> Iterator[None]:
     """Send an error to the parent as an answer."""
     try:
         yield
-    except MachineError as error:
-        _answer({"error": str(error)})
     except Exception as error:
-        machine = machine_error(error)
-        # A bug of ours must reach the parent, whose log can be read.
-        _answer({"error": str(machine)} if machine else {"bug": traceback.format_exc()})
-
-
-def _answer(message: dict[str, object]) -> None:
-    print(json.dumps(message), flush=True)  # noqa: T201 - stdout is the pipe to the parent
+        answer(error_message(error))
 
 
 if __name__ == "__main__":

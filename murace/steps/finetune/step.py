@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from murace.config import FinetuneConfig, Machine, recipe_from
+from murace.data.store import read_index
 from murace.steps.finetune.inputs import FORM, Finetuned, finetuned, planned
 from murace.system import device
 from murace.system.processes import process_group
@@ -13,9 +14,13 @@ from murace.system.progress import Reporter
 from murace.training import TrainingSetup
 from murace.training.job import Job, Result, require_equal_shares, require_own_checkpoint, set_up, write_result
 from murace.training.run import follow, lead
+from murace.training.side_by_side import PlannedTraining, at_once, side_by_side
+from murace.vocabulary import Split
 from murace.workspace import EPOCHS, Rerun, StepRun, commit, decide, read, writing
 from murace.workspace.chain import require_pixels
 from murace.workspace.paths import Workspace
+
+WORKER = "murace.steps.finetune.worker"
 
 
 def run(
@@ -28,6 +33,8 @@ def run(
     reporter: Reporter,
 ) -> list[Finetuned]:
     """Fine-tune a member for each of `groups` (all where empty); finished ones are skipped.
+
+    One after the other, or several at once where that is faster, to the same bits.
 
     Of several processes the leading one decides and writes, and sends the others its jobs and the results.
 
@@ -42,12 +49,46 @@ def run(
     runs = planned(workspace, config, groups)
     for step_run in runs:
         require_equal_shares(recipe_from(step_run.params))
+    number = at_once(machine, chosen, len(runs), reporter)
+    if number > 1:
+        return _side_by_side(workspace, config, runs, number, machine=machine, rerun=rerun, reporter=reporter)
     if remark:
         remark.tell(reporter)
     prepare = partial(set_up, machine=machine, chosen=chosen, reporter=reporter)
     done = [_finetune(workspace, step_run, rerun, prepare) for step_run in runs]
     processes.broadcast({"done": [asdict(member) for member in done]})
     return done
+
+
+def _side_by_side(
+    workspace: Workspace,
+    config: FinetuneConfig,
+    runs: Sequence[StepRun],
+    number: int,
+    *,
+    machine: Machine,
+    rerun: Rerun,
+    reporter: Reporter,
+) -> list[Finetuned]:
+    """The members that have something to do, `number` at once; the others are as their records say."""
+    found = {run.step: read(run.folder) for run in runs if decide(run, rerun).skips}
+    message = {"root": str(workspace.root), "config": asdict(config), "rerun": asdict(rerun)}
+    images = read_index(workspace.prepare.index)
+    trained = images[images["split"] == Split.TRAIN]["group"].value_counts()
+    trainings = [
+        PlannedTraining(
+            name=(group := run.step.partition("/")[2]),
+            message={**message, "group": group},
+            recipe=recipe_from(run.params),
+            form={key: run.params[key] for key in FORM},
+            images=int(trained.get(group, 0)),
+        )
+        for run in runs
+        if run.step not in found
+    ]
+    answers = iter(side_by_side(WORKER, trainings, number, machine=machine, reporter=reporter))
+    records = [found.get(run.step) for run in runs]
+    return [finetuned(record, skipped=True) if record else Finetuned(**next(answers)) for record in records]
 
 
 def _finetune(

@@ -1,8 +1,10 @@
-"""Train one learner on all groups, or resume its training."""
+"""Train learners on all groups, or resume their trainings."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from murace.config import Machine, TrainConfig
+from murace.data.store import read_index
 from murace.nets import count_parameters
 from murace.steps.train.inputs import Trained, planned
 from murace.system import device
@@ -17,13 +19,50 @@ from murace.training.job import (
     write_result,
 )
 from murace.training.run import follow, lead
+from murace.training.side_by_side import PlannedTraining, at_once, side_by_side
+from murace.vocabulary import Split
 from murace.workspace import EPOCHS, Rerun, commit, decide, read, writing
 from murace.workspace.chain import require_pixels
 from murace.workspace.paths import Workspace
 
+WORKER = "murace.steps.train.worker"
+
+
+def run_all(
+    workspace: Workspace, configs: Sequence[TrainConfig], *, machine: Machine, rerun: Rerun, reporter: Reporter
+) -> Iterator[Trained]:
+    """Train several learners: one after the other, or several at once where that is faster, to the same bits.
+
+    Yields what was done for each of `configs`, as soon as it is done or, where they run side by side, when all are.
+
+    Raises:
+        MuraceError: see `run` and `murace.system.tasks.run_tasks`.
+    """
+    chosen, _ = device.choose(machine)
+    number = at_once(machine, chosen, len(configs), reporter)
+    if number == 1:
+        for config in configs:
+            yield run(workspace, config, machine=machine, rerun=rerun, reporter=reporter)
+        return
+    trainings = [_planned_training(workspace, config, rerun) for config in configs]
+    for done in side_by_side(WORKER, trainings, number, machine=machine, reporter=reporter):
+        yield Trained(**done)
+
+
+def _planned_training(workspace: Workspace, config: TrainConfig, rerun: Rerun) -> PlannedTraining:
+    _, size = planned(workspace, config)
+    images = read_index(workspace.prepare.index)
+    return PlannedTraining(
+        name=config.learner,
+        message={"root": str(workspace.root), "config": asdict(config), "rerun": asdict(rerun)},
+        recipe=config.recipe,
+        form={"learner": config.learner, "width": config.width, "head": config.head, "size": size},
+        images=int((images["split"] == Split.TRAIN).sum()),
+    )
+
 
 def run(workspace: Workspace, config: TrainConfig, *, machine: Machine, rerun: Rerun, reporter: Reporter) -> Trained:
-    """Train `config.learner`, or resume, or find that there is nothing to do.
+    """Train `config.learner` in this process, or resume, or find that there is nothing to do.
 
     In this order: 1. the device; 2. the prepared data; 3. finished and unchanged: skip; 4. unfinished: resume from the
     newest checkpoint; 5. else from scratch. Of several processes the leading one decides and writes, and sends the

@@ -13,6 +13,7 @@ from murace.data.ingest.notes import finished, note_path, write_note
 from murace.errors import MachineError
 from murace.system.opencv import cv2
 from murace.system.sealed import read_sealed, write_sealed
+from murace.system.workers import WorkerProcess
 from tests.data.files import picture, png
 
 NAMES = [f"image{number}.png" for number in range(6)]
@@ -122,20 +123,20 @@ def test_after_pixels_could_not_be_written_no_chunk_is_noted(job, monkeypatch, c
             done.put((chunk, read_chunk(job, chunk, descriptor)))
         done.put(None)
         worker._write_notes(job, descriptor, done)
-    assert capsys.readouterr().out == '{"error": "disk full"}\n'
+    assert capsys.readouterr().out == '{"error": "disk full", "kind": "MachineError"}\n'
     assert not list(Path(job.notes).glob("chunk-*"))
 
 
 def test_answers_that_come_in_pieces_or_together_are_all_taken():
     reading, writing = os.pipe()
-    process = pool._WorkerProcess.__new__(pool._WorkerProcess)
-    process.chunks, process.unread, process.stdout = pool.deque(), b"", os.fdopen(reading, "rb")
-    process.chunks.extend(given := [Chunk(number, number, ("a.png",)) for number in range(3)])
+    reader, process = pool._Reader.__new__(pool._Reader), WorkerProcess.__new__(WorkerProcess)
+    reader.worker, process.unread, process.stdout = process, b"", os.fdopen(reading, "rb")
+    reader.chunks = pool.deque(given := [Chunk(number, number, ("a.png",)) for number in range(3)])
     answer = b'{"outcomes": [{"reason": "missing"}]}\n'
     taken = []
     for piece in (answer[:9], answer[9:] + answer + answer[:-1], answer[-1:]):
         os.write(writing, piece)
-        taken.append(list(process.receive()))
+        taken.append(list(reader.receive()))
     os.close(writing)
     process.stdout.close()
     assert taken == [
@@ -158,7 +159,7 @@ def test_a_reading_process_tells_the_machines_fault_from_a_bug(error, key, told,
     with worker._errors_answered():
         raise error
     answer = json.loads(capsys.readouterr().out)
-    assert answer.keys() == {key}
+    assert answer.keys() - {"kind"} == {key}
     assert answer[key].startswith(told)
 
 
