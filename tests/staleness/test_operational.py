@@ -35,7 +35,7 @@ SEMANTIC: dict[type, set[str]] = {
     Bootstrap: BOOTSTRAP,
     CalibrateConfig: {"metrics", "level", "(bootstrap)"},
     EvaluateConfig: {"slice", "(bootstrap)"},
-    PredictConfig: {"operating_point", "group", "show_ids"},
+    PredictConfig: {"operating_point", "group", "each_file", "show_ids"},
 }
 # Never part of it: where and how a step runs, and what is asked of this run alone.
 OPERATIONAL: dict[type, set[str]] = {
@@ -48,7 +48,7 @@ OTHER: dict[str, Any] = {
     "size": 64, "fit": "pad", "seed": 7, "epochs": 3, "lr": 0.5, "batch_size": 8, "patience": 2, "monitor": "kappa",
     "precision": "bf16", "learner": "resnet", "width": 0.5, "head": "fc", "resamples": 100, "metrics": ("recall",),
     "level": "image", "slice": ("site",), "operating_point": "youden", "group": "elbow", "show_ids": True,
-    "leaks": "drop-test", "follow_links": True,
+    "leaks": "drop-test", "follow_links": True, "each_file": True,
 }  # fmt: skip
 WHOLE = (
     PrepareConfig(),
