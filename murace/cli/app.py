@@ -33,6 +33,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 # matplotlib reads it while it loads; murace's own processes draw in their own style.
 os.environ["MATPLOTLIBRC"] = os.devnull
+# joblib, which scikit-learn loads, would try out /dev/shm and warn where it cannot be used; nothing here needs it.
+os.environ.setdefault("JOBLIB_MULTIPROCESSING", "0")
 
 PIPELINE, READ, HELP = "Pipeline", "New patients", "Around it"
 EPILOG = (

@@ -126,6 +126,8 @@ def run(
 def _check_out(places: _Places) -> None:
     if places.studies.suffix.lower() != ".csv" or places.studies.is_dir():
         raise UsageError(f"--out '{places.studies}': name a csv file, such as predictions.csv")
+    if places.studies.name.encode(errors="ignore").decode() != places.studies.name:  # bytes of another encoding
+        raise UsageError(f"--out '{places.studies}': the name is no text in this system's encoding; choose another")
     if not any((places.record / name).exists() for name in (RECORD, BEGUN)):  # a damaged one is ours, too
         for path in (places.studies, places.views):
             if path.exists():

@@ -96,8 +96,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _message(error: BaseException, saved: str) -> str:
     text = (str(error).splitlines() or [""])[0] or type(error).__name__
     if is_out_of_memory(error):
-        help_ = "Close other programs, or try fewer --threads or smaller images, and run the same command again"
-        return f"out of memory ({text}); {saved}. {help_}"
+        advice = "Close other programs, or try fewer --threads or smaller images, and run the same command again"
+        if isinstance(error, ImportError):
+            advice = "A library found no room: raise the limit (ulimit -v, or the job's or container's)"
+        return f"out of memory ({text}); {saved}. {advice}"
     if is_gpu_failure(error):
         return f"the GPU was lost or broke down ({text}); {saved}. Run the same command again, or with another --gpu"
     if type(error).__name__ in ("DistBackendError", "DistNetworkError"):

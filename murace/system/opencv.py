@@ -3,6 +3,7 @@
 import os
 
 from murace.errors import MachineError
+from murace.system.failures import machine_error
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # a bad file is reported once, by murace; read when OpenCV loads
 
@@ -14,7 +15,9 @@ except ImportError as error:
             "OpenCV needs libGL: apt-get install libgl1 libglib2.0-0, "
             "or pip uninstall opencv-python && pip install opencv-python-headless"
         ) from error
-    raise MachineError(f"OpenCV cannot be loaded ({error}): pip install --force-reinstall opencv-python") from error
+    raise machine_error(error, saves=False) or MachineError(
+        f"OpenCV cannot be loaded ({error}): pip install --force-reinstall opencv-python"
+    ) from error
 
 cv2.setNumThreads(0)  # processes share the cores; threads inside each would only fight over them
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from murace.workspace.paths import Workspace
-from tests.cli.typed import PYTHON, environment, refused, typed
+from tests.cli.typed import NARROW, PYTHON, environment, refused, typed
 
 
 def fail_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,14 +39,28 @@ def test_results_that_go_to_a_full_disk(as_json: bool, prepared: Workspace) -> N
     assert line.startswith("error: disk full")
 
 
-def test_a_reader_that_has_seen_enough_is_no_bug(prepared: Workspace) -> None:
+@pytest.mark.parametrize("words", [("status",), ("status", "--json"), ("guide", "dicom")])
+def test_a_reader_that_has_seen_enough_is_no_bug(words: tuple[str, ...], tmp_path: Path) -> None:
+    """As `| head`, and `2>&1 | head`."""
+    command = [*PYTHON, *words]
+    for stderr in (subprocess.PIPE, subprocess.STDOUT):
+        read, write = os.pipe()
+        os.close(read)
+        ended = subprocess.run(
+            command, stdout=write, stderr=stderr, text=True, cwd=tmp_path, env=environment(), check=False
+        )
+        os.close(write)
+        assert ended.returncode == 141
+        assert not ended.stderr
+
+
+def test_a_log_that_nobody_reads_any_more_is_no_bug(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
-    command = [*PYTHON, "status", "-w", str(prepared.root)]
-    ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, env=environment(), check=False)
+    command = [*PYTHON, "train", "--arch", "resnt"]
+    ended = subprocess.run(command, stderr=write, stdout=subprocess.PIPE, cwd=tmp_path, env=environment(), check=False)
     os.close(write)
-    assert ended.returncode == 141
-    assert "Traceback" not in ended.stderr
+    assert (ended.returncode, ended.stdout) == (141, b"")
 
 
 @pytest.mark.parametrize("as_json", [True, False])
@@ -56,6 +70,17 @@ def test_a_closed_stdout_is_as_the_shell_wished(as_json: bool, prepared: Workspa
     ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, env=environment(), check=False)
     assert ended.returncode == 0
     assert "Traceback" not in ended.stderr
+
+
+def test_a_limit_of_memory_that_is_too_low_for_torch(prepared: Workspace) -> None:
+    words = [*PYTHON, "train", "--arch", "convnet", *NARROW, "-w", str(prepared.root)]
+    command = ["bash", "-c", 'ulimit -v 600000; exec "$@"', "bash", *words]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
+    assert ended.returncode == 5
+    (line,) = ended.stderr.splitlines()
+    assert re.fullmatch(
+        r"error: out of memory \(\S+: failed to map segment from shared object\); .* \(ulimit -v,.*", line
+    )
 
 
 def test_too_little_memory(prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Several processes as a user starts them: by torchrun, or by `--gpu 0,1`."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,13 @@ from tests.cli.typed import NARROW, environment, files_in, refused, typed
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "murace"]
 TRAIN = ("train", "--arch", "convnet", *NARROW)
-START = "import sys\nfrom murace.cli.several import start\nsys.exit(start(2, sys.argv[1:]))"
+START = """
+import sys
+from murace.cli.display.console import running
+from murace.cli.several import start
+with running(several=True, stop_on="USR1" if "--stop-on" in sys.argv else None):
+    sys.exit(start(2, sys.argv[1:]))
+"""
 
 
 def started(*words: str) -> subprocess.Popen[str]:
@@ -58,6 +65,25 @@ def test_ctrl_c_saves_all_and_says_how_to_go_on(prepared: Workspace) -> None:
     assert stdout == ""
     command = f"murace {' '.join(words)}"  # as it was typed
     assert stderr.endswith(f"interrupted by SIGINT; what was done is saved. To go on: {command}\n")
+    assert "Traceback" not in stderr
+    assert list(prepared.train("convnet").checkpoint.glob("0*.json"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
+def test_a_cluster_that_signals_every_process_stops_all_at_a_safe_point(
+    number: signal.Signals, prepared: Workspace
+) -> None:
+    words = (*TRAIN, "--epochs", "100000", "--patience", "100000", "-w", str(prepared.root), "--stop-on", "USR1")
+    with started(*words) as process:
+        while not (line := process.stderr.readline()).startswith("epoch 1/"):
+            assert line
+        found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout
+        for pid in (*map(int, found.split()), process.pid):
+            os.kill(pid, number)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert f"interrupted by {number.name}; what was done is saved" in stderr
     assert "Traceback" not in stderr
     assert list(prepared.train("convnet").checkpoint.glob("0*.json"))
 

@@ -13,7 +13,8 @@ import pytest
 
 from murace.workspace.paths import Workspace
 from tests.cli.terminal import CTRL_C, Terminal, plain
-from tests.cli.typed import NARROW, PYTHON, answered, environment, typed
+from tests.cli.typed import NARROW, PYTHON, answered, environment, refused, typed
+from tests.data.files import make_mura
 
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 STOPPING = "stopping at the next safe point (again to stop at once)"
@@ -21,10 +22,10 @@ ENDLESS = ("--epochs", "100000", "--patience", "100000")
 SETTINGS = ("--arch", "convnet", *NARROW)
 
 
-def start(*words: str, root: Path) -> subprocess.Popen[str]:
+def start(*words: str, root: Path, **variables: str) -> subprocess.Popen[str]:
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     command = [*PYTHON, "train", *SETTINGS, *words, "-w", str(root)]
-    return subprocess.Popen(command, env=environment(), text=True, **pipes)
+    return subprocess.Popen(command, env=environment(**variables), text=True, **pipes)
 
 
 def wait_for(process: subprocess.Popen[str], beginning: str) -> list[str]:
@@ -37,9 +38,10 @@ def wait_for(process: subprocess.Popen[str], beginning: str) -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143)])
 def test_a_signal_saves_and_the_same_command_goes_on(number: signal.Signals, code: int, prepared: Workspace) -> None:
-    words = ("--epochs", "12", "--patience", "12", *(["--json"] if number is signal.SIGTERM else []))
+    asked = {signal.SIGTERM: ["--json"], signal.SIGUSR1: ["--stop-on", "USR2,USR1"]}
+    words = ("--epochs", "12", "--patience", "12", *asked.get(number, []))
     with start(*words, "--fresh", root=prepared.root) as process:
         wait_for(process, "epoch 1/12 ")
         process.send_signal(number)
@@ -51,7 +53,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(number: signal.Signals, cod
     assert stderr.endswith(f"{said}\n")
     assert "Traceback" not in stderr
     error = {"kind": "Interrupted", "message": said, "exit_code": code}
-    assert stdout == "" if number is signal.SIGINT else json.loads(stdout)["error"] == error
+    assert json.loads(stdout)["error"] == error if number is signal.SIGTERM else stdout == ""
     assert answered("status", "-w", prepared.root)["steps"][1]["state"] == "partial"
     again = typed(*shlex.split(command)[1:])
     assert again.exit_code == 0
@@ -59,6 +61,49 @@ def test_a_signal_saves_and_the_same_command_goes_on(number: signal.Signals, cod
     assert "epoch 1/12 " not in again.stderr
     assert "epoch 12/12 " in again.stderr
     assert list(pd.read_csv(prepared.train("convnet").history)["epoch"]) == list(range(1, 13))
+
+
+def test_the_signals_may_stand_in_the_environment(prepared: Workspace) -> None:
+    with start(*ENDLESS, root=prepared.root, MURACE_STOP_ON="SIGUSR2") as process:
+        wait_for(process, "epoch 1/100000")
+        process.send_signal(signal.SIGUSR2)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "interrupted by SIGUSR2; what was done is saved" in stderr
+
+
+STOPPED = {
+    "prepare": ("somewhere",),
+    "train": (),
+    "finetune": (),
+    "evaluate": (),
+    "predict": ("somewhere",),
+    "cam": ("somewhere",),
+}
+
+
+@pytest.mark.parametrize("command", STOPPED)
+def test_a_signal_that_nobody_knows_is_refused(command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    words = (command, *STOPPED[command], "-w", tmp_path)
+    assert refused(2, *words, "--stop-on", "USR3") == "--stop-on: unknown signal 'USR3'; did you mean 'USR2'?"
+    monkeypatch.setenv("MURACE_STOP_ON", "HUP")
+    assert refused(2, *words) == "--stop-on: unknown signal 'HUP'; known: USR1, USR2"
+
+
+def test_a_signal_to_the_whole_job_does_not_end_the_reading_processes(tmp_path: Path) -> None:
+    """A cluster sends it to every process of a step; prepare's own would take theirs for a lack of memory."""
+    source = make_mura(tmp_path / "MURA", patients=600)
+    command = [*PYTHON, "prepare", str(source), "--size", "16", "--jobs", "2", "-w", str(tmp_path / "w")]
+    with subprocess.Popen([*command, "--stop-on", "USR1"], env=environment(), text=True, stderr=subprocess.PIPE) as run:
+        children: list[str] = []
+        while len(children) < 2 and run.poll() is None:
+            found = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True, check=False)
+            children = found.stdout.split()
+        for pid in (*map(int, children), run.pid):
+            os.kill(pid, signal.SIGUSR1)
+        _, stderr = run.communicate(timeout=60)
+    assert run.returncode == 143, stderr
+    assert "interrupted by SIGUSR1" in stderr
 
 
 def test_a_second_signal_ends_at_once(prepared: Workspace) -> None:
@@ -90,3 +135,20 @@ def test_a_terminal_sees_bars_and_gets_its_cursor_back(prepared: Workspace, tmp_
     assert "/100000" in text
     assert "\nepoch 1/100000  train loss" not in text  # those are for logs
     assert "interrupted by SIGINT; what was done is saved" in text
+
+
+@pytest.mark.parametrize(
+    "variables", [{"MPLBACKEND": "module://matplotlib_inline.backend_inline"}, {"JPY_PARENT_PID": "1"}]
+)
+def test_a_notebook_is_no_terminal_that_can_redraw(
+    variables: dict[str, str], prepared: Workspace, tmp_path: Path
+) -> None:
+    """What `!murace` prints goes through a terminal there, but no line of it can be taken back."""
+    command = [*PYTHON, "train", *SETTINGS, "--epochs", "2", "-w", str(prepared.root)]
+    variables |= {"TERM": "xterm-color", "FORCE_COLOR": "1", "CLICOLOR": "1"}
+    with Terminal(command, cwd=tmp_path, env=environment(**variables), columns=80) as terminal:
+        shown = terminal.read_until(lambda shown: "next: " in shown and shown.endswith("\n"))
+        assert terminal.process.wait(30) == 0
+    assert "\nepoch 2/2  train loss" in shown
+    assert HIDE_CURSOR not in shown
+    assert "\x1b[2K" not in shown

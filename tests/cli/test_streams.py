@@ -2,13 +2,14 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from murace.cli.display.console import printable
 from murace.workspace.paths import Workspace
-from tests.cli.typed import CPU, MEMBER, NARROW, answered, done, files_in, typed
+from tests.cli.typed import CPU, MEMBER, NARROW, PYTHON, answered, done, environment, files_in, refused, typed
 from tests.data.files import make_mura, picture, png
 from tests.workshop import tiny_index, tiny_pixels
 
@@ -16,6 +17,7 @@ ESCAPE = "\x1b"
 EPOCH = (
     r"epoch {}/{}  train loss \d\.\d{{4}}  validation loss \d\.\d{{4}}  best auc \d\.\d{{4}} \(epoch \d\)  .*images/s"
 )
+WITHOUT_UTF8 = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 TRAIN = ("train", "--arch", "all", *NARROW, "--epochs", "2")
 
 
@@ -221,6 +223,29 @@ def test_a_name_is_shown_as_it_is_and_cannot_steer_the_terminal(finished: Worksp
     assert len(lost.stderr.splitlines()) == 1
     assert done("status", "-w", tmp_path / "\x1b[31m").stderr.endswith(r"\x1b[31m'" + "\n")
     assert r"[bold]:smile:\x1b[31m/lost\nerror: two lines" in lost.stderr
+
+
+@pytest.mark.parametrize("variables", [{"PYTHONIOENCODING": "latin-1"}, {"PYTHONIOENCODING": "ascii"}, WITHOUT_UTF8])
+def test_a_terminal_without_the_letters_shows_their_numbers(variables: dict[str, str], tmp_path: Path) -> None:
+    command = [*PYTHON, "sample", "снимки", "--studies", "10"]
+    ended = subprocess.run(command, capture_output=True, cwd=tmp_path, env=environment(**variables), check=False)
+    assert (ended.returncode, ended.stderr.count(b"\n")) == (0, 1)
+    name = r"\udcd1\udc81" if variables is WITHOUT_UTF8 else r"\u0441\u043d"
+    assert f"synthetic images in {name}".encode() in ended.stdout
+    assert (tmp_path / "снимки" / "SYNTHETIC.txt").exists()
+
+
+def test_a_page_of_a_gallery_and_a_table_are_read_in_any_locale(commands: dict, tmp_path: Path) -> None:
+    for words in (commands["cam"], commands["cam"], (*commands["evaluate"], "--latex")):
+        command = [*PYTHON, *map(str, words)]
+        ended = subprocess.run(command, capture_output=True, cwd=tmp_path, env=environment(**WITHOUT_UTF8), check=False)
+        assert (ended.returncode, b"Traceback" in ended.stderr) == (0, False)
+
+
+def test_results_whose_name_is_no_text_are_refused_before_the_work(commands: dict, tmp_path: Path) -> None:
+    out = tmp_path / "\udcff.csv"
+    line = refused(2, *commands["predict"], "--out", out)
+    assert line == rf"--out '{tmp_path}/\udcff.csv': the name is no text in this system's encoding; choose another"
 
 
 def test_control_characters_are_spelled_out() -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 
 import cv2
 import pytest
@@ -114,6 +115,24 @@ def test_a_full_stream_without_a_name() -> None:
 
 def test_a_command_that_saves_nothing_says_so() -> None:
     assert "; nothing was saved. " in str(machine_error(MemoryError(), saves=False))
+
+
+def test_a_library_that_finds_no_room_is_too_little_memory() -> None:
+    error = ImportError("libtorch_cpu.so: failed to map segment from shared object")
+    assert str(machine_error(error, saves=False)) == (
+        f"out of memory ({error}); nothing was saved. "
+        "A library found no room: raise the limit (ulimit -v, or the job's or container's)"
+    )
+    assert machine_error(ImportError("No module named 'torch'")) is None
+
+
+def test_no_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc/nowhere", "/proc"])
+    with pytest.raises(FileNotFoundError) as missing:
+        tempfile.gettempdir()
+    said = "no folder for temporary files can be written to: set TMPDIR to one that can"
+    assert str(machine_error(missing.value)) == said
 
 
 def test_processes_that_have_lost_each_other() -> None:
