@@ -23,7 +23,7 @@ from murace.workspace import Rerun, begin, commit, writing
 from murace.workspace.paths import Workspace
 from tests.data.files import png
 
-CPU = Machine(gpu="cpu", threads=1)
+CPU = Machine(gpu="cpu", threads=1, side_by_side="1")  # in this process, where a test may change what it likes
 SIZE = 64
 SHARES = (("train", 12), ("validation", 6), ("test", 6))
 GROUPS = ("elbow", "wrist")

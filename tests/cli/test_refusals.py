@@ -280,7 +280,11 @@ HOLD = (
     "import sys; from pathlib import Path; from murace.workspace import writing\n"
     "with writing(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
 )
-LOCKED = {"train/convnet": "train --arch convnet", "calibrate": "calibrate", "finetune/elbow": "finetune"}
+LOCKED = {
+    "train/convnet": "train --arch convnet",
+    "calibrate": "calibrate",
+    "finetune/elbow": "finetune --side-by-side 1",
+}
 
 
 @pytest.mark.parametrize("name", LOCKED)

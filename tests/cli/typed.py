@@ -14,8 +14,9 @@ ROOT = Path(__file__).parents[2]
 STEPS = ("prepare", "train", "calibrate", "finetune", "evaluate", "cam")
 COMMANDS = (*STEPS, "predict", "export", "status", "audit", "score", "sample", "demo", "guide")
 CPU = ("--gpu", "cpu", "--threads", "1")
-NARROW = (*CPU, "--width", "0.1", "--precision", "fp32", "--batch-size", "8", "--lr", "0.003")
-MEMBER = (*CPU, "--precision", "fp32", "--batch-size", "8", "--lr", "0.001", "--patience", "10", "--epochs", "1")
+ALONE = (*CPU, "--side-by-side", "1")  # trainings in this process, where a test may change what it likes
+NARROW = (*ALONE, "--width", "0.1", "--precision", "fp32", "--batch-size", "8", "--lr", "0.003")
+MEMBER = (*ALONE, "--precision", "fp32", "--batch-size", "8", "--lr", "0.001", "--patience", "10", "--epochs", "1")
 PYTHON = [sys.executable, "-W", "error", "-m", "murace"]
 
 

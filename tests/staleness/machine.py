@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tests.staleness.model import CHAIN, LEARNERS, Model, Refused, Slot
 from tests.staleness.oracle import Oracle, run_step
 from tests.staleness.source import BROKEN, SPARE, Source, names
 from tests.staleness.standins import Killed, epochs_run
+from tests.workshop import CPU
 
 RAM = Path("/dev/shm")
 WORKSPACES = RAM if RAM.is_dir() else None
@@ -84,8 +86,9 @@ def variants(step: str, defaults: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 RERUNS = [Rerun()] * 6 + [Rerun(force=True), Rerun(resume=True), Rerun(resume=False), Rerun(force=True, resume=False)]
-MACHINES = [Machine(gpu=gpu, threads=threads) for gpu in (None, "cpu") for threads in (None, 1, 2)]
-ALIKE = [Machine(gpu=gpu, threads=1) for gpu in (None, "cpu")]  # real nets' last bits follow the number of threads
+# Trainings run in this process, where the stand-ins are.
+MACHINES = [replace(CPU, gpu=gpu, threads=threads) for gpu in (None, "cpu") for threads in (None, 1, 2)]
+ALIKE = [replace(CPU, gpu=gpu) for gpu in (None, "cpu")]  # real nets' last bits follow the number of threads
 STOPS = [None] * 5 + [1, 2, 3]
 NUMBERS = list(range(60))
 Args = dict[str, Any]
@@ -250,7 +253,7 @@ class Staleness(RuleBasedStateMachine):
         stop: int | None = None,
         kills: bool = False,
     ) -> str:
-        machine = machine or Machine(gpu="cpu", threads=1)
+        machine = machine or CPU
         before, reporter = self.files(), Signals(stop, kills=kills)
         epochs_run.clear()
         newest = self._newest(place)

@@ -33,6 +33,7 @@ from murace.workspace import Rerun, begin
 from murace.workspace.paths import Workspace
 from tests.staleness.source import Seen, write_source
 from tests.staleness.standins import facts_of, without_clock
+from tests.workshop import CPU
 
 Args = Mapping[str, Any]
 FACTS = "facts"
@@ -127,7 +128,7 @@ class Oracle:
                 copy(parent.folder, workspace.root / name)
                 if place == "evaluate" and not any(item.startswith(f"{name}|") for item in inputs):
                     begin(workspace.root / name, name, {"left": "out"}, {})  # compared once, but unfinished now
-            run_step(place, args, workspace, reporter=Reporter(), machine=Machine(gpu="cpu", threads=1))
+            run_step(place, args, workspace, reporter=Reporter(), machine=CPU)
 
         return self._once((place, _frozen(args), _frozen(inputs)), place, run)
 

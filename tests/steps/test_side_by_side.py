@@ -84,7 +84,7 @@ def test_members_have_the_bits_of_one_after_the_other(finished: Workspace, tmp_p
     shutil.copytree(finished.root, tmp_path / "twin")
     twin, words = Workspace(tmp_path / "twin"), ("finetune", *MEMBER, "--lr", "0.002", "-w")
     answered(*words, finished.root, "--side-by-side", "1")
-    members = answered(*words, twin.root)["members"]  # auto: one thread each
+    members = answered(*words, twin.root, *AT_ONCE)["members"]
     assert [(member["group"], member["skipped"]) for member in members] == [("elbow", False), ("wrist", False)]
     for group in ("elbow", "wrist"):
         assert outcome(finished.finetune(group)) == outcome(twin.finetune(group))

@@ -154,7 +154,11 @@ def test_no_worker_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
         workers = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
         parent.kill()
     assert len(workers) == 2
-    wait_for(lambda: not any(is_running(int(worker)) for worker in workers))
+    try:
+        wait_for(lambda: not any(is_running(int(worker)) for worker in workers))
+    finally:
+        for worker in filter(is_running, map(int, workers)):
+            os.kill(worker, signal.SIGKILL)
 
 
 def is_running(pid: int) -> bool:

@@ -86,6 +86,8 @@ def _side_by_side(
         for run in runs
         if run.step not in found
     ]
+    if trainings:
+        require_pixels(workspace)  # refused once, before any process is started
     answers = iter(side_by_side(WORKER, trainings, number, machine=machine, reporter=reporter))
     records = [found.get(run.step) for run in runs]
     return [finetuned(record, skipped=True) if record else Finetuned(**next(answers)) for record in records]

@@ -45,6 +45,7 @@ def run_all(
             yield run(workspace, config, machine=machine, rerun=rerun, reporter=reporter)
         return
     trainings = [_planned_training(workspace, config, rerun) for config in configs]
+    require_pixels(workspace)  # refused once, before any process is started
     for done in side_by_side(WORKER, trainings, number, machine=machine, reporter=reporter):
         yield Trained(**done)
 

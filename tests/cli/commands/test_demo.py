@@ -11,7 +11,7 @@ import torch
 
 from murace.cli.commands import demo
 from murace.cli.display.console import ConsoleReporter
-from murace.config import Machine
+from murace.config import Machine, Recipe
 from murace.system.device import has_native_bf16
 from murace.workspace.paths import Workspace
 from tests.cli.typed import CPU, PYTHON, answered, done, environment, refused
@@ -37,7 +37,8 @@ def test_a_small_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(demo, "WIDTH", 0.1)
     monkeypatch.setattr(demo, "RECIPES", dict.fromkeys(demo.RECIPES, (1, 16, 0.001)))
     monkeypatch.setattr(demo, "MEMBER_EPOCHS", 1)
-    result = done("demo", tmp_path / "a demo", *CPU)
+    words = ("demo", tmp_path / "a demo", *CPU, "--precision", "bf16")
+    result = done(*words)
     assert "0.1 of the paper's width" in result.stderr.splitlines()[0]
     here = f"-w '{tmp_path / 'a demo' / 'workspace'}'"
     typed_again = [line for line in result.stderr.splitlines() if line.startswith("$ murace ")]
@@ -49,7 +50,7 @@ def test_a_small_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.Monke
     nets = [*root.glob("train/*/step.json"), *root.glob("finetune/*/step.json")]
     assert len(nets) > 3
     assert {json.loads(path.read_text())["info"]["precision"] for path in nets} == {"bf16"}
-    again = answered("demo", tmp_path / "a demo", *CPU)
+    again = answered(*words)
     assert Path(again["report"]).is_file()
 
 
@@ -68,7 +69,9 @@ def test_a_demo_killed_while_it_draws_draws_again_and_shows_its_seed(
     (sample / ".unfinished" / "train").mkdir(parents=True)
     console = ConsoleReporter(quiet=False, as_json=False)
     with pytest.raises(Enough):
-        demo._chain(console, tmp_path / "demo", Workspace(tmp_path / "demo" / "workspace"), Machine(gpu="cpu"), seed=3)
+        demo._chain(
+            console, tmp_path / "demo", Workspace(tmp_path / "demo" / "workspace"), Machine(gpu="cpu"), Recipe(seed=3)
+        )
     assert (sample / "truth.csv").is_file()
     assert not (sample / ".unfinished").exists()
     typed = [line for line in capsys.readouterr().err.splitlines() if line.startswith("$ ")]
