@@ -17,6 +17,7 @@ from tests.cli.typed import NARROW, PYTHON, answered, environment, refused, type
 from tests.data.files import make_mura
 
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+INLINE = "module://matplotlib_inline.backend_inline"  # as every kernel exports it
 STOPPING = "stopping at the next safe point (again to stop at once)"
 ENDLESS = ("--epochs", "100000", "--patience", "100000")
 SETTINGS = ("--arch", "convnet", *NARROW)
@@ -137,9 +138,7 @@ def test_a_terminal_sees_bars_and_gets_its_cursor_back(prepared: Workspace, tmp_
     assert "interrupted by SIGINT; what was done is saved" in text
 
 
-@pytest.mark.parametrize(
-    "variables", [{"MPLBACKEND": "module://matplotlib_inline.backend_inline"}, {"JPY_PARENT_PID": "1"}]
-)
+@pytest.mark.parametrize("variables", [{"MPLBACKEND": INLINE}, {"JPY_PARENT_PID": "1"}])
 def test_a_notebook_is_no_terminal_that_can_redraw(
     variables: dict[str, str], prepared: Workspace, tmp_path: Path
 ) -> None:
