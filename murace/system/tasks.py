@@ -201,6 +201,8 @@ def serve(work: Work) -> None:
     reporter, tasks = _PipeReporter(), SimpleQueue[Any]()
     for number in SIGNALS:  # sent to every process of a run, by a scheduler of jobs for example
         signal.signal(number, reporter.note)
+    if hasattr(signal, "pthread_sigmask"):  # a `WorkerProcess` is started with these blocked
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     Thread(target=_listen, args=(reporter, tasks), daemon=True).start()
     while True:
         message = tasks.get()

@@ -51,7 +51,7 @@ def sentence(contents: Contents) -> str:
         return ""
     worse = no_better(contents.comparisons)
     told = [
-        f"Not better than knowing the group ({in_words(name)}), without looking at a picture: "
+        f"Not better than knowing the group ({in_words(name)}): "
         f"{formats.listing([formats.model_name(model) for model in models])}."
         for name, models in worse.items()
         if models
@@ -64,11 +64,11 @@ def known(contents: Contents) -> str:
     frame = contents.baselines
     frame = frame[(frame["level"] == Level.STUDY) & (frame["metric"] == Metric.AUC) & (frame["group"] == OVERALL)]
     parts = [
-        f"{in_words(line['features'])} {formats.score(line['value'])}"
+        f"{formats.score(line['value'])} by {in_words(line['features'])}"
         + (f" ({interval})" if (interval := formats.interval(line["low"], line["high"])) else "")
         for line in frame.to_dict("records")[1:]
     ]
-    return f"Without looking at a picture, the AUC of {formats.listing(parts)}." if parts else ""
+    return f"Without looking at a picture, the AUC is {formats.listing(parts)}." if parts else ""
 
 
 def _differences(contents: Contents, name: str, groups: Sequence[str]) -> Block:

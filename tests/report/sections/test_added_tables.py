@@ -51,8 +51,8 @@ def test_small_groups_and_parts_are_marked(light: Contents) -> None:
 
 def test_who_is_not_better_than_knowing_the_group_is_named_before_any_score(light: Contents) -> None:
     page = text(shown(light))
-    told = "Not better than knowing the group (group, views, size), without looking at a picture: ConvNet."
-    assert 0 < page.index(told) < page.index("Without looking at a picture, the AUC of group, views, size 0.6")
+    told = "Not better than knowing the group (group, views, size): ConvNet."
+    assert 0 < page.index(told) < page.index("Without looking at a picture, the AUC is 0.6")
     assert page.index(told) < page.index("the calibrated ensemble reads studies with")
     assert page.index("What is known without looking") < page.index("Table 1")
     better = light.comparisons.assign(low=0.01)
