@@ -63,11 +63,11 @@ def known(contents: Contents) -> str:
     """The AUC of each baseline beyond the group alone, as a sentence."""
     frame = contents.baselines
     frame = frame[(frame["level"] == Level.STUDY) & (frame["metric"] == Metric.AUC) & (frame["group"] == OVERALL)]
-    parts = [
-        f"{formats.score(line['value'])} by {in_words(line['features'])}"
-        + (f" ({interval})" if (interval := formats.interval(line["low"], line["high"])) else "")
-        for line in frame.to_dict("records")[1:]
-    ]
+    parts = []
+    for line in frame.to_dict("records")[1:]:
+        interval = formats.interval(line["low"], line["high"])
+        value = formats.score(line["value"]) + (f" ({interval})" if interval else "")
+        parts.append(f"{value} by {in_words(line['features'])}")
     return f"Without looking at a picture, the AUC is {formats.listing(parts)}." if parts else ""
 
 
