@@ -55,7 +55,7 @@ class Machine:
         _one_of("--compile", self.compile, SWITCH)
         _one_of("--graph", self.graph, SWITCH)
         asked = self.side_by_side
-        if asked != AUTO and not (asked.isascii() and asked.isdecimal() and int(asked)):
+        if asked != AUTO and not (asked.isascii() and asked.isdecimal() and len(asked) < 6 and int(asked)):
             raise UsageError(f"--side-by-side takes auto or a number of trainings, at least 1; not '{asked}'")
         if self.gpu not in (None, "cpu"):
             words = str(self.gpu).split(",")
@@ -65,6 +65,11 @@ class Machine:
                 raise UsageError(f"--gpu names a GPU twice: {self.gpu}")
         if self.graph == "on" and (self.gpu == "cpu" or len(self.gpus) > 1):
             raise UsageError(f"--graph on is for one GPU, not for --gpu {self.gpu}: leave it out")
+
+    @property
+    def runs_side_by_side(self) -> bool:
+        """Whether a number of trainings at once was asked for: the threads of each follow from it."""
+        return self.side_by_side not in (AUTO, "1")
 
     @property
     def gpus(self) -> tuple[int, ...]:

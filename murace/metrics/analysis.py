@@ -83,14 +83,15 @@ def analyse(
                 bar.advance(note=group)
     scores = _scores(estimates, [*models, *references])
     studies, of_model = frames[Level.STUDY], scores["model"].isin(models)
-    features = scores[~of_model].replace({"model": dict(zip(references, baselines, strict=True))})
+    named = dict(zip(references, baselines, strict=True))
+    features = scores[~of_model].rename(columns={"model": "features"})
     best = [column for stage, model, column in stages if stage != RAW or model not in (calibrated or {})]
     return Analysis(
         scores=with_change(scores[of_model]).reset_index(drop=True),
         support=_support(frames, groups),
         intervals=_intervals(estimates, models),
         comparisons=comparison_table(estimates, models, groups, references),
-        baselines=features.rename(columns={"model": "features"}).reset_index(drop=True),
+        baselines=features.assign(features=features["features"].map(named)).reset_index(drop=True),
         calibration=calibration_table(studies, stages, groups=groups, bootstrap=bootstrap, reporter=reporter),
         reliability=reliability_table(studies, stages),
         benefit=net_benefit(

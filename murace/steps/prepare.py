@@ -153,6 +153,9 @@ def _prepare(
         links = int((rejected["reason"] == LEADS_OUT).sum())
         _refuse(len(rejected), links, listing.listed, place, operation.accept_rejects)
         images, dropped = _without_leaks(_readable_images(listing, outcomes), config.leaks)
+        if not dropped.empty:  # before what is left is checked: whoever is refused for lack of it can see why
+            rejected = pd.concat([rejected, duplicates.reasons(images, dropped)]).sort_values("path", ignore_index=True)
+            store.write_frame(place.rejected, rejected, private=True)
         images = _split(images, listing, config.seed)
         table = counts.tabulate(images, None if config.leaks == REFUSE else dropped)
         leaks = duplicates.count_dropped(images, dropped)
@@ -164,9 +167,6 @@ def _prepare(
         if isinstance(error, ConflictError):
             raise _conflict_error(error, pd.concat([error.table, rejected]), place) from None
         raise
-    if not dropped.empty:
-        rejected = pd.concat([rejected, duplicates.reasons(images, dropped)]).sort_values("path", ignore_index=True)
-        store.write_frame(place.rejected, rejected, private=True)
     read_all.place(scratch, images["position"].tolist())
     found = audit.find(
         images, images[audit.FINGERPRINTS], store.open_pixels(place.pixels), fit=config.fit, reporter=reporter

@@ -21,7 +21,7 @@ from typing import Any
 
 from murace.errors import Interrupted, MachineError, MuraceError
 from murace.system.progress import Bar, Reporter
-from murace.system.workers import WorkerProcess, answer, error_message, raise_error
+from murace.system.workers import WorkerProcess, answer, error_message, pipe_to_parent, raise_error
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _POLL = 0.2  # seconds between two checks for a signal
@@ -93,7 +93,8 @@ def run_tasks(
                     stop = error if stop is None or isinstance(stop, Interrupted) else stop
                 else:
                     results |= done
-                    finished.advance(len(done))
+                    if done:
+                        finished.advance(len(done))
     if len(results) < len(tasks):
         assert stop is not None
         raise stop
@@ -198,6 +199,7 @@ class _Worker:
 
 def serve(work: Work) -> None:
     """Do the tasks that come on stdin with `work`, one after the other, for as long as the parent lives."""
+    pipe_to_parent()
     reporter, tasks = _PipeReporter(), SimpleQueue[Any]()
     for number in SIGNALS:  # sent to every process of a run, by a scheduler of jobs for example
         signal.signal(number, reporter.note)

@@ -5,6 +5,7 @@ not need. Own code: workers of ProcessPoolExecutor and loky outlive a parent tha
 does.
 """
 
+import functools
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import murace
 from murace import errors
@@ -83,10 +84,21 @@ class WorkerProcess:
             return
 
 
+@functools.cache
+def pipe_to_parent() -> TextIO:
+    """The stdout that this worker was started with; from the first call on, what is printed goes to stderr.
+
+    Called before anything else is loaded: a library may print (`ONEDNN_VERBOSE=1`), and that is no message.
+    """
+    pipe = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return pipe
+
+
 def answer(message: Mapping[str, Any]) -> None:
     """Send a message from a worker to its parent; where that has gone, the worker ends."""
     try:
-        print(json.dumps(message), flush=True)  # noqa: T201 - stdout is the pipe to the parent
+        print(json.dumps(message), file=pipe_to_parent(), flush=True)
     except BrokenPipeError:
         os._exit(1)
 

@@ -109,8 +109,9 @@ def side_by_side(
     if not trainings:
         return []
     number = _fitting(trainings, number, machine, reporter)
-    has_own_share = machine.side_by_side != AUTO and machine.threads is None and THREADS not in os.environ
-    share = max(1, usable_cores() // number) if has_own_share else threads_asked(machine)
+    has_own_share = machine.runs_side_by_side and machine.threads is None and THREADS not in os.environ
+    # Of the number that was asked for, not of those that are left or fit: typed again, the command has the same bits.
+    share = max(1, usable_cores() // int(machine.side_by_side)) if has_own_share else threads_asked(machine)
     reporter.say(f"{number} training{'s' * (number > 1)} at once on the CPU, {share} thread{'s' * (share > 1)} each")
     alone = asdict(replace(machine, gpu="cpu", side_by_side="1"))
     tasks = [Task(one.name, {**one.message, "machine": alone}, one.seconds) for one in trainings]

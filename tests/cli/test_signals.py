@@ -107,6 +107,18 @@ def test_a_signal_to_the_whole_job_does_not_end_the_reading_processes(tmp_path: 
     assert "interrupted by SIGUSR1" in stderr
 
 
+def test_a_signal_on_request_that_comes_again_ends_nothing(prepared: Workspace) -> None:
+    """A cluster may send it to a script, which passes it on, and to the script's steps."""
+    with start(*ENDLESS, "--stop-on", "USR1", root=prepared.root) as process:
+        wait_for(process, "epoch 1/100000")
+        for _ in range(3):
+            process.send_signal(signal.SIGUSR1)
+            time.sleep(0.02)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "interrupted by SIGUSR1; what was done is saved" in stderr
+
+
 def test_a_second_signal_ends_at_once(prepared: Workspace) -> None:
     with start(*ENDLESS, root=prepared.root) as process:
         wait_for(process, "epoch 1/100000")

@@ -147,6 +147,7 @@ RULES = (
             "workspace/lock.py": "the lock file, which is never renamed; no link is followed",
             "inference/studies/journal.py": "lines appended as studies are read; no link is followed",
             "sample/layout.py": "drawings into a new folder of unfinished work, which is renamed",
+            "system/workers.py": "the pipe to the parent",
             "cli/display/console.py": "/dev/null, when stdout has gone",
             "__main__.py": "/dev/null, for a closed stdout",
         },

@@ -96,7 +96,7 @@ GATES: dict[str, Callable[[Path], Any]] = {
     "index": read_index,
     "pixels": open_pixels,
     "table": lambda path: read_frame(path, needs=("row",)),
-    "sources": lambda path: changes.since(path, listing(path.parent)),
+    "sources": lambda path: changes.since(path, listing(path.parent), follow_links=False),
     "bundle": open_bundle,
     "journal": nothing_of,
     "radiograph": read,

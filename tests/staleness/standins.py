@@ -163,7 +163,7 @@ def predicted(
 
 
 def analysed(
-    workspace: Workspace, config: Any, inputs: Any, predictions: Any, reporter: Reporter
+    workspace: Workspace, config: Any, inputs: Any, index: pd.DataFrame, predictions: Any, reporter: Reporter
 ) -> dict[str, pd.DataFrame]:
     known = by_study(evaluate.validation(workspace, inputs), inputs.models)
     key = digest(known.to_csv().encode(), predictions.images.to_csv().encode(), told(params(config)))

@@ -286,7 +286,7 @@ def test_the_journal_of_one_grouping_is_no_journal_of_another(
         radiograph(tmp_path / "in" / f"study{number}" / "IM1", number, StudyInstanceUID=f"1.{number}")
     with pytest.raises(Interrupted):
         run(finished, tmp_path / "in", out=tmp_path / "p.csv", reporter=Interrupting(2))
-    with pytest.raises(WorkspaceError, match="--each-file False -> True"):
+    with pytest.raises(WorkspaceError, match="--each-file off -> on"):
         run(finished, tmp_path / "in", out=tmp_path / "p.csv", each_file=True)
     with monkeypatch.context() as patched:
         patched.setattr(grouping, "stated_region", lambda tags, known: Stated("wrist", "BodyPartExamined"))

@@ -194,3 +194,21 @@ def test_no_training_outlives_its_parent_and_both_go_on(prepared: Workspace, twi
     again = typed(*TRAIN, "--epochs", "12", "-w", twin.root, *AT_ONCE)  # at once: no lock is left
     assert again.exit_code == 0, again.output
     assert outcomes(prepared) == outcomes(twin)
+
+
+@pytest.mark.parametrize("command", ["train", "finetune"])
+def test_a_gpu_that_cannot_be_used_is_told_before_trainings_run_beside_each_other(
+    command: str, finished: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The processes are told to use the CPU and say nothing: a night on it must not come as a surprise."""
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text("#!/bin/sh\necho 'CUDA Version: 9.0'\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    words = NARROW if command == "train" else MEMBER
+    words = [word for word in words if word not in ("--gpu", "cpu")]
+    result = typed(command, *words, "--epochs", "3", *AT_ONCE, "-w", str(finished.root))
+    assert result.exit_code == 0, result.output
+    assert "warning: " in result.stderr
+    assert "running on the CPU" in result.stderr
+    assert result.stderr.index("running on the CPU") < result.stderr.index("at once on the CPU")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ def work(words: list[str], reporter: Reporter) -> dict[str, Any]:
             match verb:
                 case "say":
                     reporter.say(rest)
+                case "print":  # as a library does that logs to stdout
+                    sys.stdout.write(f"{rest}\n")
+                    sys.stdout.flush()
+                    os.write(1, f"{rest}\n".encode())
                 case "warn":
                     reporter.warn(rest)
                 case "touch":

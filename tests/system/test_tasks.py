@@ -95,6 +95,14 @@ def test_a_signal_stops_all_at_their_safe_points_and_begins_no_other(tmp_path: P
     assert listener.open == set()
 
 
+def test_what_a_library_prints_is_no_message(capfd: pytest.CaptureFixture[str]) -> None:
+    (answer,) = run(Listener(), 1, a=["print onednn_verbose,v1", "say ready"])
+    assert answer["words"] == ["print onednn_verbose,v1", "say ready"]
+    said = capfd.readouterr()
+    assert said.err.count("onednn_verbose,v1\n") == 2
+    assert said.out == ""
+
+
 def test_a_signal_to_a_worker_stops_all_as_if_it_had_come_to_the_parent(tmp_path: Path) -> None:
     never = f"wait {tmp_path / 'never'}"
     with pytest.raises(Interrupted) as stopped:

@@ -61,7 +61,7 @@ def test_on_a_gpu_and_under_torchrun_they_run_one_after_the_other(monkeypatch: p
         number("2", 1, 3)
 
 
-@pytest.mark.parametrize("word", ["0", "-1", "two", "1.5", "", "²"])
+@pytest.mark.parametrize("word", ["0", "-1", "two", "1.5", "", "²", "1" * 5000])
 def test_what_is_no_number_is_refused(word: str) -> None:
     with pytest.raises(UsageError, match="--side-by-side takes auto or a number of trainings, at least 1"):
         Machine(side_by_side=word)
@@ -85,7 +85,7 @@ def carried_out(monkeypatch: pytest.MonkeyPatch, machine: Machine, count: int, *
 def test_each_is_told_its_own_and_that_it_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(threads=3, compile="off")
     given, said = carried_out(monkeypatch, machine, 2, planned("a"), planned("b"))
-    alone = {"gpu": "cpu", "threads": 3, "compile": "off", "side_by_side": "1"}
+    alone = {"gpu": "cpu", "threads": 3, "compile": "off", "graph": "auto", "side_by_side": "1"}
     assert [task.message for task in given["tasks"]] == [{"about": name, "machine": alone} for name in "ab"]
     assert given["environment"] == {}
     assert said == ["2 trainings at once on the CPU, 3 threads each"]
@@ -98,6 +98,13 @@ def test_a_number_without_threads_shares_the_cores(monkeypatch: pytest.MonkeyPat
     assert given["environment"] == {"OMP_NUM_THREADS": str(share)}
     assert said == [f"{count} trainings at once on the CPU, {share} thread{'s' * (share > 1)} each"]
     assert {task.message["machine"]["threads"] for task in given["tasks"]} == {None}, "a resume's own comes first"
+
+
+def test_fewer_that_are_left_have_the_threads_that_they_had_among_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the same command, typed again after an interruption, would end with other bits."""
+    for left in (1, 2, 3):
+        given, _ = carried_out(monkeypatch, Machine(side_by_side="4"), left, *(planned(str(n)) for n in range(left)))
+        assert given["environment"] == {"OMP_NUM_THREADS": "2"}
 
 
 def test_what_takes_longer_weighs_more(monkeypatch: pytest.MonkeyPatch) -> None:

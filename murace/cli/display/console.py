@@ -240,12 +240,13 @@ def _listening(console: ConsoleReporter, numbers: Iterable[signal.Signals]) -> I
     """Record the first signal, for the step to check; let the second end the process at once.
 
     One of several processes may get the same signal twice, from the cluster and from torchrun, and torchrun ends it
-    itself if it takes too long.
+    itself if it takes too long. A signal of `--stop-on` comes again from a cluster that sends it to a script and to its
+    steps: only another one ends the process.
     """
 
     def note(signum: int, frame: FrameType | None) -> None:
         if console.signum is not None:
-            if launch().size > 1:
+            if launch().size > 1 or (signum == console.signum and signum not in ALWAYS):
                 return
             if sys.stderr.isatty():
                 os.write(2, SHOW_CURSOR.encode())
@@ -261,4 +262,5 @@ def _listening(console: ConsoleReporter, numbers: Iterable[signal.Signals]) -> I
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            again = number == console.signum and number not in ALWAYS  # it may come once more before the process ends
+            signal.signal(number, signal.SIG_IGN if again else handler)

@@ -13,13 +13,14 @@ from queue import SimpleQueue
 from murace.data.ingest.chunks import open_array, read_chunk
 from murace.data.ingest.job import Chunk, ChunkOutcome, ReadJob
 from murace.data.ingest.notes import write_note
-from murace.system.workers import answer, error_message
+from murace.system.workers import answer, error_message, pipe_to_parent
 
 _Done = SimpleQueue[tuple[Chunk, ChunkOutcome] | None]
 
 
 def main() -> None:
     """Serve until stdin ends."""
+    pipe_to_parent()
     with _errors_answered():
         _serve(ReadJob(**json.loads(sys.stdin.readline())))
     sys.stdin.read()  # after an error: the parent reads of it, then ends this process

@@ -68,6 +68,8 @@ def read_boxes(path: Path) -> pd.DataFrame:
         raise DataError(f"{path} holds no box")
     frame["path"] = frame["path"].map(lambda name: below(path, name))
     check(path, frame["path"], fault_of_path, NO_PATH)
+    if table.separator != ",":  # then a comma is the decimal sign
+        frame[NUMBERS] = frame[NUMBERS].apply(lambda column: column.str.replace(",", ".", n=1, regex=False))
     for name in NUMBERS:
         check(path, frame[name], _fault_of_side if name in NUMBERS[2:] else _fault_of_corner, f"column {name}")
     boxes = frame[NUMBERS].astype(np.float64).assign(path=frame["path"].map(normal))

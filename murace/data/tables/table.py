@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import stat
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from murace.errors import DataError
 SHOWN = 5  # bad rows that a message names
 MAX_FILE = 1 << 28  # bytes; ten million rows of MURA would not need more
 SEPARATORS = (",", ";", "\t")  # Excel writes semicolons where the comma is the decimal sign
+_EXCEL = re.compile(r"\Asep=[,;\t]\r?\n", re.IGNORECASE)  # a first line that Excel writes and reads
 _HEADER = 1 << 17  # characters at the start of a file in which its first row ends, else no field of it is allowed
 
 
@@ -37,18 +39,20 @@ def read_table(path: Path, *, columns: int | None = None, known: Collection[str]
     Raises:
         DataError: the file is missing, unreadable, not UTF-8, not a csv file, or has rows of another length.
     """
-    text = _text(path)
+    whole = _text(path)
+    text = _EXCEL.sub("", whole, count=1)
     table = Table(path, [], [], _separator(text, known))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=table.separator, strict=True)
-    line = 1
+    before = int(text != whole)  # lines
+    line = 1 + before
     try:
         for row in reader:
             if any(cell.strip() for cell in row):
                 table.rows.append(row)
                 table.lines.append(line)
-            line = reader.line_num + 1
+            line = reader.line_num + 1 + before
     except csv.Error as error:
-        raise DataError(f"{path} is not a csv file: line {reader.line_num}: {error}") from error
+        raise DataError(f"{path} is not a csv file: line {reader.line_num + before}: {error}") from error
     if table.rows:
         table.rows[0] = [visible(name) if visible(name) in known else name for name in table.rows[0]]
     width = columns or len(table.rows[0] if table.rows else [])

@@ -50,10 +50,10 @@ def run(
     for step_run in runs:
         require_equal_shares(recipe_from(step_run.params))
     number = at_once(machine, chosen, len(runs), reporter)
-    if number > 1:
-        return _side_by_side(workspace, config, runs, number, machine=machine, rerun=rerun, reporter=reporter)
     if remark:
         remark.tell(reporter)
+    if number > 1 or machine.runs_side_by_side:
+        return _side_by_side(workspace, config, runs, number, machine=machine, rerun=rerun, reporter=reporter)
     prepare = partial(set_up, machine=machine, chosen=chosen, reporter=reporter)
     done = [_finetune(workspace, step_run, rerun, prepare) for step_run in runs]
     processes.broadcast({"done": [asdict(member) for member in done]})

@@ -38,12 +38,14 @@ def run_all(
     Raises:
         MuraceError: see `run` and `murace.system.tasks.run_tasks`.
     """
-    chosen, _ = device.choose(machine)
+    chosen, remark = device.choose(machine)
     number = at_once(machine, chosen, len(configs), reporter)
-    if number == 1:
+    if number == 1 and not machine.runs_side_by_side:
         for config in configs:
             yield run(workspace, config, machine=machine, rerun=rerun, reporter=reporter)
         return
+    if remark:  # the processes are told to use the CPU, and say nothing of it
+        remark.tell(reporter)
     trainings = [_planned_training(workspace, config, rerun) for config in configs]
     require_pixels(workspace)  # refused once, before any process is started
     for done in side_by_side(WORKER, trainings, number, machine=machine, reporter=reporter):

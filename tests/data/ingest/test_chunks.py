@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import sys
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -106,7 +107,14 @@ def test_a_note_is_of_its_own_images_alone(job):
     assert finished(job, Chunk(7, 3, tuple(NAMES[3:]))) is not None
 
 
-def test_after_pixels_could_not_be_written_no_chunk_is_noted(job, monkeypatch, capsys):
+@pytest.fixture
+def answers(monkeypatch, capsys):
+    """Reads what a worker has answered in this process."""
+    monkeypatch.setattr("murace.system.workers.pipe_to_parent", lambda: sys.stdout)
+    return lambda: capsys.readouterr().out
+
+
+def test_after_pixels_could_not_be_written_no_chunk_is_noted(job, monkeypatch, answers):
     """A failure is told once, and may be about the pixels of the next chunk too."""
     failures = [MachineError("disk full")]
 
@@ -123,7 +131,7 @@ def test_after_pixels_could_not_be_written_no_chunk_is_noted(job, monkeypatch, c
             done.put((chunk, read_chunk(job, chunk, descriptor)))
         done.put(None)
         worker._write_notes(job, descriptor, done)
-    assert capsys.readouterr().out == '{"error": "disk full", "kind": "MachineError"}\n'
+    assert answers() == '{"error": "disk full", "kind": "MachineError"}\n'
     assert not list(Path(job.notes).glob("chunk-*"))
 
 
@@ -155,10 +163,10 @@ def test_answers_that_come_in_pieces_or_together_are_all_taken():
         (KeyError("ours"), "bug", "Traceback"),
     ],
 )
-def test_a_reading_process_tells_the_machines_fault_from_a_bug(error, key, told, capsys):
+def test_a_reading_process_tells_the_machines_fault_from_a_bug(error, key, told, answers):
     with worker._errors_answered():
         raise error
-    answer = json.loads(capsys.readouterr().out)
+    answer = json.loads(answers())
     assert answer.keys() - {"kind"} == {key}
     assert answer[key].startswith(told)
 

@@ -87,8 +87,10 @@ def test_semicolons_tabs_and_absolute_paths_are_read(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(
             read_boxes(written(tmp_path, *(line.replace(",", separator) for line in lines))), wanted
         )
+        decimals = [line.replace(",", separator).replace("2.5", "2,5") for line in lines]
+        pd.testing.assert_frame_equal(read_boxes(written(tmp_path, *decimals)), wanted)
     with pytest.raises(DataError, match=r"column y \(line 2: write decimals with a point: '2,5'"):
-        read_boxes(written(tmp_path, "path;x;y;width;height", "a/b.png;1;2,5;30;40"))
+        read_boxes(written(tmp_path, "path,x,y,width,height", 'a/b.png,1,"2,5",30,40'))
 
 
 def test_a_box_finds_its_image_by_what_is_seen_of_its_path() -> None:

@@ -75,6 +75,9 @@ def test_semicolons_and_tabs_are_read_with_decimal_commas_too(path: Path, separa
         found = read(path, given)
         assert found.images.equals(wanted.images)
         assert found.models == wanted.models
+        assert read(path, f"sep={separator}\r\n{given}").images.equals(wanted.images)
+    with pytest.raises(DataError, match=r"line 3: mine is '1\.0,9'"):
+        read(path, f"SEP={separator}\n" + text.replace("0.9", "1.0,9"))
     with pytest.raises(DataError, match=r"line 2: mine is '1\.0,9'"):
         read(path, text.replace("0.9", "1.0,9"))
 
