@@ -10,6 +10,7 @@ from pathlib import Path
 from murace.data.images.dicom.radiograph import Content
 from murace.data.images.dicom.regions import Stated
 from murace.data.studies.grouping import by_patient, doubt_about_folder, region_of
+from murace.data.studies.names import shown
 from murace.data.studies.search import LeftOut, View, search
 from murace.errors import DataError
 from murace.system.progress import Reporter
@@ -176,17 +177,6 @@ def _stated_by(place: Path) -> Stated | None:
         if regions:
             return Stated(name=regions[-1], source=PATH)
     return None
-
-
-def shown(place: Path) -> str:
-    """A path that no spreadsheet takes for a formula, on one line."""
-    return harmless(place.as_posix(), guard="./")
-
-
-def harmless(text: str, *, guard: str = "'") -> str:
-    """A text on one line, with `guard` before it where a spreadsheet would take it for a formula."""
-    text = f"{guard}{text}" if text.startswith(("=", "+", "-", "@")) else text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogateescape").decode() for c in text)
 
 
 def _distinct(found: list[StudyFiles]) -> list[StudyFiles]:

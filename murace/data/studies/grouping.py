@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from murace.data.images.dicom.regions import SIDES_AND_VIEWS, Stated, stated_region
+from murace.data.studies.names import harmless, named
 from murace.data.studies.search import View
 
 MANY = 16  # views of a folder that no study has: MURA's largest has 13
@@ -46,7 +47,7 @@ def by_patient(views: Sequence[View], *, shared: str) -> list[Part]:
             for number, own in enumerate(patients.values(), start=1)
         ),
         *(
-            Part((view,), f"{holds}: read apart, {view.path.name} has no PatientID and joins nobody")
+            Part((view,), f"{holds}: read apart, {named(view.path)} has no PatientID and joins nobody")
             for view in nameless
         ),
     ]
@@ -58,7 +59,7 @@ def _patient(view: View) -> str:
 
 def _files(views: Sequence[View]) -> str:
     more = f" and {len(views) - 1} more" if len(views) > 1 else ""
-    return f"{views[0].path.name}{more}"
+    return f"{named(views[0].path)}{more}"
 
 
 def _counted(count: int, noun: str) -> str:
@@ -76,7 +77,7 @@ def region_of(views: Iterable[View], known: Collection[str]) -> tuple[Stated | N
     first = {found.name: (view, found) for view, found in reversed(stated)}
     if len(first) < 2:
         return (stated[0][1] if stated else None), ""
-    said = ", ".join(f"{view.path.name} says {name}" for name, (view, _) in sorted(first.items()))
+    said = ", ".join(f"{named(view.path)} says {name}" for name, (view, _) in sorted(first.items()))
     return None, f"its views contradict each other ({said})"
 
 
@@ -88,7 +89,7 @@ def doubt_about_folder(views: Sequence[View]) -> str:
     begin = ""
     if len(prefixes) > 1:
         more = ", .." if len(prefixes) > NAMED else ""
-        begin = f" (file names begin with {', '.join(prefixes[:NAMED])}{more})"
+        begin = f" (file names begin with {harmless(', '.join(prefixes[:NAMED]), guard='')}{more})"
     return f"one study of {len(views)} views: use --each-file, or one folder a study{begin}"
 
 

@@ -221,6 +221,31 @@ def test_views_that_contradict_each_other_are_named(tmp_path: Path, uid: str | N
     assert study.stated is None
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        ({"PatientID": "P1"}, {"PatientID": "P2"}, r"patient 1 of 2 (a\udce9\n)"),
+        ({"PatientID": "P1"}, {"PatientID": None}, r"b\udce9\x1b.dcm has no PatientID"),
+        ({"BodyPartExamined": "WRIST"}, {"BodyPartExamined": "ELBOW"}, r"b\udce9\x1b.dcm says elbow"),
+    ],
+)
+def test_names_that_are_no_text_are_written_in_ascii(
+    tmp_path: Path, one: dict[str, str | None], other: dict[str, str | None], said: str
+) -> None:
+    for name, elements in ((b"a\xe9\n", one), (b"b\xe9\x1b.dcm", other)):
+        dicom(tmp_path / os.fsdecode(name), **elements)
+    texts = [study.warning + study.contradiction for study in find_studies([tmp_path])]
+    assert any(said in text for text in texts)
+    assert all(text.isascii() and text.isprintable() for text in texts)
+
+
+def test_prefixes_that_are_no_text_are_written_in_ascii(tmp_path: Path) -> None:
+    for name in (b"a\xe9_1.png", b"b\xe9_1.png"):
+        png(tmp_path / "1.png").rename(tmp_path / os.fsdecode(name))
+    (study,) = find_studies([tmp_path])
+    assert r"begin with a\udce9, b\udce9" in study.warning
+
+
 def cd(root: Path) -> Path:
     """What hospitals hand out: a table of contents, two pictures, objects without pixels, a viewer."""
     dicom(root / "DICOMDIR", SOPClassUID="1.2.840.10008.1.3.10", Rows=None)
