@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from murace.data.images.views import Bytes, Views
 from murace.data.studies.find import StudyFiles
+from murace.data.studies.names import names_within
 
 ALIKE = 0.97  # correlation of pictures that are one, stored in two ways; of two views of a hand it is below 0.9
 NAMED = 3  # files in a message
@@ -29,29 +30,30 @@ def find_copies(files: StudyFiles, views: Views) -> Copies:
     """
     readable = [place for place, fault in enumerate(views.faults) if not fault]
     instances = files.instances or ("",) * len(views.faults)
-    counted, copies, clashes = np.ones(len(readable), np.bool_), list[int](), list[int]()
+    counted, copies, clashes = np.ones(len(readable), np.bool_), dict[int, int](), dict[int, None]()
     for number, place in enumerate(readable):
         for other, before in enumerate(readable[:number]):
             is_same = views.sha256[place] == views.sha256[before]
             is_one_instance = bool(instances[place]) and instances[place] == instances[before]
             if is_same or (is_one_instance and _look_alike(views.prepared[number], views.prepared[other])):
                 counted[number] = False
-                copies.append(place)
+                copies[place] = before
                 break
             if is_one_instance:
-                clashes.append(place)
-    kept = [place for place in clashes if place not in copies]
+                clashes[place] = None
+    names = names_within(files.place, files.views)
+    pairs = [f"{names[place]} = {names[before]}" for place, before in copies.items()]
+    kept = [names[place] for place in clashes if place not in copies]
     said = (
-        f"stored twice, counted once: {_names(files, copies)}" if copies else "",
-        f"another picture has the SOPInstanceUID of {_names(files, kept)}: both are counted" if kept else "",
+        f"stored twice, counted once: {_some(pairs)}" if pairs else "",
+        f"another picture has the SOPInstanceUID of {_some(kept)}: both are counted" if kept else "",
     )
     return Copies(counted, "; ".join(filter(None, said)))
 
 
-def _names(files: StudyFiles, places: Sequence[int]) -> str:
-    unique = list(dict.fromkeys(places))
-    names = ", ".join(files.views[place].name for place in unique[:NAMED])
-    return f"{names} and {len(unique) - NAMED} more" if len(unique) > NAMED else names
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def _look_alike(one: Bytes, other: Bytes) -> bool:

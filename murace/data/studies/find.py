@@ -9,7 +9,8 @@ from pathlib import Path
 
 from murace.data.images.dicom.radiograph import Content
 from murace.data.images.dicom.regions import Stated
-from murace.data.studies.grouping import by_patient, doubt_about_folder, region_of
+from murace.data.studies.grouping import by_patient, doubt_about_folder, doubt_about_uid, region_of
+from murace.data.studies.names import shown
 from murace.data.studies.search import LeftOut, View, search
 from murace.errors import DataError
 from murace.system.progress import Reporter
@@ -118,7 +119,11 @@ def _studies(views: list[View], key: Key, known: Collection[str]) -> Iterator[St
         own = part.views
         first, stated, contradiction = own[0], *region_of(own, known)
         place = first.path if key[0] == FILE else first.place if len({one.place for one in own}) == 1 else _common(own)
-        doubts = (part.warning, doubt_about_folder(own) if key[0] == FOLDER and not part.is_apart else "")
+        doubts = (
+            part.warning,
+            doubt_about_folder(own) if key[0] == FOLDER and not part.is_apart else "",
+            doubt_about_uid(own) if key[0] == UID else "",
+        )
         mark = (key[1] if key[0] == UID else "", stated.name if stated else "")
         yield StudyFiles(
             name=shown(place),
@@ -176,17 +181,6 @@ def _stated_by(place: Path) -> Stated | None:
         if regions:
             return Stated(name=regions[-1], source=PATH)
     return None
-
-
-def shown(place: Path) -> str:
-    """A path that no spreadsheet takes for a formula, on one line."""
-    return harmless(place.as_posix(), guard="./")
-
-
-def harmless(text: str, *, guard: str = "'") -> str:
-    """A text on one line, with `guard` before it where a spreadsheet would take it for a formula."""
-    text = f"{guard}{text}" if text.startswith(("=", "+", "-", "@")) else text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogateescape").decode() for c in text)
 
 
 def _distinct(found: list[StudyFiles]) -> list[StudyFiles]:

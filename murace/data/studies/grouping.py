@@ -1,14 +1,22 @@
 """Views that something puts together, parted into studies: never several people in one, never two body parts."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from murace.data.images.dicom.radiograph import Tags
 from murace.data.images.dicom.regions import SIDES_AND_VIEWS, Stated, stated_region
+from murace.data.studies.names import harmless, named
 from murace.data.studies.search import View
 
-MANY = 16  # views of a folder that no study has: MURA's largest has 13
+MANY = 16  # views that no study has: MURA's largest has 13
 NAMED = 4  # prefixes, or files, in a message
+_ID = "PatientID"
+_PERSON: dict[str, Callable[[Tags], str]] = {
+    _ID: lambda tags: tags.patient_id,
+    "PatientBirthDate": lambda tags: tags.born,
+    "PatientSex": lambda tags: tags.sex,
+}
 _BREAK = re.compile(r"[-_. ]+")
 
 
@@ -26,39 +34,50 @@ class Part:
 
 
 def by_patient(views: Sequence[View], *, shared: str) -> list[Part]:
-    """The views parted by PatientID; among views that have one, each that has none is alone.
+    """The views parted by PatientID, and by birth date and sex where views that state them differ.
+
+    Software that makes files anonymous may give one PatientID to everybody. Where views are parted, each that does not
+    say whose it is is alone.
 
     Args:
         views: what something else puts together.
         shared: what puts them together, in words.
     """
-    patients: dict[str, list[View]] = {}
-    for view in views:
-        patients.setdefault(_patient(view), []).append(view)
-    nameless, count = patients.pop("", []), len(patients)
-    if not count or (count == 1 and not nameless):
+    people, alone = [list(views)], list[tuple[View, str]]()
+    for keyword, stated in _PERSON.items():
+        parted = list[list[View]]()
+        for own in people:
+            told = dict[str, list[View]]()
+            for view in own:
+                told.setdefault(stated(view.tags).strip() if view.tags else "", []).append(view)
+            silent = told.pop("", [])
+            if len(told) > 1 or (told and keyword == _ID):
+                parted += told.values()
+                alone += ((view, keyword) for view in silent)
+            else:
+                parted.append(own)
+        people = parted
+    count = len(people)
+    if count == 1 and not alone:
         return [Part(tuple(views))]
-    others = f" and {_counted(len(nameless), 'file')} without PatientID" if nameless else ""
+    missing = " or ".join(dict.fromkeys(keyword for _, keyword in alone))
+    others = f" and {_counted(len(alone), 'file')} without {missing}" if alone else ""
     holds = f"{shared} holds {_counted(count, 'patient')}{others}"
     return [
         *(
             Part(tuple(own), f"{holds}: read apart, this is patient {number} of {count} ({_files(own)})")
-            for number, own in enumerate(patients.values(), start=1)
+            for number, own in enumerate(people, start=1)
         ),
         *(
-            Part((view,), f"{holds}: read apart, {view.path.name} has no PatientID and joins nobody")
-            for view in nameless
+            Part((view,), f"{holds}: read apart, {named(view.path)} has no {keyword} and joins nobody")
+            for view, keyword in alone
         ),
     ]
 
 
-def _patient(view: View) -> str:
-    return view.tags.patient_id.strip() if view.tags else ""
-
-
 def _files(views: Sequence[View]) -> str:
     more = f" and {len(views) - 1} more" if len(views) > 1 else ""
-    return f"{views[0].path.name}{more}"
+    return f"{named(views[0].path)}{more}"
 
 
 def _counted(count: int, noun: str) -> str:
@@ -76,7 +95,7 @@ def region_of(views: Iterable[View], known: Collection[str]) -> tuple[Stated | N
     first = {found.name: (view, found) for view, found in reversed(stated)}
     if len(first) < 2:
         return (stated[0][1] if stated else None), ""
-    said = ", ".join(f"{view.path.name} says {name}" for name, (view, _) in sorted(first.items()))
+    said = ", ".join(f"{named(view.path)} says {name}" for name, (view, _) in sorted(first.items()))
     return None, f"its views contradict each other ({said})"
 
 
@@ -88,8 +107,15 @@ def doubt_about_folder(views: Sequence[View]) -> str:
     begin = ""
     if len(prefixes) > 1:
         more = ", .." if len(prefixes) > NAMED else ""
-        begin = f" (file names begin with {', '.join(prefixes[:NAMED])}{more})"
+        begin = f" (file names begin with {harmless(', '.join(prefixes[:NAMED]), guard='')}{more})"
     return f"one study of {len(views)} views: use --each-file, or one folder a study{begin}"
+
+
+def doubt_about_uid(views: Sequence[View]) -> str:
+    """What speaks against one study, where a StudyInstanceUID puts its files together; empty where nothing does."""
+    return (
+        f"one study of {len(views)} views by its StudyInstanceUID: is it of one patient?" if len(views) > MANY else ""
+    )
 
 
 def _prefix(stem: str) -> str:

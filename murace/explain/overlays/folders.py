@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from murace.data.studies.find import StudyFiles, harmless
+from murace.data.studies.find import StudyFiles
+from murace.data.studies.names import harmless
 from murace.data.studies.search import MURA_PLACE
 
 LONGEST = 150  # bytes of a file's name; the temporary one beside it is longer, and 255 is what disks take

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
-from murace.data.studies.find import StudyFiles, shown
+from murace.data.studies.find import StudyFiles
+from murace.data.studies.names import shown
 from murace.inference.studies.rows import Rows
 from murace.system.disk import disk_error
 from murace.system.files import PRIVATE, digest_of, parse_json

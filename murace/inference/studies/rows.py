@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from murace.data.studies.find import harmless, shown
+from murace.data.studies.names import harmless, shown
 from murace.inference.studies.predict import StudyPrediction
 
 STUDY_COLUMNS = (

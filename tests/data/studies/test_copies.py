@@ -1,5 +1,6 @@
 """A picture that a study holds twice counts once; different pictures count, whatever their identifiers say."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def test_the_same_bytes_count_once(tmp_path: Path, ending: str) -> None:
         (tmp_path / f"{name}{ending}").write_bytes(data)
     found = copies(tmp_path)
     assert found.counted.tolist() == [True, True, False, False]
-    assert found.remark == f"stored twice, counted once: c{ending}, d{ending}"
+    assert found.remark == f"stored twice, counted once: c{ending} = a{ending}, d{ending} = a{ending}"
 
 
 def test_one_instance_stored_in_two_ways_counts_once(tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_one_instance_stored_in_two_ways_counts_once(tmp_path: Path) -> None:
     (tmp_path / "c").write_bytes(files.dicom(noisy, SOPInstanceUID="1.2.1", SeriesDescription="again"))
     found = copies(tmp_path)
     assert found.counted.tolist() == [True, True, False]
-    assert found.remark == "stored twice, counted once: c"
+    assert found.remark == "stored twice, counted once: c = a"
 
 
 def test_different_pictures_under_one_instance_all_count(tmp_path: Path) -> None:
@@ -66,3 +67,21 @@ def test_black_pictures_are_alike(tmp_path: Path) -> None:
         black = np.zeros((64, 64), np.uint16)
         (tmp_path / name).write_bytes(files.dicom(black, SOPInstanceUID="1.2", SeriesDescription=description))
     assert copies(tmp_path).counted.tolist() == [True, False]
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for place, seed in (("s1/IM1", 1), ("s2/IM1", 1), ("s2/IM2", 2)):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        put(tmp_path / place, seed, f"1.2.{seed}", StudyInstanceUID="1.2.3")
+    assert copies(tmp_path).remark == "stored twice, counted once: s2/IM1 = s1/IM1"
+
+
+@pytest.mark.parametrize("instance", ["1.2.1", "1.2.2"])
+def test_names_that_are_no_text_are_written_in_ascii(tmp_path: Path, instance: str) -> None:
+    names = [os.fsdecode(name) for name in (b"a\xe9\x1b", b"b\xe9\n.dcm")]
+    for seed, name in enumerate(names):
+        put(tmp_path / name, 1 if instance == "1.2.1" else seed, "1.2.1")
+    remark = copies(tmp_path).remark
+    assert "b\\udce9\\n.dcm" in remark
+    assert remark.isascii()
+    assert remark.isprintable()

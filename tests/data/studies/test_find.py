@@ -194,6 +194,49 @@ def test_where_no_file_says_whose_it_is_nothing_is_parted(tmp_path: Path) -> Non
     assert (len(study.views), study.warning) == (2, "")
 
 
+@pytest.mark.parametrize("uid", [FIRST, None])
+@pytest.mark.parametrize("patient", ["ANONYMOUS", None])
+def test_one_patient_id_for_everybody_does_not_put_people_together(
+    tmp_path: Path, uid: str | None, patient: str | None
+) -> None:
+    people = [("19500101", "F"), ("19600101", "F"), ("19500101", "F"), ("19600101", "M"), ("19600101", None)]
+    for number, (born, sex) in enumerate([*people, (None, "F")], start=1):
+        tags = {"StudyInstanceUID": uid, "PatientID": patient, "PatientBirthDate": born, "PatientSex": sex}
+        dicom(tmp_path / f"IM{number}", **tags)
+    found = find_studies([tmp_path])
+    assert views(found, tmp_path) == [["IM1", "IM3"], ["IM2"], ["IM4"], ["IM6"], ["IM5"]]
+    holds = "holds 3 patients and 2 files without PatientBirthDate or PatientSex: read apart"
+    assert all(holds in study.warning for study in found)
+    assert "IM6 has no PatientBirthDate" in found[3].warning
+    assert not any(word in repr(found) for word in ("1950", "1960", "19500101", "ANONYMOUS"))
+
+
+def test_a_view_without_birth_date_or_sex_stays_with_its_patient(tmp_path: Path) -> None:
+    for name, born, sex in (("IM1", "19500101", None), ("IM2", None, "F"), ("IM3", None, None)):
+        dicom(tmp_path / name, PatientBirthDate=born, PatientSex=sex)
+    (study,) = find_studies([tmp_path])
+    assert (len(study.views), study.warning) == (3, "")
+
+
+@pytest.mark.parametrize("count", [16, 17])
+def test_a_study_of_more_views_than_any_has_is_doubted(tmp_path: Path, count: int) -> None:
+    for number in range(count):
+        dicom(tmp_path / f"IM{number}", StudyInstanceUID=FIRST)
+    (study,) = find_studies([tmp_path])
+    said = "one study of 17 views by its StudyInstanceUID: is it of one patient?"
+    assert study.warning == (said if count == 17 else "")
+
+
+@pytest.mark.parametrize(
+    ("parts", "name"), [(["HAND", "WRIST"], ""), (["HAND", "HAND"], "hand"), (["HAND", "THUMB"], "")]
+)
+def test_a_body_part_of_several_values_is_all_of_them(tmp_path: Path, parts: list[str], name: str) -> None:
+    image = np.zeros((8, 8), np.uint16)
+    (tmp_path / "IM1").write_bytes(files.dicom(image, BodyPartExamined=parts))
+    (study,) = find_studies([tmp_path])
+    assert (study.stated.name if study.stated else "") == name
+
+
 def test_patients_in_one_folder_of_muras_form_are_drawn_into_folders_of_their_own(tmp_path: Path) -> None:
     place = tmp_path / "XR_ELBOW" / "patient00001" / "study1_positive"
     for patient in ("P1", "P2"):
@@ -219,6 +262,31 @@ def test_views_that_contradict_each_other_are_named(tmp_path: Path, uid: str | N
     (study,) = find_studies([tmp_path])
     assert study.contradiction == "its views contradict each other (IM3 says elbow, IM1 says wrist)"
     assert study.stated is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        ({"PatientID": "P1"}, {"PatientID": "P2"}, r"patient 1 of 2 (a\udce9\n)"),
+        ({"PatientID": "P1"}, {"PatientID": None}, r"b\udce9\x1b.dcm has no PatientID"),
+        ({"BodyPartExamined": "WRIST"}, {"BodyPartExamined": "ELBOW"}, r"b\udce9\x1b.dcm says elbow"),
+    ],
+)
+def test_names_that_are_no_text_are_written_in_ascii(
+    tmp_path: Path, one: dict[str, str | None], other: dict[str, str | None], said: str
+) -> None:
+    for name, elements in ((b"a\xe9\n", one), (b"b\xe9\x1b.dcm", other)):
+        dicom(tmp_path / os.fsdecode(name), **elements)
+    texts = [study.warning + study.contradiction for study in find_studies([tmp_path])]
+    assert any(said in text for text in texts)
+    assert all(text.isascii() and text.isprintable() for text in texts)
+
+
+def test_prefixes_that_are_no_text_are_written_in_ascii(tmp_path: Path) -> None:
+    for name in (b"a\xe9_1.png", b"b\xe9_1.png"):
+        png(tmp_path / "1.png").rename(tmp_path / os.fsdecode(name))
+    (study,) = find_studies([tmp_path])
+    assert r"begin with a\udce9, b\udce9" in study.warning
 
 
 def cd(root: Path) -> Path:

@@ -100,7 +100,9 @@ def test_what_is_not_shown_as_its_header_says_is_a_warning_by_view(tmp_path: Pat
     bright = np.full((64, 64), 4000, np.uint16)
     bright[0] = 0
     for view, (center, width) in enumerate([(0, 0), (2048, 4096), ([0, 2048], [0, 4096]), (7, -1)], start=1):
-        data = dicom(bright, BitsStored=12, WindowCenter=center, WindowWidth=width, BodyPartExamined="ELBOW")
+        window = {"WindowCenter": center, "WindowWidth": width}
+        instance = f"1.2.{view}"
+        data = dicom(bright, BitsStored=12, **window, BodyPartExamined="ELBOW", SOPInstanceUID=instance)
         (place / f"IM{view}").write_bytes(data)
     (answer,) = read(MadeUpEnsemble(), place)
     remarks = f"has {NO_WINDOW} (view 1, 4); has {NEXT_WINDOW} (view 3)"

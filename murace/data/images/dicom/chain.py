@@ -15,6 +15,7 @@ KEYWORDS = (
 )  # fmt: skip
 _LUT_BITS = (8, *range(10, 17))
 _WORD = 2**16
+_FEW = 4  # entries: a packed table as short as this may have zeros at every second place
 OTHER_BITS = "a VOI table that announces other bits than it holds: its real bits are used"
 SHORT_TABLE = "a lookup table that is shorter than it announces: its last entry is repeated"
 NEXT_WINDOW = "a window that cannot be used: the next one is"
@@ -120,8 +121,9 @@ def _lut(elements: Any, keyword: str, remarks: list[str], *, is_signed: bool) ->
 def _entries(item: Any, count: int, bits: int, *, is_big: bool) -> npt.NDArray[np.integer[Any]] | None:
     """All entries of a table; None where they are no numbers.
 
-    Of 16 bits each; or of 8, where so many are announced and there are no more bytes than entries (PS3.3 C.11.1.1),
-    but for one that fills up to an even length. OW and US are words, of which the low byte is the first of two entries.
+    Of 16 bits each; or of 8, where so many are announced and the bytes are nearer to one for each entry than to two
+    (PS3.3 C.11.1.1). OW and US are words, of which the low byte is the first of two entries. Words without a high byte
+    are entries of 16 bits, of which half is missing; only a table of few entries may be packed and look so.
     """
     data = values(item, "LUTData")
     if len(data) == 1 and isinstance(data[0], bytes):
@@ -134,7 +136,9 @@ def _entries(item: Any, count: int, bits: int, *, is_big: bool) -> npt.NDArray[n
         packed, length = words.view(np.uint8), 2 * len(data)
     else:
         return None
-    return packed[:length] if bits == 8 and length <= count + 1 else words[: length // 2]
+    is_packed = bits == 8 and (length <= count + 1 or 2 * length < 3 * count)
+    is_half = count > _FEW and words.any() and words.max() < 2**8
+    return packed[:length] if is_packed and not is_half else words[: length // 2]
 
 
 def _padding(elements: Any, stored: StoredValues) -> tuple[int, int] | None:

@@ -115,6 +115,8 @@ def _required(elements: Any, keyword: str) -> int:
 def _native(data: bytes, shape: Shape, *, is_big: bool) -> Grey:
     if len(data) < shape.length:
         raise ImageError(f"truncated DICOM: {len(data)} bytes of pixels, its header declares {shape.length}")
+    if len(data) - shape.length >= shape.length // shape.rows:  # a row: with another width or frames it might fit
+        raise ImageError(f"contradictory DICOM: {len(data)} bytes of pixels, its header declares {shape.length}")
     if shape.samples == 3:
         return _array(data[: shape.length] + b"\0" * (shape.length % 2), shape, _EXPLICIT)
     kind = np.dtype(np.uint8 if shape.stored.bits_allocated == 8 else ">u2" if is_big else "<u2")

@@ -32,8 +32,8 @@ _READ = (
     *dicomchain.KEYWORDS, *pixels.KEYWORDS,
 )  # fmt: skip
 _TAGS = (
-    "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", ANATOMIC_REGION, "PatientID", BODY_PART,
-    "StudyInstanceUID", "Rows",
+    "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", ANATOMIC_REGION, "PatientID", "PatientBirthDate",
+    "PatientSex", BODY_PART, "StudyInstanceUID", "Rows",
 )  # fmt: skip
 _DIRECTORY = "1.2.840.10008.1.3.10"  # the table of contents of a CD
 
@@ -51,8 +51,9 @@ class Tags:
     """What a file says besides its pixels.
 
     `study` and `instance` are digests of StudyInstanceUID and SOPInstanceUID (empty where there is none); `regions`
-    holds, best source first, each element that names a body part, and its text. PatientID and StudyInstanceUID
-    themselves are for the predictions' csv, when the user asks; the former tells patients apart, too.
+    holds, best source first, each element that names a body part, and its text, values parted by a backslash. PatientID
+    and StudyInstanceUID themselves are for the predictions' csv, when the user asks; the former tells patients apart,
+    too, and so do `born` and `sex`, digests of PatientBirthDate and PatientSex (empty where there is none).
     """
 
     study: str
@@ -61,6 +62,8 @@ class Tags:
     study_uid: str = field(repr=False)
     instance: str = field(default="", repr=False)
     content: Content = Content.PICTURE
+    born: str = field(default="", repr=False)
+    sex: str = field(default="", repr=False)
 
 
 def read_grey(data: bytes) -> tuple[Grey, tuple[str, ...]]:
@@ -106,7 +109,8 @@ def read_tags(path: Path) -> Tags | None:
         uid = text(elements, "StudyInstanceUID")
         instance = _anonymous(text(elements, "SOPInstanceUID"))
         patient, regions = text(elements, "PatientID"), tuple(_regions(elements))
-        return Tags(_anonymous(uid), regions, patient, uid, instance, _content(elements))
+        born, sex = _anonymous(text(elements, "PatientBirthDate")), _anonymous(code_string(elements, "PatientSex"))
+        return Tags(_anonymous(uid), regions, patient, uid, instance, _content(elements), born, sex)
     except OSError:
         return None
     except ImageError:
@@ -150,6 +154,6 @@ def _regions(elements: Any) -> list[tuple[str, str]]:
     for item in values(elements, ANATOMIC_REGION)[:1]:
         scheme, code = code_string(item, "CodingSchemeDesignator"), code_string(item, "CodeValue")
         found.append((ANATOMIC_REGION, dicomvalues.code_meaning(scheme, code) or text(item, "CodeMeaning")))
-    if words := text(elements, BODY_PART):
+    if words := "\\".join(str(part).strip(" \0") for part in values(elements, BODY_PART)):
         found.append((BODY_PART, words))
     return found

@@ -78,9 +78,11 @@ _AROUND = (
 )
 SIDES_AND_VIEWS = frozenset(_AROUND.split())
 _JOINED = sorted((word for word in SIDES_AND_VIEWS if len(word) > 1), key=len, reverse=True)
-_LETTER = re.compile(r"[lr](?=[a-z]{4})")  # of a side, before a name that is not as short as ac
+_LETTER = re.compile(r"[lr](?=[a-z]{3})")  # of a side, before a name that is not as short as ac
 _LONG = 40  # letters; no text of the standard's field is longer
 _FRONTAL = "face"  # a view in French, beside another body part
+_OF_BONES = ("head", "neck")  # bones have them, too: radial head, femoral neck
+_PART_OF = {"finger": "hand", "toe": "foot"}  # the part is meant where a text names both
 _PARTS = re.compile(r"[^a-z0-9]+")
 _LETTERS_OR_NUMBER = re.compile(r"[a-z]+|[0-9]+")
 
@@ -98,23 +100,32 @@ def stated_region(tags: Tags, known: Collection[str] = ()) -> Stated | None:
 
 
 def _name(text: str, known: Collection[str]) -> str | None:
-    """The one name in a text; vague, unknown and ambiguous texts have none. Other words (left, joint) say nothing."""
+    """The one name in a text, all its values together; vague, unknown and ambiguous texts have none."""
+    found = {name for value in text.split("\\") for name in _names(value, known)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _names(text: str, known: Collection[str]) -> set[str]:
+    """The names in one value. Other words (left, joint) say nothing, but for what stands beside a head or a neck."""
     words = [word for word in _PARTS.split(_plain(text)) if word]
     whole = {"_".join(words), "-".join(words), "".join(words)}
     if own := sorted(whole & set(known)):
-        return own[0]
+        return {own[0]}
     words = [_without_side(part) or part for word in words for part in _LETTERS_OR_NUMBER.findall(word)]
-    found, position = set(), 0
+    found, has_others, position = set[str](), False, 0
     while position < len(words):
         length = next(
             (count for count in range(_LONGEST, 0, -1) if " ".join(words[position : position + count]) in _NAMES), 0
         )
         if length:
             found.add(_NAMES[" ".join(words[position : position + length])])
+        has_others |= not length and words[position] not in SIDES_AND_VIEWS and not words[position].isdigit()
         position += max(length, 1)
+    if has_others:
+        found -= {_NAMES[word] for word in _OF_BONES if word in words}
     if _FRONTAL in words and len(found) > 1:
         found.discard(_NAMES[_FRONTAL])
-    return found.pop() if len(found) == 1 else None
+    return found - {whole for part, whole in _PART_OF.items() if part in found}
 
 
 def _plain(text: str) -> str:

@@ -89,6 +89,29 @@ def test_short_tables_of_eight_bits_are_of_the_width_that_their_length_tells(tmp
     assert remarks == ()
 
 
+@pytest.mark.parametrize("data", ["OB8", "OW8", "US8"])
+@pytest.mark.parametrize("surplus", [2, 3, 64])
+def test_packed_tables_with_bytes_after_them_are_read(tmp_path, data, surplus):
+    entries = np.rint(SQUARE * 255).astype(int)
+    table = item(np.append(entries, np.zeros(surplus, int)), (4096, 0, 8), data=data)
+    grey, remarks = shown(tmp_path, with_table(VOI, table))
+    assert np.abs(grey.ravel() - entries / 255).max() < 1e-4
+    assert remarks == ()
+
+
+@pytest.mark.parametrize("data", ["OB16", "OW16", "US16"])
+@pytest.mark.parametrize("held", [2048, 1500])
+def test_words_of_which_half_is_missing_are_never_read_as_bytes(tmp_path, data, held):
+    entries = np.rint(SQUARE * 255).astype(int)[:held]
+    with pytest.raises(ImageError, match=f"has {held} of its 4096 entries"):
+        shown(tmp_path, with_table(VOI, item(entries, (4096, 0, 8), data=data)))
+
+
+def test_a_packed_table_of_zeros_is_black(tmp_path):
+    grey, remarks = shown(tmp_path, with_table(VOI, item(np.zeros(4096), (4096, 0, 8), data="OB8")))
+    assert (grey.max(), remarks) == (0, ())
+
+
 def test_a_table_of_one_entry_that_has_none_is_refused(tmp_path):
     table = item(np.arange(1), (1, 0, 16), data="OW16")
     table["LUTData"].value = b""
@@ -225,7 +248,7 @@ def test_of_a_range_of_padding_what_pixels_can_have_is_padded(tmp_path):
     assert np.array_equal(grey == 0, (RAMP == 0) | (RAMP >= 4000))
 
 
-@pytest.mark.parametrize("surplus", [2, 3, 100, 8192])
+@pytest.mark.parametrize("surplus", [2, 3, 100, 126])
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
 def test_bytes_after_the_pixels_are_left_out(tmp_path, surplus, syntax):
     whole = dicom(RAMP, BitsStored=12, syntax=syntax)
@@ -236,6 +259,17 @@ def test_bytes_after_the_pixels_are_left_out(tmp_path, surplus, syntax):
     before, after = shown(tmp_path, whole), shown(tmp_path, file.getvalue())
     assert np.array_equal(before[0], after[0])
     assert (before[1], after[1]) == ((), (SURPLUS,))
+
+
+@pytest.mark.parametrize("surplus", [128, 300, 8192, 16384])  # a row, more than two, a second and a third picture
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_a_row_and_more_after_the_pixels_is_a_wrong_header(tmp_path, surplus, syntax):
+    made = pydicom.dcmread(io.BytesIO(dicom(RAMP, BitsStored=12, syntax=syntax)))
+    made.PixelData += b" " * surplus
+    file = io.BytesIO()
+    made.save_as(file)
+    with pytest.raises(ImageError, match=f"{8192 + surplus} bytes of pixels, its header declares 8192"):
+        shown(tmp_path, file.getvalue())
 
 
 def test_bytes_after_coloured_and_odd_pixels_are_left_out(tmp_path):

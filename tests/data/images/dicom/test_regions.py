@@ -94,7 +94,11 @@ def test_free_text(text, name):
         ("humerus", "UPARM; LEFTUPPERARM; Oberarm; HUMÉRUS; BRAS; HÚMERO; OMERO"),
         ("shoulder", "SHOULDERAP; Schultergelenk; Schlüsselbein; SCHLUESSELBEIN; ÉPAULE; HOMBRO; SPALLA; CLAVICOLA"),
         ("wrist", "WRIST ULNAR DEVIATION; RTWRIST; Handgelenk; HANDGELENK BDS; POIGNET FACE; MUÑECA; POLSO"),
-        ("toe", "DEDO DEL PIE; DITO PIEDE"),
+        ("finger", "2ND FINGER R HAND; HAND - THUMB; L HAND FINGER 3; Hand Daumen"),
+        ("elbow", "LELB; RELB; ELB L"),
+        ("toe", "DEDO DEL PIE; DITO PIEDE; FOOT GREAT TOE; LTOE"),
+        ("skull", "HEAD; HEAD LAT; HEAD 2V"),
+        ("neck", "NECK; NECK AP"),
     ],
 )  # fmt: skip
 def test_words_of_five_languages_with_sides_and_views_around(name: str, texts: str) -> None:
@@ -110,7 +114,8 @@ def test_a_text_without_end_is_no_name_and_takes_no_time(text: str) -> None:
     "text",
     ["WRIST/HAND", "FOREARM ELBOW", "WRISTHAND", "CODO Y MANO", "UPEXM", "UP_EXM", "LOWEXM", "LACE", "DIGIT",
      "", " ", "EXTREMITY", "ARM", "UPPER EXTREMITY", "JOINT", "LOWER LIMB", "LEFT", "OTHER", "HAND WRIST", "KNEE/ANKLE",
-     "CANARY^NAME", "Bone of upper limb", "WHOLEBODY"],
+     "CANARY^NAME", "RADIAL HEAD", "FEMORAL NECK", "HEAD RADIAL L", "RADIUS HEAD", "LAC", "RAC", "HAND\\WRIST",
+     "HAND\\THUMB", "FINGER WRIST", "Bone of upper limb", "WHOLEBODY"],
 )  # fmt: skip
 def test_vague_ambiguous_and_unknown_words_say_nothing(text):
     assert named(text) is None
