@@ -238,7 +238,7 @@ def test_a_picture_that_is_stored_twice_counts_once(finished: Workspace, tmp_pat
     chances = done.views.set_index("view")["probability"]
     assert row["probability"] == pytest.approx(np.mean([chances[str(first)], chances[str(second)]]), abs=1e-9)
     assert (row["views"], row["unreadable"], len(chances)) == (2, 0, 4)
-    assert row["warning"].startswith("stored twice, counted once: copy = IM0, IM1 = IM0")
+    assert row["warning"].startswith("stored twice, counted once: copy = IM1, series/IM1 = IM1")
 
 
 def test_several_people_get_an_answer_each_and_no_identifier_is_said(finished: Workspace, tmp_path: Path) -> None:
