@@ -140,17 +140,19 @@ def test_a_drawn_study(ground: Path) -> None:
 
 
 def test_a_line_of_a_journal(tmp_path: Path) -> None:
+    from murace.data.studies.find import StudyFiles
     from murace.inference.studies.journal import journal
     from murace.inference.studies.rows import Rows
 
     rows = Rows(0, {"study": "a", "probability": 1 / 3}, [{"study": "a", "view": "1.png", "probability": 0.1}])
     with journal(tmp_path, 0) as book:
         book.add(rows)
-    assert kept(tmp_path, ["a"]) == {0: rows}
+    study = StudyFiles("a", Path("a"), (Path("1.png"),), None)
+    assert kept(tmp_path, [study]) == {0: rows}
     blank = b"\n"  # what stands before the line is no part of it
 
     def is_found(path: Path) -> bool:
-        found = kept(tmp_path, ["a"])
+        found = kept(tmp_path, [study])
         return not found or path.read_bytes().lstrip(blank) == (tmp_path / "whole").read_bytes()
 
     path = tmp_path / "0.jsonl"

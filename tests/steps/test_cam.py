@@ -579,5 +579,5 @@ def test_what_is_to_be_said_of_a_study_that_is_not_drawn_is_said(finished: Works
     assert done.error is not None
     assert done.remarks == (
         f"{tmp_path / 'flat'}: one study of 3 views: use --each-file, or one folder a study "
-        "(file names begin with person0, person1)",
+        "(their names begin in 2 ways)",
     )

@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from murace.data.images.views import Bytes, Views
 from murace.data.studies.find import StudyFiles
-from murace.data.studies.names import names_within
 
 ALIKE = 0.97  # correlation of pictures that are one, stored in two ways; of two views of a hand it is below 0.9
 NAMED = 3  # files in a message
@@ -41,9 +40,9 @@ def find_copies(files: StudyFiles, views: Views) -> Copies:
                 break
             if is_one_instance:
                 clashes[place] = None
-    names = names_within(files.place, files.views)
-    pairs = [f"{names[place]} = {names[before]}" for place, before in copies.items()]
-    kept = [names[place] for place in clashes if place not in copies]
+    # Numbers, not names, which may tell who it is: the views stand in this order in the tables.
+    pairs = [f"view {place + 1} = {before + 1}" for place, before in copies.items()]
+    kept = [f"view {place + 1}" for place in clashes if place not in copies]
     said = (
         f"stored twice, counted once: {_some(pairs)}" if pairs else "",
         f"another picture has the SOPInstanceUID of {_some(kept)}: both are counted" if kept else "",

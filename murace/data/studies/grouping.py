@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from murace.data.images.dicom.radiograph import Tags
 from murace.data.images.dicom.regions import SIDES_AND_VIEWS, Stated, stated_region
-from murace.data.studies.names import harmless, named
+from murace.data.studies.names import named
 from murace.data.studies.search import View
 
 MANY = 16  # views that no study has: MURA's largest has 13
-NAMED = 4  # prefixes, or files, in a message
 _ID = "PatientID"
 _PERSON: dict[str, Callable[[Tags], str]] = {
     _ID: lambda tags: tags.patient_id,
@@ -65,19 +64,14 @@ def by_patient(views: Sequence[View], *, shared: str) -> list[Part]:
     holds = f"{shared} holds {_counted(count, 'patient')}{others}"
     return [
         *(
-            Part(tuple(own), f"{holds}: read apart, this is patient {number} of {count} ({_files(own)})")
+            Part(tuple(own), f"{holds}: read apart, this is patient {number} of {count}")
             for number, own in enumerate(people, start=1)
         ),
         *(
-            Part((view,), f"{holds}: read apart, {named(view.path)} has no {keyword} and joins nobody")
+            Part((view,), f"{holds}: read apart, this view has no {keyword} and joins nobody")
             for view, keyword in alone
         ),
     ]
-
-
-def _files(views: Sequence[View]) -> str:
-    more = f" and {len(views) - 1} more" if len(views) > 1 else ""
-    return f"{named(views[0].path)}{more}"
 
 
 def _counted(count: int, noun: str) -> str:
@@ -104,10 +98,7 @@ def doubt_about_folder(views: Sequence[View]) -> str:
     prefixes = sorted({prefix for view in views if (prefix := _prefix(view.path.stem))})
     if len(prefixes) < 2 and len(views) <= MANY:
         return ""
-    begin = ""
-    if len(prefixes) > 1:
-        more = ", .." if len(prefixes) > NAMED else ""
-        begin = f" (file names begin with {harmless(', '.join(prefixes[:NAMED]), guard='')}{more})"
+    begin = f" (their names begin in {len(prefixes)} ways)" if len(prefixes) > 1 else ""
     return f"one study of {len(views)} views: use --each-file, or one folder a study{begin}"
 
 

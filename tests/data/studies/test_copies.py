@@ -33,7 +33,7 @@ def test_the_same_bytes_count_once(tmp_path: Path, ending: str) -> None:
         (tmp_path / f"{name}{ending}").write_bytes(data)
     found = copies(tmp_path)
     assert found.counted.tolist() == [True, True, False, False]
-    assert found.remark == f"stored twice, counted once: c{ending} = a{ending}, d{ending} = a{ending}"
+    assert found.remark == "stored twice, counted once: view 3 = 1, view 4 = 1"
 
 
 def test_one_instance_stored_in_two_ways_counts_once(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_one_instance_stored_in_two_ways_counts_once(tmp_path: Path) -> None:
     (tmp_path / "c").write_bytes(files.dicom(noisy, SOPInstanceUID="1.2.1", SeriesDescription="again"))
     found = copies(tmp_path)
     assert found.counted.tolist() == [True, True, False]
-    assert found.remark == "stored twice, counted once: c = a"
+    assert found.remark == "stored twice, counted once: view 3 = 1"
 
 
 def test_different_pictures_under_one_instance_all_count(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_different_pictures_under_one_instance_all_count(tmp_path: Path) -> None
     put(tmp_path / "b", 2, "1.2.1")
     found = copies(tmp_path)
     assert found.counted.tolist() == [True, True]
-    assert found.remark == "another picture has the SOPInstanceUID of b: both are counted"
+    assert found.remark == "another picture has the SOPInstanceUID of view 2: both are counted"
 
 
 def test_a_copy_that_cannot_be_read_takes_nothing_away(tmp_path: Path) -> None:
@@ -69,19 +69,11 @@ def test_black_pictures_are_alike(tmp_path: Path) -> None:
     assert copies(tmp_path).counted.tolist() == [True, False]
 
 
-def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
-    for place, seed in (("s1/IM1", 1), ("s2/IM1", 1), ("s2/IM2", 2)):
-        (tmp_path / place).parent.mkdir(exist_ok=True)
-        put(tmp_path / place, seed, f"1.2.{seed}", StudyInstanceUID="1.2.3")
-    assert copies(tmp_path).remark == "stored twice, counted once: s2/IM1 = s1/IM1"
-
-
 @pytest.mark.parametrize("instance", ["1.2.1", "1.2.2"])
-def test_names_that_are_no_text_are_written_in_ascii(tmp_path: Path, instance: str) -> None:
+def test_no_name_of_a_file_is_said(tmp_path: Path, instance: str) -> None:
     names = [os.fsdecode(name) for name in (b"a\xe9\x1b", b"b\xe9\n.dcm")]
     for seed, name in enumerate(names):
         put(tmp_path / name, 1 if instance == "1.2.1" else seed, "1.2.1")
-    remark = copies(tmp_path).remark
-    assert "b\\udce9\\n.dcm" in remark
+    assert "view " in (remark := copies(tmp_path).remark)
+    assert not any(name in remark for name in names)
     assert remark.isascii()
-    assert remark.isprintable()

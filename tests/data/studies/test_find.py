@@ -163,10 +163,10 @@ def test_views_of_several_patients_are_never_one_study(tmp_path: Path, uid: str 
     what = "its StudyInstanceUID" if uid else "its folder"
     holds = f"{what} holds 2 patients and 2 files without PatientID: read apart"
     assert [study.warning for study in found] == [
-        f"{holds}, this is patient 1 of 2 (IM1 and 1 more)",
-        f"{holds}, this is patient 2 of 2 (IM2)",
-        f"{holds}, IM3 has no PatientID and joins nobody",
-        f"{holds}, IM5 has no PatientID and joins nobody",
+        f"{holds}, this is patient 1 of 2",
+        f"{holds}, this is patient 2 of 2",
+        f"{holds}, this view has no PatientID and joins nobody",
+        f"{holds}, this view has no PatientID and joins nobody",
     ]
     assert "P1" not in repr(found)
     assert [study.patient for study in found] == ["P1", "P2", "", ""]
@@ -207,7 +207,7 @@ def test_one_patient_id_for_everybody_does_not_put_people_together(
     assert views(found, tmp_path) == [["IM1", "IM3"], ["IM2"], ["IM4"], ["IM6"], ["IM5"]]
     holds = "holds 3 patients and 2 files without PatientBirthDate or PatientSex: read apart"
     assert all(holds in study.warning for study in found)
-    assert "IM6 has no PatientBirthDate" in found[3].warning
+    assert "this view has no PatientBirthDate" in found[3].warning
     assert not any(word in repr(found) for word in ("1950", "1960", "19500101", "ANONYMOUS"))
 
 
@@ -267,8 +267,8 @@ def test_views_that_contradict_each_other_are_named(tmp_path: Path, uid: str | N
 @pytest.mark.parametrize(
     ("one", "other", "said"),
     [
-        ({"PatientID": "P1"}, {"PatientID": "P2"}, r"patient 1 of 2 (a\udce9\n)"),
-        ({"PatientID": "P1"}, {"PatientID": None}, r"b\udce9\x1b.dcm has no PatientID"),
+        ({"PatientID": "P1"}, {"PatientID": "P2"}, "patient 1 of 2"),
+        ({"PatientID": "P1"}, {"PatientID": None}, "this view has no PatientID"),
         ({"BodyPartExamined": "WRIST"}, {"BodyPartExamined": "ELBOW"}, r"b\udce9\x1b.dcm says elbow"),
     ],
 )
@@ -286,7 +286,7 @@ def test_prefixes_that_are_no_text_are_written_in_ascii(tmp_path: Path) -> None:
     for name in (b"a\xe9_1.png", b"b\xe9_1.png"):
         png(tmp_path / "1.png").rename(tmp_path / os.fsdecode(name))
     (study,) = find_studies([tmp_path])
-    assert r"begin with a\udce9, b\udce9" in study.warning
+    assert "(their names begin in 2 ways)" in study.warning
 
 
 def cd(root: Path) -> Path:
@@ -352,27 +352,27 @@ def test_each_file_is_a_study_where_that_is_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "prefixes"),
     [
-        (["person1_view1", "person1_view2", "person2_view3"], "person1, person2"),
-        (["p1v1", "p1v2", "p2v1"], "p1v, p2v"),
-        (["00012_elbow", "00034_elbow"], "00012, 00034"),
-        (["h-1", "i-1", "j-1", "k-1", "m-1"], "h, i, j, k, .."),
+        (["person1_view1", "person1_view2", "person2_view3"], 2),
+        (["p1v1", "p1v2", "p2v1"], 2),
+        (["00012_elbow", "00034_elbow"], 2),
+        (["h-1", "i-1", "j-1", "k-1", "m-1"], 5),
         (["image1", "image2", "image10"], None),
         (["1", "2"], None),
         (["AP", "LAT"], None),
         (["AP_1", "lat_2"], None),
         (["00012_left_ap", "00012_right_lat"], None),
         (["elbow-ap", "elbow-lat"], None),
-        ([f"image{number}" for number in range(17)], ""),
+        ([f"image{number}" for number in range(17)], 0),
     ],
 )
 def test_a_folder_whose_file_names_carry_several_prefixes_is_warned_about(
-    tmp_path: Path, names: list[str], prefixes: str | None
+    tmp_path: Path, names: list[str], prefixes: int | None
 ) -> None:
     for name in names:
         png(tmp_path / f"{name}.png")
     (study,) = find_studies([tmp_path])
     said = f"one study of {len(names)} views: use --each-file, or one folder a study"
-    begin = f" (file names begin with {prefixes})" if prefixes else ""
+    begin = f" (their names begin in {prefixes} ways)" if prefixes else ""
     assert study.warning == ("" if prefixes is None else said + begin)
     assert not any(one.warning for one in find_studies(sorted(tmp_path.iterdir())))
 
