@@ -23,7 +23,7 @@ def together(machine: Machine, reporter: Reporter | None = None) -> Iterator[Non
         MachineError: one of the GPUs is not there.
         Interrupted: a signal came before all processes were there.
     """
-    from murace.system.device import require_gpus
+    from murace.system.gpu import require_gpus
     from murace.system.processes import joined
 
     if len(machine.gpus) > 1 and launch().size == 1:

@@ -2,21 +2,17 @@
 
 import ctypes
 import os
-import re
-import shutil
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.nn import functional as F
 
 from murace.config import Machine
 from murace.errors import MachineError, UsageError
-from murace.system.failures import is_out_of_memory
+from murace.system.gpu import has_cuda, hides_gpus, name_of, require_gpus, sees_gpu, why_no_cuda, why_unusable
 from murace.system.launch import usable_cores
 from murace.system.processes import process_group
 from murace.system.progress import Reporter
@@ -24,8 +20,6 @@ from murace.system.progress import Reporter
 NATIVE_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86 and arm64 spellings of the kernel
 NATIVE_BF16_CAPABILITY = (8, 0)
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc's malloc.h
-BUILDS = "https://pytorch.org/get-started/locally"  # where torch's builds for each CUDA are listed
-_COMPLAINTS: list[str] = []  # torch's, about the driver
 
 
 @dataclass(frozen=True)
@@ -101,7 +95,7 @@ def choose(machine: Machine) -> tuple[torch.device, Fallback | None]:
         raise UsageError("--graph on is for one process: what several exchange does not go into a CUDA graph")
     if machine.gpu == "cpu":
         return torch.device("cpu"), None
-    if not machine.gpus and not _has_cuda():
+    if not machine.gpus and not has_cuda():
         return _without_gpu(machine)
     numbers = machine.gpus or tuple(range(count))
     if len(numbers) != count:
@@ -121,103 +115,15 @@ def choose(machine: Machine) -> tuple[torch.device, Fallback | None]:
 def _without_gpu(machine: Machine) -> tuple[torch.device, Fallback]:
     """The CPU: a remark where there is no GPU or it is hidden on purpose, a warning where it only cannot be reached."""
     if machine.graph == "on":
-        raise MachineError(f"--graph on needs a GPU: {_why_no_cuda()}; run with --graph auto")
-    if _sees_gpu() and not _hides_gpus():
-        return torch.device("cpu"), Fallback(f"{_why_no_cuda()}: {_on_the_cpu(machine)}", is_warning=True)
+        raise MachineError(f"--graph on needs a GPU: {why_no_cuda()}; run with --graph auto")
+    if sees_gpu() and not hides_gpus():
+        return torch.device("cpu"), Fallback(f"{why_no_cuda()}: {_on_the_cpu(machine)}", is_warning=True)
     return torch.device("cpu"), Fallback(f"no GPU found: {_on_the_cpu(machine)}")
 
 
 def _on_the_cpu(machine: Machine) -> str:
     threads = threads_asked(machine)
     return f"running on the CPU with {threads} thread{'s' * (threads > 1)}"
-
-
-def require_gpus(numbers: Sequence[int]) -> None:
-    """Make sure that these GPUs are there.
-
-    Raises:
-        MachineError: one is not.
-    """
-    rerun = ",".join(map(str, numbers))
-    if not _has_cuda():
-        raise MachineError(f"--gpu {rerun}: {_why_no_cuda()}; to run on the CPU: --gpu cpu")
-    count = torch.cuda.device_count()
-    if max(numbers) >= count:
-        seen = ", ".join(f"{i} ({torch.cuda.get_device_name(i)})" for i in range(count))
-        raise MachineError(f"--gpu {rerun}: no such GPU; {count} visible: {seen}")
-
-
-def why_unusable(device: torch.device) -> str | None:
-    """Why this GPU cannot compute a small convolution, forward and backward, in a message; None where it can.
-
-    Raises:
-        MachineError: it could, but other programs have taken its memory.
-    """
-    try:
-        _convolve(device)
-    except RuntimeError as error:
-        name, reason = _name(device), str(error).partition("\n")[0]
-        if is_out_of_memory(error):
-            raise MachineError(f"{name} has no memory left ({reason}): close what uses it, or use another") from error
-        architecture, held = "sm_{}{}".format(*torch.cuda.get_device_capability(device)), torch.cuda.get_arch_list()
-        if "no kernel image" not in reason and "ARCH_MISMATCH" not in reason and _has_code(architecture, held):
-            return f"{name} fails at a small convolution ({reason})"
-        return (
-            f"this torch holds no code for {name}, which is {architecture}: it holds {', '.join(held)}. "
-            f"Install a torch built for {architecture}, as those for an older CUDA are ({BUILDS})"
-        )
-    return None
-
-
-def _convolve(device: torch.device) -> None:
-    """A convolution and its gradients, waited for: a kernel's error comes late."""
-    images, weights = torch.ones(2, 1, 8, 8, device=device), torch.ones(4, 1, 3, 3, device=device, requires_grad=True)
-    F.conv2d(images, weights).sum().backward()  # type: ignore[no-untyped-call]
-    torch.cuda.synchronize(device)
-
-
-def _has_code(architecture: str, held: Sequence[str]) -> bool:
-    """Whether code in `held` runs on this architecture: that of its own major version and at most its minor one."""
-    major, minor = architecture[3:-1], int(architecture[-1])
-    numbers = (re.fullmatch(r"sm_(\d+)(\d)[af]?", name) for name in held)
-    return any(found[1] == major and int(found[2]) <= minor for found in numbers if found)
-
-
-def _has_cuda() -> bool:
-    """Whether torch can reach a GPU. Its own words where not, which it says once as a warning, are kept for ours."""
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        is_available = torch.cuda.is_available()
-    _COMPLAINTS.extend(str(warning.message).partition("\n")[0] for warning in said)
-    return is_available
-
-
-def _why_no_cuda() -> str:
-    if torch.version.cuda is None:
-        also = f", and this machine has a GPU: install one with CUDA ({BUILDS})" if _sees_gpu() else ""
-        return f"this torch is a build without CUDA{also}"
-    if _hides_gpus():
-        return "CUDA_VISIBLE_DEVICES hides every GPU"
-    if not _sees_gpu():
-        return "no GPU, or no driver for it, was found"
-    built, reason = f"this torch (CUDA {torch.version.cuda})", " ".join(_COMPLAINTS)
-    if reason and "too old" not in reason:
-        return f"there is a GPU, but its driver does not work with {built}: {reason}"
-    found = re.search(r"found version (\d+)", reason)
-    version = "{}.{}".format(*divmod(int(found[1]) // 10, 100)) if found else ""
-    return (
-        f"the GPU's driver{f' (CUDA {version})' if version else ''} is too old for {built}: update the driver, "
-        f"or install a torch built for {f'CUDA {version} or older' if version else 'an older CUDA'} ({BUILDS})"
-    )
-
-
-def _sees_gpu() -> bool:
-    """Whether the machine has a GPU and a driver of NVIDIA's, whatever torch makes of them."""
-    return shutil.which("nvidia-smi") is not None or Path("/dev/nvidia0").exists()
-
-
-def _hides_gpus() -> bool:
-    return os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
 
 
 def resolve_precision(asked: str, device: torch.device, recorded: str | None = None) -> str:
@@ -230,7 +136,7 @@ def resolve_precision(asked: str, device: torch.device, recorded: str | None = N
         return "bf16" if has_native_bf16(device) else "fp32"
     wanted = recorded if asked == "auto" and recorded is not None else asked
     if wanted == "bf16" and _lacks_bf16(device):
-        lacks = f"{_name(device)} does not compute bf16"
+        lacks = f"{name_of(device)} does not compute bf16"
         if asked == "bf16":
             raise MachineError(f"{lacks}: run with --precision fp32")
         raise MachineError(f"the unfinished run is in bf16, and {lacks}: go on on another GPU, or start with --fresh")
@@ -242,7 +148,7 @@ def reading_place(device: torch.device, recorded: str, reporter: Reporter | None
     if recorded == "bf16" and _lacks_bf16(device):
         if reporter is not None:
             reporter.warn_once(
-                f"{_name(device)} does not compute bf16: nets that were trained in it answer in fp32, "
+                f"{name_of(device)} does not compute bf16: nets that were trained in it answer in fp32, "
                 "so their probabilities differ slightly from those at home"
             )
         return Place(device, "fp32")
@@ -259,10 +165,6 @@ def has_native_bf16(device: torch.device) -> bool:
 def _lacks_bf16(device: torch.device) -> bool:
     """Whether bf16 does not work at all: a CPU without it is slow, an older GPU has no such convolutions."""
     return device.type == "cuda" and not has_native_bf16(device)
-
-
-def _name(device: torch.device) -> str:
-    return f"GPU {device.index or 0} ({torch.cuda.get_device_name(device)})"
 
 
 def resolve_compile(asked: str, recorded: bool | None = None) -> bool:

@@ -72,20 +72,20 @@ def _gpu(asked: argparse.Namespace) -> Iterator[Line]:
     yield from gpu.measure(asked.gpu, only=_chosen(asked.only, tuple(gpu.SECTIONS)), limit=60 * asked.minutes)
 
 
-def _device(rerun: str | None) -> str:
+def _device(gpu: str | None) -> str:
     """The device's name.
 
     Raises:
         SystemExit: there is no such GPU.
     """
-    if rerun is None:
+    if gpu is None:
         return "cpu"
     from murace.config import Machine
     from murace.errors import MuraceError
     from murace.system.device import Place, choose
 
     try:
-        return Place(choose(Machine(gpu=rerun))[0], "fp32").name
+        return Place(choose(Machine(gpu=gpu))[0], "fp32").name
     except MuraceError as error:
         raise SystemExit(str(error)) from None
 

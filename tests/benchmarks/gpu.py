@@ -37,11 +37,11 @@ SECTIONS = {  # each with its seconds, in this order
 }
 
 
-def measure(rerun: str, *, only: Iterable[str] = SECTIONS, limit: float = 570.0) -> Iterator[Line]:
+def measure(gpu: str, *, only: Iterable[str] = SECTIONS, limit: float = 570.0) -> Iterator[Line]:
     """The lines of these sections, as they come; `limit` in seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        scale = DRY if rerun == "cpu" else Scale()
-        bench = Bench(rerun, scale, ends=time.monotonic() + limit, folder=Path(folder))
+        scale = DRY if gpu == "cpu" else Scale()
+        bench = Bench(gpu, scale, ends=time.monotonic() + limit, folder=Path(folder))
         ends = bench.ends
         yield from machine(bench)
         for section in (name for name in SECTIONS if name in set(only)):

@@ -39,8 +39,8 @@ DRY = Scale(64, 0.1, 8, 48, 12, 12, 3, 2, 256, 2**20, 240.0, dict.fromkeys(BATCH
 class Bench:
     """The machine, the scale, the moment at which all must be over, and a folder for what is compiled."""
 
-    def __init__(self, rerun: str, scale: Scale, *, ends: float, folder: Path) -> None:
-        self.device = "cpu" if rerun == "cpu" else f"cuda:{int(rerun)}"
+    def __init__(self, gpu: str, scale: Scale, *, ends: float, folder: Path) -> None:
+        self.device = "cpu" if gpu == "cpu" else f"cuda:{int(gpu)}"
         self.scale, self.ends, self.folder = scale, ends, folder
         self.is_dry = scale is DRY
         self.part = "dry run" if self.is_dry else "gpu"

@@ -156,7 +156,7 @@ def test_several_gpus_start_as_many_processes_with_the_same_words(
     prepared: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
-    monkeypatch.setattr("murace.system.device.require_gpus", lambda numbers: None)
+    monkeypatch.setattr("murace.system.gpu.require_gpus", lambda numbers: None)
     monkeypatch.setattr(several, "start", lambda count, words: calls.append((count, words)) or 7)
     words = ["train", "--gpu", "3,1,2", "-w", str(prepared.root)]
     monkeypatch.setattr(sys, "argv", ["murace", *words])
@@ -167,7 +167,7 @@ def test_several_gpus_start_as_many_processes_with_the_same_words(
 def test_the_process_that_starts_the_others_prints_nothing_itself(
     prepared: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("murace.system.device.require_gpus", lambda numbers: None)
+    monkeypatch.setattr("murace.system.gpu.require_gpus", lambda numbers: None)
     monkeypatch.setattr(several, "start", lambda count, words: 0)
     result = typed("train", "--gpu", "0,1", "-w", prepared.root, "--json")
     assert (result.exit_code, result.stdout) == (0, "")

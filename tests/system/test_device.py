@@ -6,7 +6,7 @@ import torch
 
 from murace.config import Machine
 from murace.errors import MachineError, UsageError
-from murace.system import device
+from murace.system import device, gpu
 from murace.system.processes import ProcessGroup
 from murace.system.progress import Reporter
 
@@ -17,19 +17,25 @@ OLD = "The NVIDIA driver on your system is too old (found version 12040). Please
 NO_KERNEL = "CUDA error: no kernel image is available for execution on the device\nand more"
 
 
+def sees(monkeypatch: pytest.MonkeyPatch, has_gpu: bool) -> None:
+    """Whether this machine has a GPU and its driver."""
+    for module in (device, gpu):
+        monkeypatch.setattr(module, "sees_gpu", lambda: has_gpu)
+
+
 @pytest.fixture
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", "13.0")
-    monkeypatch.setattr(device, "_COMPLAINTS", [])
-    monkeypatch.setattr(device, "_sees_gpu", lambda: False)
+    monkeypatch.setattr(gpu, "_COMPLAINTS", [])
+    sees(monkeypatch, False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
 @pytest.fixture
 def unreachable(no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU with its driver, which torch does not reach."""
-    monkeypatch.setattr(device, "_sees_gpu", lambda: True)
+    sees(monkeypatch, True)
 
 
 @pytest.fixture
@@ -42,7 +48,7 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> list[torch.device]:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (6, 1))
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_80", "compute_120"])
     monkeypatch.setattr(torch.cuda, "set_device", current.append)
-    monkeypatch.setattr(device, "_convolve", lambda chosen: None)
+    monkeypatch.setattr(gpu, "_convolve", lambda chosen: None)
     return current
 
 
@@ -50,7 +56,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def convolve(chosen: torch.device) -> None:
         raise error
 
-    monkeypatch.setattr(device, "_convolve", convolve)
+    monkeypatch.setattr(gpu, "_convolve", convolve)
 
 
 def told(fallback: device.Fallback | None) -> tuple[str, str]:
@@ -77,7 +83,7 @@ def test_without_a_gpu_the_cpu_is_said_unless_it_was_asked_for(monkeypatch: pyte
     assert chosen == CPU
     assert told(remark) == ("said", "no GPU found: running on the CPU with 3 threads")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # on purpose: no warning, whatever the machine has
-    monkeypatch.setattr(device, "_sees_gpu", lambda: True)
+    sees(monkeypatch, True)
     assert told(device.choose(Machine(threads=3))[1])[0] == "said"
 
 
@@ -134,16 +140,6 @@ def test_a_torch_without_cuda_beside_a_gpu_is_a_warning(monkeypatch: pytest.Monk
     assert message.startswith("this torch is a build without CUDA, and this machine has a GPU: install one with CUDA")
 
 
-@pytest.mark.parametrize("name", ["nvidia-smi", "/dev/nvidia0"])
-def test_a_gpu_is_seen_by_its_drivers_program_or_its_device(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr("shutil.which", lambda asked: asked if asked == name else None)
-    monkeypatch.setattr("pathlib.Path.exists", lambda path: str(path) == name)
-    assert device._sees_gpu()
-    monkeypatch.setattr("shutil.which", lambda asked: None)
-    monkeypatch.setattr("pathlib.Path.exists", lambda path: False)
-    assert not device._sees_gpu()
-
-
 def test_a_gpu_that_is_not_there_is_refused_with_those_that_are(two_gpus: list[torch.device]) -> None:
     assert device.choose(Machine()) == (torch.device("cuda:0"), None)
     assert device.choose(Machine(gpu="1"))[0] == torch.device("cuda:1")
@@ -154,7 +150,7 @@ def test_a_gpu_that_is_not_there_is_refused_with_those_that_are(two_gpus: list[t
 def test_the_second_gpu_alone_is_made_the_current_one_before_anything_is_computed(
     two_gpus: list[torch.device], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device, "_convolve", lambda chosen: two_gpus.append(torch.device("meta")))
+    monkeypatch.setattr(gpu, "_convolve", lambda chosen: two_gpus.append(torch.device("meta")))
     device.choose(Machine(gpu="1"))
     assert two_gpus == [torch.device("cuda:1"), torch.device("meta")]
 
@@ -200,39 +196,18 @@ def test_a_gpu_that_fails_otherwise_or_is_full_is_told_as_that(monkeypatch: pyte
         device.choose(Machine(gpu="0"))
     assert told(device.choose(Machine())[1])[0] == "warned"
     failing(monkeypatch, torch.OutOfMemoryError("CUDA out of memory. Tried"))
-    for gpu in ("0", None):  # another night's training must not become one on the CPU because of it
+    for asked in ("0", None):  # another night's training must not become one on the CPU because of it
         with pytest.raises(MachineError, match=r"GPU 0 \(card 0\) has no memory left \(CUDA out of memory"):
-            device.choose(Machine(gpu=gpu))
-
-
-def test_a_small_convolution_has_gradients_here_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    waited = []
-    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
-    device._convolve(CPU)
-    assert waited == [CPU]
-
-
-@pytest.mark.parametrize(
-    ("architecture", "held", "runs"),
-    [
-        ("sm_86", ["sm_75", "sm_80"], True),  # code of an earlier minor version
-        ("sm_86", ["sm_75", "sm_90"], False),
-        ("sm_75", ["sm_86"], False),
-        ("sm_120", ["sm_90", "sm_120a"], True),
-        ("sm_120", ["compute_120"], False),
-    ],
-)
-def test_whose_code_runs_on_which_architecture(architecture: str, held: list[str], runs: bool) -> None:
-    assert device._has_code(architecture, held) is runs
+            device.choose(Machine(gpu=asked))
 
 
 @pytest.mark.usefixtures("no_gpu")
 def test_a_graph_insisted_on_without_a_gpu_is_the_machines_fault_and_for_the_cpu_a_mistake_of_usage() -> None:
     with pytest.raises(MachineError, match=r"--graph on needs a GPU: no GPU, .* was found; run with --graph auto"):
         device.choose(Machine(graph="on"))
-    for gpu in ("cpu", "0,1"):
-        with pytest.raises(UsageError, match=f"--graph on is for one GPU, not for --gpu {gpu}: leave it out"):
-            Machine(gpu=gpu, graph="on")
+    for asked in ("cpu", "0,1"):
+        with pytest.raises(UsageError, match=f"--graph on is for one GPU, not for --gpu {asked}: leave it out"):
+            Machine(gpu=asked, graph="on")
     with pytest.raises(UsageError, match=r"--graph: unknown value 'of'.*off"):
         Machine(graph="of")
 
