@@ -7,7 +7,7 @@ import torch
 
 from murace.data.loading.batches import Images
 from murace.data.loading.stream import DEPTH, _pages, read_ahead
-from murace.system.progress import Reporter
+from tests.listener import Listener
 
 CPU = torch.device("cpu")
 PIXELS = np.random.default_rng(0).integers(0, 255, (50, 6, 6), dtype=np.uint8)
@@ -86,22 +86,13 @@ def test_streamed_batches_have_the_same_numbers_as_gathered_ones(monkeypatch: py
         assert torch.equal(streamed, expected)
 
 
-class Listening(Reporter):
-    def __init__(self) -> None:
-        super().__init__()
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
-
-
 @pytest.mark.parametrize(
     "refusal", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUDA error: out of memory\nmore")], ids=repr
 )
 def test_where_no_memory_can_be_locked_ordinary_memory_does_and_it_is_said_once(
     monkeypatch: pytest.MonkeyPatch, refusal: Exception
 ) -> None:
-    reporter, locked, real = Listening(), list[bool](), torch.empty
+    reporter, locked, real = Listener(), list[bool](), torch.empty
 
     def empty(shape: tuple[int, ...], *, dtype: torch.dtype, pin_memory: bool = False) -> torch.Tensor:
         locked.append(pin_memory)
@@ -130,7 +121,7 @@ def test_images_that_a_gpu_has_no_room_for_are_streamed_and_it_is_said(
         if how == "refused":
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    reporter, gpu = Listening(), torch.device("cuda:0")
+    reporter, gpu = Listener(), torch.device("cuda:0")
     monkeypatch.setattr("murace.data.loading.batches._fits", lambda num_bytes, device: how != "no room")
     monkeypatch.setattr(Images, "_settle", settle)
     images = Images(PIXELS, np.arange(50), gpu, reporter)

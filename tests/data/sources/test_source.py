@@ -7,8 +7,8 @@ import pytest
 from murace.data.sources.listing import ConflictError
 from murace.data.sources.source import read_source
 from murace.errors import DataError
-from murace.system.progress import Reporter
 from tests.data.files import make_manifest, make_mura, picture, png
+from tests.listener import Listener
 
 
 def refused(source, *words):
@@ -301,15 +301,6 @@ def test_the_digest_covers_every_column_but_not_the_order_of_rows(tmp_path):
 # What spreadsheets and copying leave in csv files
 
 
-class Listener(Reporter):
-    def __init__(self) -> None:
-        super().__init__()
-        self.warned: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warned.append(message)
-
-
 INVISIBLE = [" ", "\u00a0", "\u200b", "\ufeff", "\u00ad", "\u2060"]
 
 
@@ -320,8 +311,8 @@ def test_an_invisible_character_hides_no_patient_in_two_splits(tmp_path, letter)
     reporter = Listener()
     with pytest.raises(ConflictError, match=r"in two splits: 1 patient: p7$"):
         read_source(path, reporter=reporter)
-    assert len(reporter.warned) == 1
-    assert f"1, for example 'p7' and {f'p7{letter}'!a}" in reporter.warned[0]
+    assert len(reporter.warnings) == 1
+    assert f"1, for example 'p7' and {f'p7{letter}'!a}" in reporter.warnings[0]
 
 
 def test_spellings_of_one_study_are_one_study_and_counted(tmp_path):

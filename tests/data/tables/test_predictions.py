@@ -7,7 +7,7 @@ import pytest
 
 from murace.data.tables.predictions import Predictions, read_predictions
 from murace.errors import DataError, UsageError
-from murace.system.progress import Reporter
+from tests.listener import Listener
 
 HEADER = "path,patient,study,group,label,mine,theirs\n"
 ROWS = ["a1.png,p1,s1,elbow,1,0.9,0.8\n", "a2.png,p1,s1,elbow,1,0.7,1\n", "b.png,p2,s2,wrist,0,0,1e-3\n"]
@@ -82,26 +82,17 @@ def test_semicolons_and_tabs_are_read_with_decimal_commas_too(path: Path, separa
         read(path, text.replace("0.9", "1.0,9"))
 
 
-class Listener(Reporter):
-    def __init__(self) -> None:
-        super().__init__()
-        self.warned: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warned.append(message)
-
-
 def test_ids_that_look_alike_are_one_patient_and_one_study(path: Path) -> None:
     path.write_text(GOOD.replace("a2.png,p1,s1", "a2.png,p1\u00a0,s1\u200b"))
     reporter = Listener()
     images = read_predictions(path, reporter=reporter).images
     assert images["patient"].tolist() == ["p1", "p1", "p2"]
     assert images["study"].tolist() == ["s1", "s1", "s2"]
-    assert [line.partition(": ids")[0] for line in reporter.warned] == [
+    assert [line.partition(": ids")[0] for line in reporter.warnings] == [
         f"{path}: column patient",
         f"{path}: column study",
     ]
-    assert "'p1' and 'p1\\xa0'" in reporter.warned[0]
+    assert "'p1' and 'p1\\xa0'" in reporter.warnings[0]
 
 
 def test_a_column_is_known_by_what_is_seen_of_its_name(path: Path) -> None:

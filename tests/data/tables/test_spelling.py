@@ -9,22 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from murace.data.tables.spelling import one_spelling, visible
-from murace.system.progress import Reporter
+from tests.listener import Listener
 
 HIDDEN = [
     "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u034f", "\ufe0f", "\U000e0100", "\U000e0041",
     "\u180e", "\u3164",
 ]  # fmt: skip
 BLANKS = [" ", "\u00a0", "\u2003", "\u202f", "\u3000", "\u2800"]
-
-
-class Listener(Reporter):
-    def __init__(self) -> None:
-        super().__init__()
-        self.warned: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warned.append(message)
 
 
 @pytest.mark.parametrize("letter", HIDDEN, ids=ascii)
@@ -60,7 +51,7 @@ def test_ids_that_look_alike_become_one_and_it_is_said_once_with_one_pair() -> N
     found, count = one_spelling(Path("m.csv"), column, reporter)
     assert found.tolist() == ["p0", "p0", "p0", "p1", "p1", "lone\u00a0", "lone\u00a0"]
     assert count == 2
-    assert reporter.warned == [
+    assert reporter.warnings == [
         "m.csv: column patient: ids that differ only by invisible characters are read as one: 2, for example 'p0' and "
         "'p0 '"
     ]
@@ -70,5 +61,5 @@ def test_a_pair_is_shown_with_escapes_and_not_at_length() -> None:
     reporter = Listener()
     for first, second in (("\u00e9", "e\u0301"), ("x" * 500, "x" * 500 + "\u00ad")):
         one_spelling(Path("m.csv"), pd.Series([first, second], name="study"), reporter)
-    assert "'e\\u0301' and '\\xe9'" in reporter.warned[0]
-    assert len(reporter.warned[1]) < 300
+    assert "'e\\u0301' and '\\xe9'" in reporter.warnings[0]
+    assert len(reporter.warnings[1]) < 300
