@@ -4,7 +4,7 @@ The page holds small pictures and leads to the large ones in the folders beside 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from urllib.parse import quote
@@ -138,10 +138,12 @@ def _row(name: str, entries: Sequence[Entry]) -> GroupRow:
     )
 
 
-def _steps(entries: Sequence[Entry], groups: Iterable[Sequence[Entry]]) -> list[tuple[str, str, str, dict[str, Entry]]]:
-    """The links from study to study, among all and in a group: CSS class, word, arrow, and folder -> where it leads."""
+def _steps(
+    entries: Sequence[Entry], groups: Collection[Sequence[Entry]]
+) -> list[tuple[str, str, str, dict[str, Entry]]]:
+    """The links from study to study, among all and in one of several groups: class, word, arrow, folder -> study."""
     in_group = [pair for own in groups for pair in pairwise(own)]
-    kinds = {"in-all": list(pairwise(entries)), "in-group": in_group}
+    kinds = {"in-all": list(pairwise(entries)), **({"in-group": in_group} if len(groups) > 1 else {})}
     return [
         *((kind, "Previous", "↑", {after.folder: before for before, after in pairs}) for kind, pairs in kinds.items()),
         *((kind, "Next", "↓", {before.folder: after for before, after in pairs}) for kind, pairs in kinds.items()),

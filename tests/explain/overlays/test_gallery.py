@@ -107,6 +107,12 @@ def test_each_study_leads_to_its_neighbours_among_all_and_in_its_group() -> None
     ]
 
 
+def test_with_one_group_no_link_is_there_twice() -> None:
+    page = page_of([entry for entry in THREE if entry.group == "elbow"])
+    links = re.findall(r'<a class="(in-\w+)" href="#study-[^"]*">(\w+)', page)
+    assert links == [("in-all", "Next"), ("in-all", "Previous")]
+
+
 def test_groups_can_be_chosen_without_script_where_there_are_several() -> None:
     page = page_of(THREE)
     radios = [item for item in Outline(page).all("input") if item["type"] == "radio"]
